@@ -1,0 +1,1 @@
+"""Call one gRPC service: deadline, retry, breaker, error mapping."""

@@ -1,0 +1,1 @@
+"""The few errors that cross a service boundary."""

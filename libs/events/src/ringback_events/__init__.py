@@ -1,0 +1,1 @@
+"""Publish and subscribe on NATS JetStream."""

@@ -1,0 +1,1 @@
+"""Ids, canonical arguments, digests and decision MACs."""

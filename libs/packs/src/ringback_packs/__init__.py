@@ -1,0 +1,1 @@
+"""Loading, validating, publishing and fetching agent packs."""

@@ -1,0 +1,1 @@
+"""The Realtime protocol: typed events, classification, validation."""

@@ -1,0 +1,1 @@
+"""Run one gRPC service: health, drain, deadline floor, error mapping."""

@@ -1,0 +1,1 @@
+"""OpenTelemetry set-up and propagation; every name from one registry."""

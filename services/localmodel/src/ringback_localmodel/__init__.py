@@ -1,0 +1,1 @@
+"""A realtime speech model that runs here."""

@@ -1,0 +1,1 @@
+"""Turns a growing transcript into a small, true state."""

@@ -1,0 +1,1 @@
+"""Decides what may be said and done, and says why."""

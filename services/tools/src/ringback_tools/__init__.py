@@ -1,0 +1,1 @@
+"""Runs actions against other systems, once, within a deadline."""
