@@ -1,0 +1,133 @@
+"""The eleven events that a client sends, as typed structs."""
+
+from typing import Any, Final
+
+import msgspec
+
+from ringback_realtime.errors import MalformedFrameError, ProtocolError, invalid_value
+from ringback_realtime.frames import classify
+from ringback_realtime.validation import protocol_error
+
+__all__ = [
+    "CLIENT_EVENT_TYPES",
+    "ClientEvent",
+    "InputAudioAppend",
+    "InputAudioClear",
+    "InputAudioCommit",
+    "ItemCreate",
+    "ItemDelete",
+    "ItemRetrieve",
+    "ItemTruncate",
+    "OutputAudioClear",
+    "ResponseCancel",
+    "ResponseCreate",
+    "SessionUpdate",
+    "decode_client_event",
+]
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    event_id: str | None = None
+
+
+class SessionUpdate(_Event, frozen=True, tag="session.update"):
+    session: dict[str, Any]
+
+
+class InputAudioAppend(_Event, frozen=True, tag="input_audio_buffer.append"):
+    audio: str
+
+
+class InputAudioCommit(_Event, frozen=True, tag="input_audio_buffer.commit"):
+    pass
+
+
+class InputAudioClear(_Event, frozen=True, tag="input_audio_buffer.clear"):
+    pass
+
+
+class OutputAudioClear(_Event, frozen=True, tag="output_audio_buffer.clear"):
+    pass
+
+
+class ItemCreate(_Event, frozen=True, tag="conversation.item.create"):
+    item: dict[str, Any]
+    previous_item_id: str | None = None
+
+
+class ItemDelete(_Event, frozen=True, tag="conversation.item.delete"):
+    item_id: str
+
+
+class ItemRetrieve(_Event, frozen=True, tag="conversation.item.retrieve"):
+    item_id: str
+
+
+class ItemTruncate(_Event, frozen=True, tag="conversation.item.truncate"):
+    item_id: str
+    content_index: int
+    audio_end_ms: int
+
+
+class ResponseCreate(_Event, frozen=True, tag="response.create"):
+    response: dict[str, Any] | None = None
+
+
+class ResponseCancel(_Event, frozen=True, tag="response.cancel"):
+    response_id: str | None = None
+
+
+ClientEvent = (
+    SessionUpdate
+    | InputAudioAppend
+    | InputAudioCommit
+    | InputAudioClear
+    | OutputAudioClear
+    | ItemCreate
+    | ItemDelete
+    | ItemRetrieve
+    | ItemTruncate
+    | ResponseCreate
+    | ResponseCancel
+)
+
+_KINDS: Final[tuple[type[ClientEvent], ...]] = (
+    SessionUpdate,
+    InputAudioAppend,
+    InputAudioCommit,
+    InputAudioClear,
+    OutputAudioClear,
+    ItemCreate,
+    ItemDelete,
+    ItemRetrieve,
+    ItemTruncate,
+    ResponseCreate,
+    ResponseCancel,
+)
+CLIENT_EVENT_TYPES: Final = tuple(str(kind.__struct_config__.tag) for kind in _KINDS)
+_decoder: Final[msgspec.json.Decoder[ClientEvent]] = msgspec.json.Decoder(ClientEvent)
+
+
+def decode_client_event(frame: bytes | memoryview) -> ClientEvent:
+    """Decode one client frame; unknown extra keys are tolerated.
+
+    Raises ProtocolError (``invalid_event``, ``invalid_value``, ``missing_required_parameter``) that already
+    carries the frame's own ``event_id`` where it has one.
+    """
+    try:
+        return _decoder.decode(frame)
+    except RecursionError:
+        raise MalformedFrameError("the frame is nested too deeply") from None
+    except ValueError as error:
+        raise _explain(frame, error) from None
+
+
+def _explain(frame: bytes | memoryview, error: ValueError) -> ProtocolError:
+    try:
+        head = classify(frame)
+    except MalformedFrameError as malformed:
+        return malformed
+    if head.type not in CLIENT_EVENT_TYPES:
+        known = ", ".join(f"'{name}'" for name in CLIENT_EVENT_TYPES)
+        return invalid_value("type", f"'{head.type[:64]}' is none of {known}").for_event(head.event_id)
+    return protocol_error(error).for_event(head.event_id)
