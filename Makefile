@@ -1,0 +1,48 @@
+# Every command a person or CI needs. `make help` lists them.
+PYTHON ?= python3
+PORT ?= 8080
+VENV := .venv
+BIN := $(VENV)/bin
+SPEED ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test test-unit test-stack check format contracts lock bench clean
+
+help: ## list these commands
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## create .venv with everything that is locked, and the `ringback` command in it
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh dev/setup.sh
+
+demo: setup ## run three spoken calls through the whole stack and check what they did (about 4 minutes)
+	@$(BIN)/ringback demo
+
+up: setup ## start the whole stack and leave it running (PORT=8080); Ctrl-C stops it
+	@$(BIN)/ringback up --port $(PORT)
+
+test: test-unit test-stack ## run every test
+
+test-unit: setup
+	@sh dev/test.sh unit
+
+test-stack: setup
+	@sh dev/test.sh stack
+
+check: setup ## contracts, lint, types, import rules, size guides, call graph (under 2 minutes)
+	@sh dev/check.sh
+
+format: setup ## format the code and fix what lint can fix
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
+
+contracts: setup ## regenerate libs/contracts from proto/
+	@sh dev/contracts.sh libs/contracts/src
+
+lock: setup ## resolve the dependencies again into requirements.lock and requirements-models.lock
+	@sh dev/lock.sh
+
+bench: setup ## measure the first figures side by side and print them
+	@$(BIN)/python -m pytest tests/bench -q -s -p no:xdist --timeout 600
+
+clean: ## remove the environment, caches and everything under var/
+	@rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find libs services packs tests -name __pycache__ -type d -prune -exec rm -rf {} +
