@@ -1,7 +1,8 @@
 """The airline's reservation system, small: reservations, cancellations, a durable ledger of every refund.
 
 A process of its own, standard library only: a system that is not ours to trust. The ledger is written and
-synced before the answer leaves. `POST /faults` makes it slow, failing or silent for tests Xpotency-keys off` it is naive: every cancellation books a refund, also a second one.
+synced before the answer leaves. `POST /faults` makes it slow, failing or silent, for tests and the demo.
+With `--idempotency-keys off` it is naive: every cancellation books a refund, also a second one.
 """
 
 from __future__ import annotations
@@ -79,8 +80,7 @@ class Reservations:
             if self._keys and key and (stored := self._operation(key)) is not None:
                 if stored["reservation_id"] != reservation_id:
                     raise RefusedError(422, code="key_reused", message="This key was used elsewhere.")
-                answer: dict[str, Any] = stored["answer"]
-                return answer
+                return dict(stored["answer"])
             found = self._read(reservation_id)
             if found["status"] == "flown":
                 raise RefusedError(409, code="flown", message="The reservation was already flown.")
@@ -363,7 +363,7 @@ class Server(ThreadingHTTPServer):
             self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """Nothing: a client that went away is no news."""
 
 
 def main() -> None:
