@@ -1,0 +1,139 @@
+"""Owns the reading of identifiers out of recognised speech; nothing is known of which identifiers exist."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ringback_spoken.runs import Atom, atom_at, past_fillers
+from ringback_spoken.scanning import STRONG, Scan, scan
+
+CANDIDATES_MAX = 32
+_CHARS_MIN = 3
+_SEGMENT_ATOMS_MAX = 64
+_BRIDGES = frozenset({"and", "then", "next"})
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters `start` up to `end` of the text that was searched."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenId:
+    """An identifier as it may have been said, in capitals, and where it was heard."""
+
+    value: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """Atoms between two breaks; `bridged` says that the next segment may continue the identifier."""
+
+    atoms: tuple[Atom, ...]
+    bridged: bool
+
+
+def spoken_ids(text: str, *, pattern: str | None = None) -> tuple[SpokenId, ...]:
+    """Candidates for identifiers in the text, likeliest first, at most 32.
+
+    With a pattern only candidates that match it whole are given. Without one, a candidate has three
+    characters or more; readings that take in doubtful words at the ends come after those that do not.
+    """
+    scanned = scan(text)
+    wanted = re.compile(pattern, re.IGNORECASE) if pattern is not None else None
+    found: dict[SpokenId, None] = {}
+    for group in _groups(scanned):
+        for atoms in _readings(scanned, group):
+            candidate = _candidate(scanned, atoms)
+            fits = wanted.fullmatch(candidate.value) if wanted else len(candidate.value) >= _CHARS_MIN
+            if fits:
+                found.setdefault(candidate)
+    ranked = found if wanted else sorted(found, key=lambda heard: not any(map(str.isdigit, heard.value)))
+    return tuple(ranked)[:CANDIDATES_MAX]
+
+
+def read_id(text: str, *, pattern: str | None = None) -> str | None:
+    """The likeliest identifier in the text, in capitals, or None."""
+    heard = spoken_ids(text, pattern=pattern)
+    return heard[0].value if heard else None
+
+
+def _candidate(scanned: Scan, atoms: tuple[Atom, ...]) -> SpokenId:
+    start = scanned.tokens[atoms[0].index].start
+    end = scanned.tokens[atoms[-1].next_index - 1].end
+    return SpokenId("".join(atom.chars for atom in atoms).upper(), Span(start, end))
+
+
+def _groups(scanned: Scan) -> Iterator[list[_Segment]]:
+    """Segments that breaks, "and" or the end of a sentence divide but one identifier may span."""
+    group: list[_Segment] = []
+    index = 0
+    while index < len(scanned.tokens):
+        atoms = _segment(scanned, index)
+        if not atoms:
+            index += 1
+            continue
+        index, bridged = _bridge(scanned, atoms[-1].next_index)
+        group.append(_Segment(tuple(atoms), bridged))
+        if not bridged:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _segment(scanned: Scan, index: int) -> list[Atom]:
+    atoms: list[Atom] = []
+    at = index
+    while len(atoms) < _SEGMENT_ATOMS_MAX and (atom := atom_at(scanned, at)) is not None:
+        atoms.append(atom)
+        at = past_fillers(scanned, atom.next_index)
+        if scanned.gap(at) == STRONG:
+            break
+    return atoms
+
+
+def _bridge(scanned: Scan, index: int) -> tuple[int, bool]:
+    """Past "and", fillers and one full stop to the next atom, if one follows."""
+    at = index
+    for _ in range(4):
+        at = past_fillers(scanned, at)
+        if scanned.text(at) not in _BRIDGES:
+            break
+        at += 1
+    following = atom_at(scanned, at)
+    return (at, True) if following is not None and following.kind != "soft" else (index, False)
+
+
+def _readings(scanned: Scan, group: list[_Segment]) -> Iterator[tuple[Atom, ...]]:
+    """The ways to read a group: joined, by segment, as codes written in one piece; then with soft ends."""
+    joined = tuple(atom for segment in group for atom in segment.atoms)
+    wholes = tuple((atom,) for atom in joined if atom.whole)
+    parts = [segment.atoms for segment in group] if len(group) > 1 else []
+    variants = [joined, *wholes, *parts] if not wholes else [*wholes, joined, *parts]
+    for atoms in variants:
+        core = _without_soft_ends(atoms)
+        if core:
+            yield core
+    for atoms in variants:
+        core = _without_soft_ends(atoms)
+        if not core or len(atoms) == len(core):
+            continue
+        start = next(n for n, atom in enumerate(atoms) if atom is core[0])
+        for before in range(start, -1, -1):
+            for after in range(start + len(core), len(atoms) + 1):
+                if after - before <= len(core) + 2:
+                    yield atoms[before:after]
+
+
+def _without_soft_ends(atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
+    start, end = 0, len(atoms)
+    while start < end and atoms[start].kind == "soft":
+        start += 1
+    while end > start and atoms[end - 1].kind == "soft":
+        end -= 1
+    return atoms[start:end]
