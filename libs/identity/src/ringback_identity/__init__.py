@@ -1,1 +1,27 @@
-"""Ids, canonical arguments, digests and decision MACs."""
+"""Who names a thing: ids, canonical arguments, digests, proofs of a decision, tokens, key hashes.
+
+Pure but for `MacKeys`, which reads its key file. Forms and rules are those of the design's page on identity.
+"""
+
+from ringback_identity.canonical import Canonical, canonical_arguments, canonical_json, digest
+from ringback_identity.ids import action_id, derive_id, new_id
+from ringback_identity.keys import hash_key, key_matches, new_api_key, new_client_secret
+from ringback_identity.proofs import MacKeys, Proof
+from ringback_identity.tokens import ResumeToken
+
+__all__ = [
+    "Canonical",
+    "MacKeys",
+    "Proof",
+    "ResumeToken",
+    "action_id",
+    "canonical_arguments",
+    "canonical_json",
+    "derive_id",
+    "digest",
+    "hash_key",
+    "key_matches",
+    "new_api_key",
+    "new_client_secret",
+    "new_id",
+]
