@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from ringback_spoken.runs import Atom, atom_at, past_fillers
 from ringback_spoken.scanning import STRONG, Scan, scan
+from ringback_spoken.vocabulary import FILLERS
 
 CANDIDATES_MAX = 32
 _CHARS_MIN = 3
 _SEGMENT_ATOMS_MAX = 64
-_BRIDGES = frozenset({"and", "then", "next"})
+_BRIDGES = frozenset({"and", "then", "next", *FILLERS})
+_BRIDGED_TOKENS_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +100,9 @@ def _segment(scanned: Scan, index: int) -> list[Atom]:
 
 
 def _bridge(scanned: Scan, index: int) -> tuple[int, bool]:
-    """Past "and", fillers and one full stop to the next atom, if one follows."""
+    """Past "and", fillers and full stops to the next atom, if one follows."""
     at = index
-    for _ in range(4):
-        at = past_fillers(scanned, at)
-        if scanned.text(at) not in _BRIDGES:
-            break
+    while at < index + _BRIDGED_TOKENS_MAX and scanned.text(at) in _BRIDGES:
         at += 1
     following = atom_at(scanned, at)
     return (at, True) if following is not None and following.kind != "soft" else (index, False)

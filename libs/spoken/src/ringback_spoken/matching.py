@@ -1,4 +1,4 @@
-"""Owns the comparison of spoken and written values: one canonical form, and finding a value in a transcript."""
+"""Owns the comparison of spoken and written values: one canonical form, and finding a value in a text."""
 
 import re
 from datetime import date, datetime, time

@@ -156,7 +156,7 @@ def _letter(scan: Scan, index: int) -> Atom | None:
     token = scan.tokens[index]
     letter = NATO.get(token.text) if _among_letters(scan, index) else None
     if len(token.text) == 1 and token.text.isascii() and token.text.isalpha():
-        article = token.text == "i" or not token.capital or scan.gap(index) == STRONG
+        article = token.text == "i" or not token.capital or not _said_as_letter(scan, index)
         sure = token.text not in _ARTICLES or not article
         explained = _past_explanation(scan, index, token.text) > index + 1
         letter = token.text if sure or explained else None
@@ -165,6 +165,16 @@ def _letter(scan: Scan, index: int) -> Atom | None:
     if letter is None:
         return None
     return Atom(letter, index, _past_explanation(scan, index, letter), "letter")
+
+
+def _said_as_letter(scan: Scan, index: int) -> bool:
+    """Whether a capital "A" is no article: inside a sentence, or at its start before a letter or a comma."""
+    if scan.gap(index) != STRONG:
+        return True
+    if scan.gap(index + 1) == STRONG:
+        return False
+    following = scan.tokens[index + 1]
+    return following.comma or (len(following.text) == 1 and following.capital)
 
 
 def _among_letters(scan: Scan, index: int) -> bool:

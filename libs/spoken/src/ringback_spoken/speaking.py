@@ -3,11 +3,10 @@
 import re
 from collections.abc import Callable
 from datetime import date, datetime, time
-from decimal import Decimal
 
 from ringback_spoken.matching import Kind
 from ringback_spoken.numerals import plain_digits
-from ringback_spoken.spelling import address, spelled
+from ringback_spoken.spelling import address, phone, spelled
 from ringback_spoken.vocabulary import (
     CURRENCY_NAMES,
     CURRENCY_SIGNS,
@@ -54,7 +53,7 @@ def for_ear(value: object, kind: Kind, *, with_year: bool = False) -> str:
         case "id":
             text = spelled(text)
         case "phone":
-            text = spelled(re.sub(r"[^0-9A-Za-z+]", "", text))
+            text = phone(text) if any(map(str.isdecimal, text)) else text
         case "money":
             text = f"${text}" if re.fullmatch(_NUM, text) else text
         case "number":
@@ -193,10 +192,7 @@ def _ordinal(match: "re.Match[str]", with_year: bool) -> str | None:
 
 
 def _phone(match: "re.Match[str]", with_year: bool) -> str:
-    digits = re.sub(r"[^0-9]", "", match[0])
-    country = [spelled(digits[:-10])] if len(digits) > 10 else []
-    plus = "plus " if match[0].startswith("+") else ""
-    return plus + ", ".join([*country, *(spelled(digits[-10:][a:b]) for a, b in ((0, 3), (3, 6), (6, 10)))])
+    return phone(match[0])
 
 
 def _range(match: "re.Match[str]", with_year: bool) -> str:
@@ -237,7 +233,7 @@ def _rest(match: "re.Match[str]", with_year: bool) -> str:
 
 _ISO = r"(?<![\w-])([0-9]{4})-([0-9]{2})-([0-9]{2})(?:T([0-9]{2}):([0-9]{2})(?::[0-9]{2})?Z?)?(?![\w-])"
 _RULES: tuple[tuple["re.Pattern[str]", Say], ...] = (
-    (re.compile(r"#(?=[0-9])"), lambda match, with_year: "number "),
+    (re.compile(r"#(?=[0-9])"), lambda match, with_year: "number"),
     (re.compile(_ISO), _iso),
     (re.compile(r"(?<![\w/])([0-9]{1,2})/([0-9]{1,2})(?:/([0-9]{4}))?(?![\w/])"), _us_date),
     (
@@ -255,7 +251,7 @@ _RULES: tuple[tuple["re.Pattern[str]", Say], ...] = (
         _phone,
     ),
     (re.compile(r"(?<![\w.])([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:st|nd|rd|th)(?!\w)"), _ordinal),
-    (re.compile(r"(?<![\w.,-])([0-9]{1,3})\s?[-–]\s?([0-9]{1,3})(?![\w-]|[.,][0-9])"), _range),
+    (re.compile(r"(?<![\w.,-])([0-9]{1,3})(?:[-–]|\s[-–]\s)([0-9]{1,3})(?![\w-]|[.,][0-9])"), _range),
     (re.compile(r"(?<![\w.,])[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*(?![\w]|[.,][0-9])"), _code),
     (re.compile(rf"(?<![\w])(-?)({_NUM})(?![0-9])"), _plain),
     (re.compile(r"[0-9]+"), _rest),

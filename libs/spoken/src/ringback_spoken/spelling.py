@@ -43,6 +43,16 @@ def grouped(chars: str) -> list[str]:
     return groups
 
 
+def phone(number: str) -> str:
+    """A telephone number for the ear: country code, then three, three and four digits."""
+    digits = "".join(char for char in number if char in "0123456789")
+    if len(digits) < 10:
+        return spelled(digits)
+    country, area, local = digits[:-10], digits[-10:-7], digits[-7:]
+    groups = [digits_apart(group) for group in (country, area, local[:3], local[3:]) if group]
+    return ("plus " if number.startswith("+") else "") + ", ".join(groups)
+
+
 def address(text: str) -> str:
     """An e-mail address or URL for the ear, its signs named; the scheme is left out."""
     text = re.sub(r"^[A-Za-z]+://", "", text)

@@ -57,7 +57,7 @@ DIGIT_HOMOPHONES = {
     "too": "2", "tree": "3", "for": "4", "fore": "4", "fife": "5", "sex": "6", "ate": "8", "niner": "9",
 }  # fmt: skip
 
-FILLERS = frozenset({"uh", "um", "er", "erm", "hmm", "ah", "dash", "hyphen", "space"})
+FILLERS = frozenset({"uh", "um", "er", "erm", "hmm", "ah", "dash", "hyphen", "space", "underscore"})
 
 CURRENCY_SIGNS = {"$": "USD", "€": "EUR", "£": "GBP"}
 CURRENCY_WORDS = {
