@@ -1,0 +1,1 @@
+"""The conversation core: a state machine without I/O, clock or randomness."""

@@ -1,0 +1,353 @@
+"""One action from the model's call to its result: decided, perhaps confirmed, journalled, executed once."""
+
+from __future__ import annotations
+
+import msgspec
+from ringback_errors import InvalidInput
+from ringback_identity import action_id as make_action_id
+from ringback_identity import canonical_arguments
+
+from ringback_session.domain import consent, decisions, outcomes
+from ringback_session.domain.effects import (
+    DeliverClientCall,
+    Execute,
+    FetchFact,
+    Journal,
+    StartTimer,
+)
+from ringback_session.domain.inputs import (
+    ActionProgressed,
+    ActionResult,
+    CallRequested,
+    Decided,
+    FactFetched,
+    JournalFailed,
+    Journalled,
+)
+from ringback_session.domain.rules import Effect, SideEffect, Tool
+from ringback_session.domain.state import (
+    Action,
+    ActionPhase,
+    ConsentPhase,
+    FactValue,
+    HistoryItem,
+)
+from ringback_session.domain.step import Step
+
+__all__ = [
+    "client_output",
+    "decided",
+    "execute",
+    "fact_fetched",
+    "journal_failed",
+    "journalled",
+    "progressed",
+    "requested",
+    "result",
+]
+
+FACT_ROUNDS_MAX = 2
+CLIENT_TOOL_DEADLINE_MS = 120_000
+
+
+def requested(step: Step, call: CallRequested) -> None:
+    """The model called a function."""
+    state = step.state
+    state.remember(
+        HistoryItem(
+            item_id=call.item_id,
+            kind="function_call",
+            call_id=call.call_id,
+            name=call.tool,
+            data=call.arguments_json,
+        )
+    )
+    tool = state.tools.get(call.tool)
+    if tool is None and not call.client_tool:
+        outcomes.answer(
+            step, [call.call_id], outcomes.error("unknown_tool", f"There is no tool named {call.tool}.")
+        )
+        return
+    schema = msgspec.json.decode(tool.parameters_json) if tool else {}
+    try:
+        canonical = canonical_arguments(call.arguments_json, schema)
+    except InvalidInput as error:
+        outcomes.answer(step, [call.call_id], outcomes.error("invalid_arguments", str(error)))
+        return
+    action = _same_effect(step, call.tool, canonical.digest)
+    if action is not None:
+        _join(step, action, call)
+        return
+    _admit(step, call, tool, canonical.json, canonical.digest)
+
+
+def decided(step: Step, decision: Decided) -> bool:
+    """Policy's answer to an action. Returns False when no action waits for it (late, or for another gate)."""
+    state = step.state
+    action = next(
+        (
+            entry
+            for entry in state.actions.values()
+            if entry.decision_id == decision.decision_id and entry.phase is ActionPhase.DECIDING
+        ),
+        None,
+    )
+    if action is None:
+        return False
+    if decision.needs_facts and decision.source == "policy":
+        _fetch_facts(step, action, decision)
+        return True
+    effect = decision.effect
+    if effect is None:
+        effect = state.rules.fallback(action.side_effect).effect
+        if action.side_effect is not SideEffect.READ and effect is Effect.ALLOW:
+            effect = Effect.DENY
+    decisions.publish(step, decision, "ACTION", effect, action)
+    match effect:
+        case Effect.ALLOW:
+            _start(step, action, decision)
+        case Effect.CONFIRM if decision.read_back is not None:
+            consent.ask(step, action, decision.read_back, decision.say)
+        case Effect.ESCALATE:
+            outcomes.not_started(step, action.action_id, "escalated", decision.say, reply=False)
+            step.escalate(decision.escalate or decision.reason, rule=decision.rule, say=decision.say)
+        case _ if decision.source == "fallback":
+            outcomes.stop_for_want_of_policy(step, action)
+        case _:
+            outcomes.not_started(step, action.action_id, "denied_by_policy", decision.say or decision.reason)
+    return True
+
+
+def fact_fetched(step: Step, fact: FactFetched) -> None:
+    """A rule's fact arrived, or could not be had."""
+    state = step.state
+    state.open_breakers = list(fact.open_breakers) or state.open_breakers
+    action = state.actions.get(fact.action_id)
+    if action is None or action.phase is not ActionPhase.FETCHING or fact.name not in action.facts_awaited:
+        return
+    action.facts_awaited.remove(fact.name)
+    state.facts[fact.name] = FactValue(
+        name=fact.name,
+        tool=fact.tool,
+        arguments_json=fact.arguments_json,
+        value_json=fact.value_json,
+        at_ms=step.at.now_ms,
+        ttl_ms=fact.ttl_ms,
+        unavailable=fact.unavailable,
+    )
+    if not fact.unavailable:
+        step.publish(
+            "facts_fetched",
+            name=fact.name,
+            tool=fact.tool,
+            arguments_json=fact.arguments_json,
+            value_json=fact.value_json,
+            ttl_ms=fact.ttl_ms,
+        )
+    elif fact.fallback in ("callback", "person"):
+        outcomes.open_task(
+            step, f"Call back about {action.tool}", action.action_id, reason="fact_unavailable"
+        )
+        outcomes.not_started(step, action.action_id, "tool_unavailable", fact.message)
+        return
+    if not action.facts_awaited:
+        decisions.decide(step, action)
+
+
+def execute(step: Step, action: Action, *, attach_only: bool = False) -> None:
+    """Have it run; the record is written."""
+    tool = step.state.tools.get(action.tool)
+    action.phase = ActionPhase.RUNNING
+    step.effects.append(
+        Execute(
+            action_id=action.action_id,
+            tool=action.tool,
+            version=action.version,
+            side_effect=action.side_effect,
+            arguments_json=action.arguments_json,
+            proof=action.proof,
+            deadline_ms=tool.deadline_ms if tool else CLIENT_TOOL_DEADLINE_MS,
+            attach_only=attach_only,
+        )
+    )
+
+
+def journalled(step: Step, event: Journalled) -> None:
+    action = step.state.actions.get(event.action_id)
+    if action is not None and action.phase is ActionPhase.JOURNALLING:
+        execute(step, action)
+
+
+def journal_failed(step: Step, event: JournalFailed) -> None:
+    """The record could not be written in time: the action is not started, and the yes is spent."""
+    action = step.state.actions.get(event.action_id)
+    if action is None or action.phase is not ActionPhase.JOURNALLING:
+        return
+    given = step.state.consents.get(action.consent_id)
+    if given is not None:
+        given.phase = ConsentPhase.ENDED
+    outcomes.open_task(step, f"Call back about {action.tool}", action.action_id, reason=event.reason)
+    outcomes.not_started(step, action.action_id, "journal_unavailable", step.state.rules.say_unavailable)
+
+
+def progressed(step: Step, event: ActionProgressed) -> None:
+    if event.action_id in step.state.actions:
+        step.publish(
+            "action_progressed",
+            action_id=event.action_id,
+            stage=event.stage,
+            attempt=event.attempt,
+            message=event.message,
+        )
+
+
+def result(step: Step, event: ActionResult) -> None:
+    """Tools' word on an action."""
+    state = step.state
+    state.open_breakers = list(event.open_breakers)
+    action = state.actions.get(event.action_id)
+    if action is None or action.phase is not ActionPhase.RUNNING:
+        return
+    if event.error_code == "not_started":
+        _start_again(step, action)
+        return
+    action.data_json = event.data_json
+    action.attempts = event.attempts
+    message = event.message
+    if event.fallback in ("callback", "person"):
+        message = event.fallback_message or message
+        outcomes.open_task(step, f"Call back about {action.tool}", action.action_id, reason=event.error_code)
+    elif event.status == "unknown":
+        outcomes.open_task(
+            step, f"Find out what became of {action.tool}", action.action_id, reason="unknown_outcome"
+        )
+    outcomes.finish(step, action, event.status, event.error_code, message, retryable=event.retryable)
+
+
+def client_output(step: Step, call_id: str, output: str) -> None:
+    """The client's own tool answered."""
+    for action in step.state.actions.values():
+        if action.client_tool and action.open and call_id in action.call_ids:
+            action.data_json = output if _is_json(output) else msgspec.json.encode(output).decode()
+            outcomes.finish(step, action, "ok", "", "", tell_model=False)
+
+
+def _same_effect(step: Step, tool: str, arguments_digest: str) -> Action | None:
+    """The action that this call repeats: open, done, or in doubt. Reads are new each time they are done."""
+    for action in reversed(step.state.actions.values()):
+        if action.tool != tool or action.arguments_digest != arguments_digest:
+            continue
+        if action.open:
+            return action
+        if action.side_effect is not SideEffect.READ and action.status in ("ok", "unknown"):
+            return action
+        return None
+    return None
+
+
+def _join(step: Step, action: Action, call: CallRequested) -> None:
+    _publish_request(step, action, call.call_id, attached=True)
+    if action.open:
+        action.call_ids.append(call.call_id)
+        return
+    outcomes.answer(step, [call.call_id], outcomes.output(action, already_done=action.status == "ok"))
+
+
+def _admit(step: Step, call: CallRequested, tool: Tool | None, arguments: str, digest: str) -> None:
+    state = step.state
+    ordinal = 1 + sum(
+        1 for entry in state.actions.values() if entry.tool == call.tool and entry.arguments_digest == digest
+    )
+    action = Action(
+        action_id=make_action_id(
+            session_id=state.session_id,
+            tool=call.tool,
+            major_version=tool.major if tool else 0,
+            arguments_digest=digest,
+            ordinal=ordinal,
+        ),
+        tool=call.tool,
+        version=tool.version if tool else "0.0",
+        side_effect=tool.side_effect if tool else SideEffect.WRITE,
+        arguments_json=arguments,
+        arguments_digest=digest,
+        ordinal=ordinal,
+        requested_at_ms=step.at.now_ms,
+        call_ids=[call.call_id],
+        client_tool=call.client_tool,
+    )
+    state.actions[action.action_id] = action
+    _publish_request(step, action, call.call_id, attached=False)
+    step.effects.append(StartTimer(name="filler", delay_ms=state.rules.filler_after_ms))
+    decisions.decide(step, action)
+
+
+def _publish_request(step: Step, action: Action, call_id: str, *, attached: bool) -> None:
+    step.publish(
+        "action_requested",
+        action_id=action.action_id,
+        call_id=call_id,
+        tool=action.tool,
+        tool_version=action.version,
+        arguments_json=action.arguments_json,
+        arguments_digest=action.arguments_digest,
+        side_effect=action.side_effect,
+        attached=attached,
+    )
+
+
+def _fetch_facts(step: Step, action: Action, decision: Decided) -> None:
+    action.fact_rounds += 1
+    if action.fact_rounds > FACT_ROUNDS_MAX:
+        effect = step.state.rules.fallback(action.side_effect).effect
+        decisions.publish(step, decision, "ACTION", effect, action)
+        outcomes.stop_for_want_of_policy(step, action)
+        return
+    action.phase = ActionPhase.FETCHING
+    action.facts_awaited = [need.name for need in decision.needs_facts]
+    for need in decision.needs_facts:
+        step.effects.append(
+            FetchFact(
+                action_id=action.action_id,
+                name=need.name,
+                tool=need.tool,
+                arguments_json=need.arguments_json,
+                ttl_ms=need.ttl_ms,
+            )
+        )
+
+
+def _start(step: Step, action: Action, decision: Decided) -> None:
+    action.proof = decision.proof
+    if action.client_tool:
+        action.phase = ActionPhase.RUNNING
+        step.effects.append(
+            DeliverClientCall(
+                call_id=action.call_ids[0], tool=action.tool, arguments_json=action.arguments_json
+            )
+        )
+    elif action.side_effect is SideEffect.READ:
+        execute(step, action)
+    else:
+        action.phase = ActionPhase.JOURNALLING
+        step.effects.append(Journal(action_id=action.action_id))
+
+
+def _start_again(step: Step, action: Action) -> None:
+    """Tools knew nothing of it after a resume: it starts only if the yes stands and policy agrees anew."""
+    given = step.state.consents.get(action.consent_id)
+    if given is not None and (given.phase is not ConsentPhase.GIVEN or step.at.now_ms > given.expires_at_ms):
+        given.phase = ConsentPhase.ENDED
+        outcomes.open_task(step, f"Ask again about {action.tool}", action.action_id, reason="consent_expired")
+        outcomes.not_started(step, action.action_id, "consent_expired", step.state.rules.say_consent_expired)
+        return
+    action.fact_rounds = 0
+    decisions.decide(step, action)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True

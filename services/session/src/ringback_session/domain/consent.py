@@ -1,0 +1,266 @@
+"""Consent as a spoken contract: read back, hear a yes to exactly that, once, in time."""
+
+from __future__ import annotations
+
+from ringback_session.domain import decisions, outcomes, playback, replies, speaking
+from ringback_session.domain.effects import ReadConsent, StartTimer, StopTimer
+from ringback_session.domain.inputs import ConsentRead, ReadBack
+from ringback_session.domain.state import (
+    Action,
+    ActionPhase,
+    Consent,
+    ConsentPhase,
+    ReplyPurpose,
+    Speech,
+    SpeechKind,
+    Utterance,
+)
+from ringback_session.domain.step import Step
+from ringback_session.domain.view import facts_json
+
+__all__ = [
+    "answer",
+    "ask",
+    "expired",
+    "read",
+    "read_back_spoken",
+    "repeat",
+    "repeat_after_reply",
+    "start_next",
+    "void",
+    "void_all",
+]
+
+_CLARIFY = (
+    "The caller asked something about the action that waits for a yes. Answer that question in one short "
+    "sentence, from these facts only. Do not say that anything was done. Facts: {facts}"
+)
+
+
+def ask(step: Step, action: Action, read_back: ReadBack, say_first: str) -> None:
+    """Policy wants a yes for this action."""
+    state = step.state
+    consent = Consent(
+        consent_id=state.new_id("con_"),
+        action_id=action.action_id,
+        read_back=read_back.text,
+        say_first=say_first,
+        must_contain=read_back.must_contain,
+        arguments_digest=read_back.arguments_digest,
+        expires_after_ms=read_back.expires_after_ms,
+        clarify_max=read_back.clarify_max,
+    )
+    state.consents[consent.consent_id] = consent
+    action.consent_id = consent.consent_id
+    action.phase = ActionPhase.CONFIRMING
+    start_next(step)
+
+
+def start_next(step: Step) -> None:
+    """One read-back at a time, first come first served."""
+    state = step.state
+    if state.open_consent() is not None or state.handed_over:
+        return
+    waiting = next((entry for entry in state.consents.values() if entry.phase is ConsentPhase.QUEUED), None)
+    if waiting is not None:
+        _read_back(step, waiting, first=waiting.round == 0)
+
+
+def read_back_spoken(step: Step, speech: Speech) -> None:
+    """The read-back was generated whole: from here on a yes may count, once the last value was heard."""
+    consent = step.state.consents.get(speech.consent_id)
+    if consent is None or consent.phase is not ConsentPhase.READING_BACK:
+        return
+    transcript = speech.transcript or speech.text
+    played = playback.item(step.state, speech.item_id)
+    audio_ms = (played.samples // 24) if played else 0
+    # Speech is taken to run evenly over its transcript; no provider says when each word sounds.
+    share = speaking.last_value_end(transcript, consent.must_contain) / max(1, len(transcript))
+    consent.values_end_ms = int(audio_ms * share)
+    consent.item_id = speech.item_id
+    consent.phase = ConsentPhase.WAITING
+    delay_ms = playback.remaining_ms(step) + consent.expires_after_ms
+    consent.expires_at_ms = step.at.now_ms + delay_ms
+    step.effects.append(StartTimer(name=f"consent:{consent.consent_id}", delay_ms=delay_ms))
+
+
+def answer(step: Step, consent: Consent, utterance: Utterance) -> None:
+    """The caller said something while we wait for a yes."""
+    if utterance.failed or not utterance.text.strip():
+        _unclear(step, consent, ask_model=False)
+        return
+    consent.phase = ConsentPhase.READING_ANSWER
+    step.effects.append(
+        ReadConsent(
+            consent_id=consent.consent_id,
+            read_back=consent.read_back,
+            utterance=utterance.text,
+            confidence=1.0 if utterance.typed else utterance.confidence,
+            bound_values=consent.must_contain,
+            side_effect=step.state.actions[consent.action_id].side_effect,
+            item_id=utterance.item_id,
+            timeout_ms=step.state.rules.decision_timeout_ms,
+        )
+    )
+
+
+def read(step: Step, event: ConsentRead) -> None:
+    """Policy's reading of the answer; `unavailable` when policy was away."""
+    state = step.state
+    consent = state.consents.get(event.consent_id)
+    if consent is None or consent.phase is not ConsentPhase.READING_ANSWER:
+        return
+    utterance = state.utterance
+    step.publish(
+        "consent_answered",
+        consent_id=consent.consent_id,
+        action_id=consent.action_id,
+        reading="unclear" if event.reading == "unavailable" else event.reading,
+        utterance=utterance.text if utterance else "",
+        confidence=utterance.confidence if utterance else None,
+        reason=event.evidence,
+    )
+    match event.reading:
+        case "yes":
+            _yes(step, consent)
+        case "no":
+            _end(step, consent, "no")
+            outcomes.not_started(
+                step, consent.action_id, "refused_by_caller", "You said no, so nothing was done."
+            )
+        case "correction":
+            _end(step, consent, "correction")
+            outcomes.not_started(
+                step,
+                consent.action_id,
+                "corrected_by_caller",
+                "The caller corrected the details, so nothing was done. Use the corrected details.",
+            )
+        case "unavailable":
+            _end(step, consent, "void")
+            outcomes.stop_for_want_of_policy(step, state.actions[consent.action_id])
+        case _:
+            _unclear(step, consent, ask_model=True)
+
+
+def repeat_after_reply(step: Step) -> None:
+    """The model has answered the caller's question: read back again; only that can be consented to."""
+    consent = step.state.open_consent()
+    if consent is not None and consent.phase is ConsentPhase.CLARIFYING:
+        _read_back(step, consent, first=False)
+
+
+def repeat(step: Step, consent: Consent) -> None:
+    """Read back again."""
+    _read_back(step, consent, first=False)
+
+
+def expired(step: Step, consent_id: str) -> None:
+    """No clear yes in time."""
+    state = step.state
+    consent = state.consents.get(consent_id)
+    if consent is None or consent.phase not in (ConsentPhase.WAITING, ConsentPhase.READING_BACK):
+        return
+    if state.caller_speaking or (state.utterance is not None and not state.utterance.cleared):
+        step.effects.append(StartTimer(name=f"consent:{consent_id}", delay_ms=2_000))
+        return
+    void(step, consent, "expired")
+    outcomes.not_started(
+        step, consent.action_id, "consent_expired", state.rules.say_consent_expired, reply=False
+    )
+    speaking.speak(step, SpeechKind.NOTICE, state.rules.say_consent_expired)
+
+
+def void(step: Step, consent: Consent, reason: str) -> None:
+    """End a consent that got no answer."""
+    step.publish(
+        "consent_answered",
+        consent_id=consent.consent_id,
+        action_id=consent.action_id,
+        reading="void",
+        utterance="",
+        confidence=None,
+        reason=reason,
+    )
+    _end(step, consent, "void")
+
+
+def void_all(step: Step, reason: str) -> None:
+    """Handoff and hang-up void what is still open."""
+    for consent in list(step.state.consents.values()):
+        if consent.phase not in (ConsentPhase.GIVEN, ConsentPhase.ENDED):
+            void(step, consent, reason)
+            outcomes.not_started(step, consent.action_id, "consent_void", "Nothing was done.", reply=False)
+
+
+def _yes(step: Step, consent: Consent) -> None:
+    state = step.state
+    if step.at.now_ms > consent.expires_at_ms:
+        void(step, consent, "expired")
+        outcomes.not_started(step, consent.action_id, "consent_expired", state.rules.say_consent_expired)
+        return
+    if not _values_heard(step, consent):
+        _read_back(step, consent, first=False)
+        return
+    step.effects.append(StopTimer(name=f"consent:{consent.consent_id}"))
+    consent.phase = ConsentPhase.GIVEN
+    consent.reading = "yes"
+    consent.given_at_ms = step.at.now_ms
+    decisions.decide(step, state.actions[consent.action_id])
+    start_next(step)
+
+
+def _values_heard(step: Step, consent: Consent) -> bool:
+    played = playback.item(step.state, consent.item_id)
+    if played is None or not played.samples:
+        return played is not None
+    return playback.heard_ms(step, played) >= consent.values_end_ms
+
+
+def _unclear(step: Step, consent: Consent, *, ask_model: bool) -> None:
+    consent.unclear += 1
+    if consent.unclear > consent.clarify_max:
+        step.escalate("consent_unclear", rule="session.clarify_max")
+        return
+    if not ask_model:
+        _read_back(step, consent, first=False)
+        return
+    consent.phase = ConsentPhase.CLARIFYING
+    replies.want(
+        step,
+        ReplyPurpose.CLARIFY,
+        tools=False,
+        instructions=_CLARIFY.format(facts=facts_json(step.state)),
+        request_key=step.state.reply_request_key,
+    )
+
+
+def _read_back(step: Step, consent: Consent, *, first: bool) -> None:
+    consent.phase = ConsentPhase.READING_BACK
+    consent.round += 1
+    consent.expires_at_ms = 0
+    step.effects.append(StopTimer(name=f"consent:{consent.consent_id}"))
+    step.publish(
+        "consent_asked",
+        consent_id=consent.consent_id,
+        action_id=consent.action_id,
+        arguments_digest=consent.arguments_digest,
+        read_back=consent.read_back,
+        expires_at_ms=step.at.now_ms + consent.expires_after_ms,
+        round=consent.round,
+    )
+    text = f"{consent.say_first} {consent.read_back}".strip() if first else consent.read_back
+    speaking.speak(
+        step,
+        SpeechKind.READ_BACK,
+        text,
+        must_contain=consent.must_contain,
+        consent_id=consent.consent_id,
+    )
+
+
+def _end(step: Step, consent: Consent, reading: str) -> None:
+    step.effects.append(StopTimer(name=f"consent:{consent.consent_id}"))
+    consent.phase = ConsentPhase.ENDED
+    consent.reading = reading
+    start_next(step)

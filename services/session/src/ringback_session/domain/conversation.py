@@ -1,0 +1,164 @@
+"""The conversation core: `step(state, input, at) → effects`.
+
+It changes the state that it is given and returns what is to be done; it has no clock, no randomness and no
+sockets. The same snapshot and the same inputs always give the same effects.
+"""
+
+from __future__ import annotations
+
+from ringback_session.domain import (
+    actions,
+    consent,
+    escalation,
+    inputs,
+    playback,
+    recovery,
+    replies,
+    speaking,
+    turns,
+)
+from ringback_session.domain.effects import Effects, Persist
+from ringback_session.domain.inputs import At, Input
+from ringback_session.domain.state import CallState, ReplyPurpose
+from ringback_session.domain.step import Step
+
+__all__ = ["step"]
+
+
+def step(state: CallState, event: Input, at: At) -> Effects:
+    """Take one input. Total: an input that does not fit the state changes nothing."""
+    now = Step(state=state, at=at)
+    if isinstance(event, inputs.AudioSent):
+        playback.audio_sent(now, event)
+        return now.effects
+    if not (_of_the_caller(now, event) or _of_the_model(now, event) or _of_an_action(now, event)):
+        _of_the_call(now, event)
+    if now.escalation is not None:
+        reason, rule, say = now.escalation
+        escalation.to_person(now, reason=reason, rule=rule, say=say)
+    replies.pump(now)
+    return now.effects
+
+
+def _of_the_caller(now: Step, event: Input) -> bool:
+    match event:
+        case inputs.CallerStartedSpeaking():
+            turns.caller_started(now, event)
+        case inputs.CallerStoppedSpeaking():
+            turns.caller_stopped(now, event)
+        case inputs.UtteranceCommitted():
+            turns.committed(now, event)
+        case inputs.UtteranceHeard():
+            turns.heard(now, event)
+        case inputs.ClientConfigured():
+            now.state.interrupt_enabled = event.interrupt
+        case inputs.ItemNoted():
+            now.state.remember(event.item)
+        case inputs.ReplyWanted():
+            if replies.wanted_by_client(now, event):
+                _gate_typed(now)
+        case inputs.ClientTruncated():
+            playback.client_truncated(now, event)
+        case inputs.ClientCancelled():
+            replies.stop(now, "client_cancelled")
+            speaking.cancel_all(now, "client_cancelled")
+        case inputs.ClientCallOutput():
+            actions.client_output(now, event.call_id, event.output)
+        case _:
+            return False
+    return True
+
+
+def _of_the_model(now: Step, event: Input) -> bool:
+    match event:
+        case inputs.ReplyStarted():
+            replies.started(now, event)
+        case inputs.ReplyText():
+            replies.text(now, event)
+        case inputs.ReplyEnded():
+            ended = replies.ended(now, event)
+            if ended is not None and ended.purpose is ReplyPurpose.CLARIFY:
+                consent.repeat_after_reply(now)
+        case inputs.SpeechText():
+            speaking.text(now, event)
+        case inputs.SpeechEnded():
+            spoken = speaking.ended(now, event)
+            if spoken is not None and spoken.consent_id:
+                consent.read_back_spoken(now, spoken)
+        case _:
+            return False
+    return True
+
+
+def _of_an_action(now: Step, event: Input) -> bool:
+    match event:
+        case inputs.CallRequested():
+            actions.requested(now, event)
+        case inputs.Decided():
+            if not actions.decided(now, event):
+                turns.input_decided(now, event)
+        case inputs.FactFetched():
+            actions.fact_fetched(now, event)
+        case inputs.ConsentRead():
+            consent.read(now, event)
+        case inputs.Journalled():
+            actions.journalled(now, event)
+        case inputs.JournalFailed():
+            actions.journal_failed(now, event)
+        case inputs.ActionProgressed():
+            actions.progressed(now, event)
+        case inputs.ActionResult():
+            actions.result(now, event)
+        case _:
+            return False
+    return True
+
+
+def _of_the_call(now: Step, event: Input) -> None:
+    match event:
+        case inputs.CallStarted():
+            _started(now)
+        case inputs.Resumed():
+            recovery.resumed(now, event)
+        case inputs.ModelLost():
+            recovery.model_lost(now, event)
+        case inputs.ClientGone():
+            recovery.client_gone(now, event)
+        case inputs.PacketReady():
+            escalation.packet_ready(now, event)
+        case inputs.ContextArrived():
+            now.state.slots = {slot.name: slot for slot in event.slots}
+        case inputs.TimerFired():
+            _timer(now, event.name)
+
+
+def _started(now: Step) -> None:
+    state = now.state
+    state.started_at_ms = at_ms = now.at.now_ms
+    assert at_ms > 0, "the owner's clock is unix time"
+    now.publish(
+        "session_started",
+        pack=state.pack,
+        pack_digest=state.pack_digest,
+        bundle_digest=state.bundle_digest,
+        caller_id=state.caller_id,
+    )
+    now.effects.append(Persist())
+
+
+def _timer(now: Step, name: str) -> None:
+    match name.partition(":"):
+        case ("filler", _, _):
+            turns.filler_due(now)
+        case ("transcript", _, _):
+            turns.transcript_late(now)
+        case ("played", _, _):
+            playback.settle(now)
+        case ("consent", _, consent_id):
+            consent.expired(now, consent_id)
+
+
+def _gate_typed(now: Step) -> None:
+    utterance = now.state.utterance
+    if utterance is not None and utterance.typed and not utterance.decision_id:
+        turns.gate(now)

@@ -1,0 +1,81 @@
+"""Asking policy: what it gets to see of an action, of an utterance."""
+
+from __future__ import annotations
+
+from ringback_session.domain.effects import AskPolicy
+from ringback_session.domain.inputs import Decided
+from ringback_session.domain.rules import Effect
+from ringback_session.domain.state import Action, ActionPhase, ConsentPhase, Utterance
+from ringback_session.domain.step import Step
+from ringback_session.domain.view import facts_of, session_view
+
+__all__ = ["ask_about_utterance", "decide", "publish"]
+
+
+def decide(step: Step, action: Action) -> None:
+    """Ask policy, with the facts and the consent that there are."""
+    state = step.state
+    action.phase = ActionPhase.DECIDING
+    action.decision_id = state.new_id("dec_")
+    action.asked_at_ms = step.at.now_ms
+    given = state.consents.get(action.consent_id)
+    proof_of_yes = None
+    if given is not None and given.phase is ConsentPhase.GIVEN:
+        proof_of_yes = {
+            "consent_id": given.consent_id,
+            "arguments_digest": given.arguments_digest,
+            "given_at_ms": given.given_at_ms,
+            "expires_at_ms": given.expires_at_ms,
+        }
+    step.effects.append(
+        AskPolicy(
+            decision_id=action.decision_id,
+            gate="action",
+            view=session_view(state, step.at),
+            facts=facts_of(state, step.at),
+            subject={
+                "action_id": action.action_id,
+                "tool": action.tool,
+                "tool_version": action.version,
+                "arguments_json": action.arguments_json,
+                "arguments_digest": action.arguments_digest,
+                "side_effect": action.side_effect,
+                "consent": proof_of_yes,
+                "client_tool": action.client_tool,
+            },
+            timeout_ms=state.rules.decision_timeout_ms,
+        )
+    )
+
+
+def ask_about_utterance(step: Step, utterance: Utterance) -> None:
+    """The input gate: may the conversation go on with what the caller said?"""
+    state = step.state
+    utterance.decision_id = state.new_id("dec_")
+    step.effects.append(
+        AskPolicy(
+            decision_id=utterance.decision_id,
+            gate="input",
+            view=session_view(state, step.at),
+            subject={"text": utterance.text, "confidence": utterance.confidence},
+            timeout_ms=state.rules.decision_timeout_ms,
+        )
+    )
+
+
+def publish(step: Step, decision: Decided, gate: str, effect: Effect, action: Action | None = None) -> None:
+    """The fact that something was decided; the audit of a fallback is made from it."""
+    step.publish(
+        "action_decided",
+        decision_id=decision.decision_id,
+        gate=gate,
+        action_id=action.action_id if action else "",
+        tool=action.tool if action else "",
+        effect=effect.upper(),
+        rule=decision.rule,
+        layer=decision.layer,
+        bundle_digest=decision.bundle_digest or step.state.bundle_digest,
+        reason=decision.reason,
+        source=decision.source,
+        wait_ms=decision.wait_ms,
+    )

@@ -1,0 +1,234 @@
+"""What the core wants done. The core never does anything itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ringback_session.domain.rules import SideEffect
+from ringback_session.domain.state import BoundValue, SpeechKind
+
+__all__ = [
+    "AskPolicy",
+    "CancelReply",
+    "CancelSpeech",
+    "DeliverClientCall",
+    "Effects",
+    "EndCall",
+    "Execute",
+    "FetchFact",
+    "FetchPacket",
+    "Journal",
+    "Note",
+    "Persist",
+    "Publish",
+    "PullContext",
+    "ReadConsent",
+    "RefuseReply",
+    "ReleaseSpeech",
+    "RequestReply",
+    "RequestSpeech",
+    "ReturnResult",
+    "StartTimer",
+    "StopTimer",
+    "TruncateItem",
+]
+
+
+class _Effect(msgspec.Struct, frozen=True, tag=True):
+    pass
+
+
+class RequestReply(_Effect, frozen=True):
+    """Have the model reply. `request_key` carries the client's own parameters, if the client asked."""
+
+    reply_id: str
+    tools: bool = True
+    instructions: str = ""
+    request_key: str = ""
+
+
+class CancelReply(_Effect, frozen=True):
+    """reason: turn_detected or client_cancelled."""
+
+    reply_id: str
+    reason: str
+
+
+class RefuseReply(_Effect, frozen=True):
+    """The client's second request while its own response is active."""
+
+    request_key: str
+    response_id: str
+
+
+class RequestSpeech(_Effect, frozen=True):
+    """Have exactly these words spoken, out of band; hold the audio until released."""
+
+    speech_id: str
+    kind: SpeechKind
+    text: str
+    hold: bool
+
+
+class ReleaseSpeech(_Effect, frozen=True):
+    """The held audio may be heard: every bound value was found in its transcript."""
+
+    speech_id: str
+
+
+class CancelSpeech(_Effect, frozen=True):
+    speech_id: str
+    reason: str
+
+
+class TruncateItem(_Effect, frozen=True):
+    """Make the model forget what the caller did not hear."""
+
+    item_id: str
+    audio_end_ms: int
+
+
+class Note(_Effect, frozen=True):
+    """Tell the model what was said or decided without it; role: assistant or system."""
+
+    item_id: str
+    role: str
+    text: str
+
+
+class ReturnResult(_Effect, frozen=True):
+    """Answer a function call of the model."""
+
+    call_id: str
+    item_id: str
+    output_json: str
+
+
+class DeliverClientCall(_Effect, frozen=True):
+    """A call of the client's own tool passed policy: hand it to the client as a response of its own."""
+
+    call_id: str
+    tool: str
+    arguments_json: str
+
+
+class AskPolicy(_Effect, frozen=True):
+    """gate: input or action. `view` and `facts` are plain data, bounded by the core."""
+
+    decision_id: str
+    gate: str
+    view: dict[str, Any]
+    facts: tuple[dict[str, Any], ...] = ()
+    subject: dict[str, Any] = {}
+    timeout_ms: int = 800
+
+
+class ReadConsent(_Effect, frozen=True):
+    consent_id: str
+    read_back: str
+    utterance: str
+    confidence: float | None
+    bound_values: tuple[BoundValue, ...]
+    side_effect: SideEffect
+    item_id: str
+    timeout_ms: int = 800
+
+
+class FetchFact(_Effect, frozen=True):
+    """Run a read-only tool for a rule."""
+
+    action_id: str
+    name: str
+    tool: str
+    arguments_json: str
+    ttl_ms: int
+
+
+class Journal(_Effect, frozen=True):
+    """Write the record with this action's decision; only then may it be executed."""
+
+    action_id: str
+
+
+class Execute(_Effect, frozen=True):
+    action_id: str
+    tool: str
+    version: str
+    side_effect: SideEffect
+    arguments_json: str
+    proof: dict[str, str | int] | None
+    deadline_ms: int
+    attach_only: bool = False
+
+
+class Persist(_Effect, frozen=True):
+    """Write the record when convenient (a turn ended)."""
+
+
+class Publish(_Effect, frozen=True):
+    """One fact of the call. `kind` is the event's field name in events.v1, `body` its fields."""
+
+    kind: str
+    seq: int
+    epoch: int
+    turn_id: str
+    agent: str
+    at_ms: int
+    body: dict[str, Any]
+
+
+class FetchPacket(_Effect, frozen=True):
+    """Ask memory for the handoff packet; `fallback` is the core's own bounded view."""
+
+    reason: str
+    min_epoch: int
+    min_seq: int
+    fallback: dict[str, Any]
+
+
+class PullContext(_Effect, frozen=True):
+    """Ask memory what it holds, including (epoch, seq)."""
+
+    min_epoch: int
+    min_seq: int
+
+
+class StartTimer(_Effect, frozen=True):
+    name: str
+    delay_ms: int
+
+
+class StopTimer(_Effect, frozen=True):
+    name: str
+
+
+class EndCall(_Effect, frozen=True):
+    reason: str
+
+
+Effects = list[
+    RequestReply
+    | CancelReply
+    | RefuseReply
+    | RequestSpeech
+    | ReleaseSpeech
+    | CancelSpeech
+    | TruncateItem
+    | Note
+    | ReturnResult
+    | DeliverClientCall
+    | AskPolicy
+    | ReadConsent
+    | FetchFact
+    | Journal
+    | Execute
+    | Persist
+    | Publish
+    | FetchPacket
+    | PullContext
+    | StartTimer
+    | StopTimer
+    | EndCall
+]

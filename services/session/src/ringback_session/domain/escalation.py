@@ -1,0 +1,43 @@
+"""Handing the caller over to a person, with a packet of what is known."""
+
+from __future__ import annotations
+
+from ringback_session.domain import consent, replies, speaking
+from ringback_session.domain.effects import FetchPacket, Persist
+from ringback_session.domain.inputs import PacketReady
+from ringback_session.domain.state import SpeechKind
+from ringback_session.domain.step import Step
+from ringback_session.domain.view import own_packet
+
+__all__ = ["packet_ready", "to_person"]
+
+
+def to_person(step: Step, *, reason: str, rule: str, say: str = "") -> None:
+    """Void open consents, say so, and get the packet. Actions under way finish on their own."""
+    state = step.state
+    if state.person_reason:
+        return
+    state.person_reason = reason or "asked_for_a_person"
+    state.person_rule = rule
+    replies.stop(step, "client_cancelled")
+    consent.void_all(step, "handoff")
+    state.handed_over = True
+    speaking.speak(step, SpeechKind.NOTICE, say or state.rules.say_person)
+    step.effects.append(
+        FetchPacket(
+            reason=state.person_reason,
+            min_epoch=state.epoch,
+            min_seq=state.seq,
+            fallback=own_packet(state, state.person_reason),
+        )
+    )
+
+
+def packet_ready(step: Step, event: PacketReady) -> None:
+    step.publish(
+        "escalated_to_person",
+        reason=step.state.person_reason,
+        rule=step.state.person_rule,
+        packet_json=event.packet_json,
+    )
+    step.effects.append(Persist())

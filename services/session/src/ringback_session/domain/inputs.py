@@ -1,0 +1,337 @@
+"""What can happen to a call. Every input arrives with an `At`: the core has no clock of its own."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ringback_session.domain.rules import Effect
+from ringback_session.domain.state import BoundValue, HistoryItem, ReplyPurpose, SlotValue
+
+__all__ = [
+    "ActionProgressed",
+    "ActionResult",
+    "At",
+    "AudioSent",
+    "CallRequested",
+    "CallStarted",
+    "CallerStartedSpeaking",
+    "CallerStoppedSpeaking",
+    "ClientCallOutput",
+    "ClientCancelled",
+    "ClientConfigured",
+    "ClientGone",
+    "ClientTruncated",
+    "ConsentRead",
+    "ContextArrived",
+    "Decided",
+    "FactFetched",
+    "FactNeed",
+    "Input",
+    "ItemNoted",
+    "JournalFailed",
+    "Journalled",
+    "ModelLost",
+    "PacketReady",
+    "ReadBack",
+    "ReplyEnded",
+    "ReplyStarted",
+    "ReplyText",
+    "ReplyWanted",
+    "Resumed",
+    "SpeechEnded",
+    "SpeechText",
+    "TimerFired",
+    "UtteranceCommitted",
+    "UtteranceHeard",
+]
+
+
+class At(msgspec.Struct, frozen=True):
+    """When: the owner's clock (unix ms), the caller's input clock (samples at 24 kHz; 0: no audio yet)."""
+
+    now_ms: int
+    samples: int = 0
+
+
+class _Input(msgspec.Struct, frozen=True, tag=True):
+    pass
+
+
+class CallStarted(_Input, frozen=True):
+    pass
+
+
+class Resumed(_Input, frozen=True):
+    """This replica took the session over; the state is the snapshot of the owner before."""
+
+    epoch: int
+    owner: str
+
+
+class CallerStartedSpeaking(_Input, frozen=True):
+    audio_start_ms: int
+
+
+class CallerStoppedSpeaking(_Input, frozen=True):
+    audio_end_ms: int
+
+
+class UtteranceCommitted(_Input, frozen=True):
+    """The caller's audio became an item; its transcript is still to come."""
+
+    item_id: str
+    wants_reply: bool
+
+
+class UtteranceHeard(_Input, frozen=True):
+    """The words of an utterance, or the failure to get them."""
+
+    item_id: str
+    text: str
+    confidence: float | None = None
+    failed: bool = False
+    typed: bool = False
+    audio_start_ms: int = 0
+    audio_end_ms: int = 0
+
+
+class ClientConfigured(_Input, frozen=True):
+    """The client's turn detection, as far as the core needs to know it."""
+
+    interrupt: bool
+
+
+class ItemNoted(_Input, frozen=True):
+    """The client put an item of its own into the conversation (not an utterance)."""
+
+    item: HistoryItem
+
+
+class ReplyWanted(_Input, frozen=True):
+    """The client asked for a reply; `request_key` names its parameters in the client view."""
+
+    request_key: str = ""
+
+
+class ReplyStarted(_Input, frozen=True):
+    reply_id: str
+    response_id: str
+
+
+class ReplyText(_Input, frozen=True):
+    """A finished message item of a reply."""
+
+    reply_id: str
+    item_id: str
+    text: str
+
+
+class CallRequested(_Input, frozen=True):
+    """The model called a function that is not the client's own to run at once."""
+
+    reply_id: str
+    call_id: str
+    tool: str
+    arguments_json: str
+    item_id: str = ""
+    client_tool: bool = False
+
+
+class ReplyEnded(_Input, frozen=True):
+    """status: completed, cancelled, incomplete or failed."""
+
+    reply_id: str
+    status: str
+    purpose: ReplyPurpose = ReplyPurpose.TURN
+
+
+class SpeechText(_Input, frozen=True):
+    """The transcript of our own words so far, as the model speaks them."""
+
+    speech_id: str
+    transcript: str
+    item_id: str = ""
+    response_id: str = ""
+
+
+class SpeechEnded(_Input, frozen=True):
+    speech_id: str
+    status: str
+
+
+class AudioSent(_Input, frozen=True):
+    """Audio of an assistant item went to the client; `text` is the item's transcript so far."""
+
+    item_id: str
+    samples: int
+    text: str = ""
+    kind: str = "reply"
+    in_model: bool = True
+    response_id: str = ""
+
+
+class ClientTruncated(_Input, frozen=True):
+    item_id: str
+    audio_end_ms: int
+
+
+class ClientCancelled(_Input, frozen=True):
+    response_id: str = ""
+
+
+class ClientCallOutput(_Input, frozen=True):
+    """The client answered a call of its own tool."""
+
+    call_id: str
+    output: str
+
+
+class FactNeed(msgspec.Struct, frozen=True):
+    name: str
+    tool: str
+    arguments_json: str
+    ttl_ms: int = 0
+
+
+class ReadBack(msgspec.Struct, frozen=True):
+    text: str
+    must_contain: tuple[BoundValue, ...]
+    arguments_digest: str
+    expires_after_ms: int
+    clarify_max: int
+
+
+class Decided(_Input, frozen=True):
+    """Policy's answer, or with source `fallback` the lack of one."""
+
+    decision_id: str
+    effect: Effect | None = None
+    rule: str = ""
+    layer: str = ""
+    bundle_digest: str = ""
+    reason: str = ""
+    say: str = ""
+    needs_facts: tuple[FactNeed, ...] = ()
+    read_back: ReadBack | None = None
+    proof: dict[str, str | int] | None = None
+    forbid_irreversible: bool = False
+    escalate: str = ""
+    source: str = "policy"
+    wait_ms: float = 0.0
+
+
+class FactFetched(_Input, frozen=True):
+    action_id: str
+    name: str
+    tool: str
+    arguments_json: str
+    value_json: str
+    ttl_ms: int = 0
+    unavailable: bool = False
+    message: str = ""
+    fallback: str = ""
+    open_breakers: tuple[str, ...] = ()
+
+
+class ConsentRead(_Input, frozen=True):
+    """reading: yes, no, correction, unclear."""
+
+    consent_id: str
+    reading: str
+    evidence: str = ""
+    item_id: str = ""
+
+
+class Journalled(_Input, frozen=True):
+    action_id: str
+
+
+class JournalFailed(_Input, frozen=True):
+    action_id: str
+    reason: str
+
+
+class ActionProgressed(_Input, frozen=True):
+    """stage: started, attempt, slow or progress."""
+
+    action_id: str
+    stage: str
+    attempt: int = 0
+    message: str = ""
+
+
+class ActionResult(_Input, frozen=True):
+    """status: ok, failed, unknown or not_started; fallback: none, cached, static, callback or person."""
+
+    action_id: str
+    status: str
+    data_json: str = ""
+    error_code: str = ""
+    message: str = ""
+    retryable: bool = False
+    attempts: int = 0
+    already_done: bool = False
+    fallback: str = "none"
+    fallback_message: str = ""
+    open_breakers: tuple[str, ...] = ()
+
+
+class TimerFired(_Input, frozen=True):
+    name: str
+
+
+class PacketReady(_Input, frozen=True):
+    """The handoff packet as JSON; built from the core's own view when memory was away."""
+
+    packet_json: str
+
+
+class ContextArrived(_Input, frozen=True):
+    """What memory holds now: slots for policy's view."""
+
+    slots: tuple[SlotValue, ...]
+
+
+class ModelLost(_Input, frozen=True):
+    """The connection to the model broke; a new one is being made."""
+
+    reason: str
+
+
+class ClientGone(_Input, frozen=True):
+    reason: str
+
+
+Input = (
+    CallStarted
+    | Resumed
+    | CallerStartedSpeaking
+    | CallerStoppedSpeaking
+    | UtteranceCommitted
+    | UtteranceHeard
+    | ClientConfigured
+    | ItemNoted
+    | ReplyWanted
+    | ReplyStarted
+    | ReplyText
+    | CallRequested
+    | ReplyEnded
+    | SpeechText
+    | SpeechEnded
+    | AudioSent
+    | ClientTruncated
+    | ClientCancelled
+    | ClientCallOutput
+    | Decided
+    | FactFetched
+    | ConsentRead
+    | Journalled
+    | JournalFailed
+    | ActionProgressed
+    | ActionResult
+    | TimerFired
+    | PacketReady
+    | ContextArrived
+    | ModelLost
+    | ClientGone
+)

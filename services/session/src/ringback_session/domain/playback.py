@@ -1,0 +1,158 @@
+"""What the caller heard. The clock counts the samples that the caller sent, else it is the owner's."""
+
+from __future__ import annotations
+
+from ringback_session.domain.effects import StartTimer, StopTimer, TruncateItem
+from ringback_session.domain.inputs import AudioSent, ClientTruncated
+from ringback_session.domain.state import CallState, PlayedItem
+from ringback_session.domain.step import SAMPLES_PER_MS, Step
+
+__all__ = [
+    "audible",
+    "audio_sent",
+    "client_truncated",
+    "cut",
+    "finished",
+    "heard_ms",
+    "heard_text",
+    "item",
+    "remaining_ms",
+    "settle",
+]
+
+
+def audio_sent(step: Step, sent: AudioSent) -> None:
+    """Audio went to the client: it begins to play when all before it has been played."""
+    playback = step.state.playback
+    played = item(step.state, sent.item_id)
+    if played is None:
+        starts_at = max(_now(step), playback.ends_at)
+        played = PlayedItem(
+            item_id=sent.item_id,
+            starts_at=starts_at,
+            kind=sent.kind,
+            in_model=sent.in_model,
+            response_id=sent.response_id,
+        )
+        playback.items.append(played)
+        _note_first_audio(step)
+    played.samples += sent.samples
+    played.text = sent.text or played.text
+    playback.ends_at = max(playback.ends_at, played.starts_at) + sent.samples
+
+
+def audible(step: Step) -> bool:
+    """Is the agent being heard now?"""
+    return _now(step) < step.state.playback.ends_at
+
+
+def remaining_ms(step: Step) -> int:
+    """Until everything sent has been played."""
+    return max(0, step.state.playback.ends_at - _now(step)) // SAMPLES_PER_MS
+
+
+def heard_ms(step: Step, played: PlayedItem) -> int:
+    """How much of an item the caller can have heard."""
+    if played.truncated_ms is not None:
+        return played.truncated_ms
+    return max(0, min(played.samples, _now(step) - played.starts_at)) // SAMPLES_PER_MS
+
+
+def heard_text(text: str, *, part_ms: int, whole_ms: int) -> str:
+    """The words of `text` that fit the part of its audio that was played, cut at a word."""
+    if part_ms >= whole_ms:
+        return text
+    cut_at = len(text) * part_ms // max(1, whole_ms)
+    return text[:cut_at].rpartition(" ")[0]
+
+
+def item(state: CallState, item_id: str) -> PlayedItem | None:
+    return next((played for played in reversed(state.playback.items) if played.item_id == item_id), None)
+
+
+def finished(step: Step, item_id: str, text: str) -> None:
+    """All of an item was generated; it is reported when it has been played, or cut."""
+    played = item(step.state, item_id)
+    if played is None:
+        # Text output, or no audio: heard when it was sent.
+        played = PlayedItem(item_id=item_id, starts_at=_now(step))
+        step.state.playback.items.append(played)
+    played.text = text
+    played.finished = True
+    step.effects.append(StartTimer(name="played", delay_ms=remaining_ms(step) + 1))
+
+
+def cut(step: Step) -> None:
+    """The caller cut in: what is not yet played will not be heard."""
+    now = _now(step)
+    for played in step.state.playback.items:
+        if played.reported or played.starts_at + played.samples <= now:
+            continue
+        position_ms = heard_ms(step, played)
+        played.truncated_ms = position_ms
+        if played.in_model and played.samples:
+            step.effects.append(TruncateItem(item_id=played.item_id, audio_end_ms=position_ms))
+        step.publish("interrupted", item_id=played.item_id, heard_ms=position_ms)
+        _report(step, played)
+    step.state.playback.ends_at = min(step.state.playback.ends_at, now)
+    step.effects.append(StopTimer(name="played"))
+
+
+def client_truncated(step: Step, truncated: ClientTruncated) -> None:
+    """The client's own word on what it played: it knows best."""
+    played = item(step.state, truncated.item_id)
+    if played is None:
+        return
+    already = played.truncated_ms
+    played.truncated_ms = truncated.audio_end_ms
+    if played.in_model and (already is None or truncated.audio_end_ms < already):
+        step.effects.append(TruncateItem(item_id=played.item_id, audio_end_ms=truncated.audio_end_ms))
+
+
+def settle(step: Step) -> None:
+    """Report the items that have been played to their end."""
+    waiting = False
+    for played in step.state.playback.items:
+        if played.reported or not played.finished:
+            continue
+        if played.starts_at + played.samples <= _now(step):
+            _report(step, played)
+        else:
+            waiting = True
+    if waiting:
+        step.effects.append(StartTimer(name="played", delay_ms=remaining_ms(step) + 1))
+
+
+def _now(step: Step) -> int:
+    return step.at.samples or (step.at.now_ms - step.state.started_at_ms) * SAMPLES_PER_MS
+
+
+def _note_first_audio(step: Step) -> None:
+    state = step.state
+    if state.speech_ended_at_ms and not state.first_audio_ms:
+        state.first_audio_ms = max(1, step.at.now_ms - state.speech_ended_at_ms)
+
+
+def _report(step: Step, played: PlayedItem) -> None:
+    played.reported = True
+    state = step.state
+    whole_ms = played.samples // SAMPLES_PER_MS
+    part_ms = heard_ms(step, played)
+    if not whole_ms:
+        part_ms = whole_ms = 1 if played.finished else 0
+    first_audio_ms, state.first_audio_ms = state.first_audio_ms, 0
+    if first_audio_ms:
+        state.speech_ended_at_ms = 0
+    step.publish(
+        "agent_turn_ended",
+        item_id=played.item_id,
+        response_id=played.response_id,
+        said=played.text,
+        heard=heard_text(played.text, part_ms=part_ms, whole_ms=whole_ms),
+        audio_ms=played.samples // SAMPLES_PER_MS,
+        heard_ms=part_ms if played.samples else 0,
+        kind=played.kind,
+        first_audio_ms=first_audio_ms,
+        words=len(played.text.split()),
+        questions=played.text.count("?"),
+    )

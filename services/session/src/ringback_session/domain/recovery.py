@@ -1,0 +1,123 @@
+"""Going on after a loss: of the owner (a new replica has the snapshot), of the model, of the client."""
+
+from __future__ import annotations
+
+from ringback_session.domain import actions, consent, decisions, outcomes, replies, speaking
+from ringback_session.domain.effects import Persist, PullContext
+from ringback_session.domain.inputs import ClientGone, ModelLost, Resumed
+from ringback_session.domain.rules import SideEffect
+from ringback_session.domain.state import (
+    Action,
+    ActionPhase,
+    CallState,
+    ConsentPhase,
+    Playback,
+    ReplyPurpose,
+    SpeechKind,
+)
+from ringback_session.domain.step import Step
+
+__all__ = ["client_gone", "model_lost", "resumed", "settled"]
+
+
+def resumed(step: Step, event: Resumed) -> None:
+    """This replica owns the call now. What was in the air is gone; what was decided stands."""
+    state = step.state
+    previous = state.epoch
+    state.epoch = event.epoch
+    state.seq = 0
+    state.ids_made = 0
+    state.ended = ""
+    _clear_the_air(state)
+    step.publish("session_resumed", previous_epoch=previous, owner=event.owner)
+    was_answered = _last_turn_was_answered(state)
+    for action in state.open_actions():
+        _go_on(step, action)
+    consent.start_next(step)
+    if not was_answered and not state.open_actions() and state.open_consent() is None:
+        replies.want(step, ReplyPurpose.TURN)
+    step.effects.append(Persist())
+    step.effects.append(PullContext(min_epoch=previous, min_seq=0))
+
+
+def model_lost(step: Step, event: ModelLost) -> None:
+    """The model's connection broke: its words in the air are dropped; a short bridge, and on."""
+    state = step.state
+    reply = state.reply
+    state.reply = None
+    state.caller_speaking = False
+    for speech in state.speeches:
+        speech.requested = False
+        speech.released = False
+        speech.transcript = ""
+        speech.item_id = ""
+    state.model_generation += 1
+    step.publish("model_rotated", reason=event.reason, generation=state.model_generation)
+    if reply is not None and not reply.cancelled:
+        speaking.speak(step, SpeechKind.NOTICE, state.rules.say_bridge)
+        replies.want(step, reply.purpose, request_key=reply.request_key)
+    utterance = state.utterance
+    if utterance is not None and not utterance.heard and not utterance.cleared:
+        # Its audio went with the connection.
+        utterance.heard = True
+        utterance.failed = True
+        utterance.cleared = True
+        speaking.speak(step, SpeechKind.NOTICE, state.rules.say_bridge)
+
+
+def client_gone(step: Step, event: ClientGone) -> None:
+    """The client is gone and does not come back: void what was not agreed, leave tasks for what runs."""
+    state = step.state
+    if state.ended:
+        return
+    state.ended = event.reason
+    consent.void_all(step, "hang_up")
+    for action in state.open_actions():
+        if action.phase is ActionPhase.RUNNING and action.side_effect is not SideEffect.READ:
+            outcomes.open_task(
+                step, f"Tell the caller what became of {action.tool}", action.action_id, reason="hang_up"
+            )
+        elif action.phase is not ActionPhase.RUNNING:
+            outcomes.not_started(step, action.action_id, "hang_up", "The caller hung up.", reply=False)
+    step.publish("session_ended", reason=event.reason, turns=state.turn)
+    step.effects.append(Persist())
+
+
+def settled(state: CallState) -> bool:
+    """Is nothing left to wait for after the end of the call?"""
+    return bool(state.ended) and not any(
+        action.phase is ActionPhase.RUNNING and action.side_effect is not SideEffect.READ
+        for action in state.actions.values()
+    )
+
+
+def _clear_the_air(state: CallState) -> None:
+    state.reply = None
+    state.next_reply = None
+    state.speeches = []
+    state.caller_speaking = False
+    state.playback = Playback()
+    if state.utterance is not None and not state.utterance.cleared:
+        state.utterance.cleared = True
+
+
+def _last_turn_was_answered(state: CallState) -> bool:
+    messages = [entry for entry in state.history if entry.kind in ("message", "function_call_output")]
+    return not messages or messages[-1].role == "assistant"
+
+
+def _go_on(step: Step, action: Action) -> None:
+    given = step.state.consents.get(action.consent_id)
+    match action.phase:
+        case ActionPhase.RUNNING | ActionPhase.JOURNALLING:
+            # Tools know whether it ran. It starts again only after a fresh decision.
+            actions.execute(step, action, attach_only=action.side_effect is not SideEffect.READ)
+        case ActionPhase.DECIDING | ActionPhase.FETCHING:
+            if given is not None and step.at.now_ms > given.expires_at_ms:
+                given.phase = ConsentPhase.ENDED
+            action.fact_rounds = 0
+            decisions.decide(step, action)
+        case ActionPhase.CONFIRMING if given is not None:
+            given.phase = ConsentPhase.QUEUED
+        case _:
+            pass

@@ -1,0 +1,136 @@
+"""One active response at a time: our requests for replies and speech are sequenced and coalesced here."""
+
+from __future__ import annotations
+
+from ringback_session.domain import playback
+from ringback_session.domain.effects import (
+    CancelReply,
+    Persist,
+    PullContext,
+    RefuseReply,
+    RequestReply,
+    RequestSpeech,
+)
+from ringback_session.domain.inputs import ReplyEnded, ReplyStarted, ReplyText, ReplyWanted
+from ringback_session.domain.state import (
+    HistoryItem,
+    PendingReply,
+    Reply,
+    ReplyPurpose,
+)
+from ringback_session.domain.step import Step
+
+__all__ = ["ended", "pump", "started", "stop", "text", "want", "wanted_by_client"]
+
+_OURS = (ReplyPurpose.RESULT, ReplyPurpose.CLARIFY)
+
+
+def want(
+    step: Step, purpose: ReplyPurpose, *, tools: bool = True, instructions: str = "", request_key: str = ""
+) -> None:
+    """Ask for a reply as soon as nothing else is being said; several requests become one."""
+    state = step.state
+    pending = state.next_reply
+    if pending is not None:
+        request_key = request_key or pending.request_key
+    state.next_reply = PendingReply(
+        purpose=purpose, tools=tools, instructions=instructions, request_key=request_key
+    )
+
+
+def wanted_by_client(step: Step, wanted: ReplyWanted) -> bool:
+    """The client asked for a reply. Returns True when the request waits for its utterance to be cleared."""
+    state = step.state
+    active = state.reply
+    if active is not None and active.purpose not in _OURS and not active.cancelled:
+        step.effects.append(RefuseReply(request_key=wanted.request_key, response_id=active.response_id))
+        return False
+    if state.utterance is not None and not state.utterance.cleared:
+        state.reply_wanted = True
+        state.reply_request_key = wanted.request_key
+        return True
+    want(step, ReplyPurpose.CLIENT, request_key=wanted.request_key)
+    return False
+
+
+def started(step: Step, event: ReplyStarted) -> None:
+    reply = step.state.reply
+    if reply is not None and reply.reply_id == event.reply_id:
+        reply.response_id = event.response_id
+
+
+def text(step: Step, event: ReplyText) -> None:
+    """A message of the model is complete."""
+    reply = step.state.reply
+    if reply is None or reply.reply_id != event.reply_id:
+        return
+    reply.item_id = event.item_id
+    reply.text = event.text
+    step.state.remember(HistoryItem(item_id=event.item_id, kind="message", role="assistant", text=event.text))
+    playback.finished(step, event.item_id, event.text)
+
+
+def ended(step: Step, event: ReplyEnded) -> Reply | None:
+    """A reply is over, whatever its outcome. Returns it if it was the active one."""
+    state = step.state
+    reply = state.reply
+    if reply is None or reply.reply_id != event.reply_id:
+        return None
+    state.reply = None
+    step.effects.append(Persist())
+    step.effects.append(PullContext(min_epoch=state.epoch, min_seq=state.seq))
+    state.bound()
+    return reply
+
+
+def stop(step: Step, reason: str) -> None:
+    """Cancel what the model is saying."""
+    reply = step.state.reply
+    if reply is not None and not reply.cancelled:
+        reply.cancelled = True
+        step.effects.append(CancelReply(reply_id=reply.reply_id, reason=reason))
+    step.state.next_reply = None
+
+
+def pump(step: Step) -> None:
+    """Start what comes next, if nothing is being said: our own words first, then the model's."""
+    state = step.state
+    if state.ended or state.reply is not None or _caller_holds_the_floor(step):
+        return
+    if state.speeches:
+        speech = state.speeches[0]
+        if not speech.requested:
+            speech.requested = True
+            step.effects.append(
+                RequestSpeech(
+                    speech_id=speech.speech_id,
+                    kind=speech.kind,
+                    text=speech.text,
+                    hold=bool(speech.must_contain),
+                )
+            )
+        return
+    pending = state.next_reply
+    if pending is None or state.handed_over:
+        return
+    state.next_reply = None
+    reply = Reply(reply_id=state.new_id("reply_"), purpose=pending.purpose, request_key=pending.request_key)
+    state.reply = reply
+    step.effects.append(
+        RequestReply(
+            reply_id=reply.reply_id,
+            tools=pending.tools,
+            instructions=pending.instructions,
+            request_key=pending.request_key,
+        )
+    )
+
+
+def _caller_holds_the_floor(step: Step) -> bool:
+    state = step.state
+    if state.caller_speaking and state.interrupt_enabled:
+        return True
+    utterance = state.utterance
+    return (
+        utterance is not None and not utterance.cleared and not (utterance.typed and not state.reply_wanted)
+    )

@@ -1,0 +1,83 @@
+"""What a call pins at its start: the turn rules of its bundle and the tools of its pack."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+__all__ = ["ActionFallback", "Effect", "SideEffect", "Tool", "TurnRules"]
+
+
+class SideEffect(StrEnum):
+    """What an action does to the world."""
+
+    READ = "read"
+    WRITE = "write"
+    IRREVERSIBLE = "irreversible"
+
+
+class Effect(StrEnum):
+    """What policy answers; a later one is stricter."""
+
+    ALLOW = "allow"
+    CONFIRM = "confirm"
+    ESCALATE = "escalate"
+    DENY = "deny"
+
+
+class ActionFallback(msgspec.Struct, frozen=True):
+    """What happens to a class of actions while policy is away."""
+
+    effect: Effect
+    say: str = ""
+
+
+class TurnRules(msgspec.Struct, frozen=True):
+    """Parameters of the interaction layer that the core applies without asking; times in ms."""
+
+    filler_after_ms: int = 900
+    fillers: tuple[str, ...] = ("One moment, please.", "I'm still looking into it.")
+    silence_ms_max: int = 6_000
+    progress_texts: tuple[str, ...] = ("This is taking a little longer than usual.",)
+    words_max: int = 60
+    output_tokens_max: int = 1_024
+    clarify_max: int = 2
+    confidence_min: float = 0.5
+    client_tools: str = "deny"
+    input_gate: str = "blocking"
+    output_gate: str = "off"
+    hold_audio_ms: int = 0
+    client_instructions: bool = False
+    consent_without_confidence: str = "repeat_value"
+    decision_timeout_ms: int = 800
+    say_person: str = "I'm handing you over to a colleague now. One moment."
+    say_unavailable: str = "I can't do that right now. I've made a note, and someone will get back to you."
+    say_bridge: str = "Sorry, I lost you for a second. I'm back."
+    say_consent_expired: str = "I didn't get a clear yes in time, so I have not done anything."
+    fallbacks: dict[SideEffect, ActionFallback] = {}
+
+    def fallback(self, side_effect: SideEffect) -> ActionFallback:
+        """The declared fallback; undeclared: reads proceed, everything else stops."""
+        if side_effect in self.fallbacks:
+            return self.fallbacks[side_effect]
+        stop = Effect.ALLOW if side_effect is SideEffect.READ else Effect.DENY
+        return ActionFallback(effect=stop, say="" if stop is Effect.ALLOW else self.say_unavailable)
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A tool that the platform runs for the agent."""
+
+    name: str
+    version: str
+    description: str
+    parameters_json: str
+    side_effect: SideEffect
+    deadline_ms: int
+    slow_after_ms: int = 0
+    dependency: str = ""
+    internal: bool = False
+
+    @property
+    def major(self) -> int:
+        return int(self.version.partition(".")[0])

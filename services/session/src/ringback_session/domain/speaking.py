@@ -1,0 +1,142 @@
+"""Our own words: requested out of band, held until their transcript says every bound value, then heard.
+
+No realtime model promises verbatim speech, so the transcript is checked before the caller hears any of it.
+"""
+
+from __future__ import annotations
+
+from ringback_spoken import contains_value
+
+from ringback_session.domain import playback
+from ringback_session.domain.effects import CancelSpeech, Note, ReleaseSpeech
+from ringback_session.domain.inputs import SpeechEnded, SpeechText
+from ringback_session.domain.state import (
+    SPEECHES_QUEUED_MAX,
+    BoundValue,
+    HistoryItem,
+    Speech,
+    SpeechKind,
+)
+from ringback_session.domain.step import Step
+
+__all__ = ["cancel_all", "cancel_fillers", "ended", "last_value_end", "says_all", "speak", "text"]
+
+ATTEMPTS_MAX = 2
+
+
+def speak(
+    step: Step,
+    kind: SpeechKind,
+    text: str,
+    *,
+    must_contain: tuple[BoundValue, ...] = (),
+    consent_id: str = "",
+) -> None:
+    """Queue words of our own. A full queue drops the oldest filler, never a read-back or a notice."""
+    if not text:
+        return
+    state = step.state
+    if len(state.speeches) >= SPEECHES_QUEUED_MAX:
+        cancel_fillers(step)
+    state.speeches.append(
+        Speech(
+            speech_id=state.new_id("speech_"),
+            kind=kind,
+            text=text,
+            must_contain=must_contain,
+            consent_id=consent_id,
+        )
+    )
+
+
+def text(step: Step, event: SpeechText) -> None:
+    """More of the transcript is known: release the audio once every bound value is in it."""
+    speech = _find(step, event.speech_id)
+    if speech is None:
+        return
+    speech.transcript = event.transcript
+    speech.item_id = event.item_id or speech.item_id
+    speech.response_id = event.response_id or speech.response_id
+    if speech.must_contain and not speech.released and says_all(speech.transcript, speech.must_contain):
+        speech.released = True
+        step.effects.append(ReleaseSpeech(speech_id=speech.speech_id))
+
+
+def ended(step: Step, event: SpeechEnded) -> Speech | None:
+    """The model is done with our words: were they said? Returns the speech if so."""
+    speech = _find(step, event.speech_id)
+    if speech is None:
+        return None
+    step.state.speeches.remove(speech)
+    said = event.status == "completed" and (not speech.must_contain or speech.released)
+    if not said:
+        _not_said(step, speech)
+        return None
+    playback.finished(step, speech.item_id, speech.transcript or speech.text)
+    if speech.kind is not SpeechKind.FILLER:
+        _tell_model(step, speech)
+    return speech
+
+
+def cancel_fillers(step: Step) -> None:
+    """The answer is ready: a filler that is not yet heard is not needed."""
+    for speech in [entry for entry in step.state.speeches if entry.kind is SpeechKind.FILLER]:
+        played = playback.item(step.state, speech.item_id) if speech.item_id else None
+        if played is None:
+            _cancel(step, speech, "client_cancelled")
+
+
+def cancel_all(step: Step, reason: str) -> None:
+    """The caller cut in. Notices stay due; a read-back will be repeated by its consent."""
+    for speech in list(step.state.speeches):
+        if speech.requested:
+            _cancel(step, speech, reason)
+        elif speech.kind is not SpeechKind.NOTICE:
+            step.state.speeches.remove(speech)
+
+
+def says_all(transcript: str, values: tuple[BoundValue, ...]) -> bool:
+    """Does the transcript say every bound value, in normalised form?"""
+    return all(contains_value(transcript, value.value, kind=value.kind) is not None for value in values)
+
+
+def last_value_end(transcript: str, values: tuple[BoundValue, ...]) -> int:
+    """Where, in characters of the transcript, the last bound value has been said."""
+    ends = [contains_value(transcript, value.value, kind=value.kind) for value in values]
+    return max((span.end for span in ends if span is not None), default=0)
+
+
+def _find(step: Step, speech_id: str) -> Speech | None:
+    return next((speech for speech in step.state.speeches if speech.speech_id == speech_id), None)
+
+
+def _cancel(step: Step, speech: Speech, reason: str) -> None:
+    step.state.speeches.remove(speech)
+    if speech.requested:
+        step.effects.append(CancelSpeech(speech_id=speech.speech_id, reason=reason))
+
+
+def _not_said(step: Step, speech: Speech) -> None:
+    state = step.state
+    step.effects.append(CancelSpeech(speech_id=speech.speech_id, reason="unverified"))
+    if speech.kind is SpeechKind.FILLER:
+        return
+    if speech.attempt < ATTEMPTS_MAX:
+        again = Speech(
+            speech_id=state.new_id("speech_"),
+            kind=speech.kind,
+            text=speech.text,
+            must_contain=speech.must_contain,
+            consent_id=speech.consent_id,
+            attempt=speech.attempt + 1,
+        )
+        state.speeches.insert(0, again)
+        return
+    step.escalate("words_not_spoken", rule="session.verbatim_speech")
+
+
+def _tell_model(step: Step, speech: Speech) -> None:
+    text_said = speech.transcript or speech.text
+    item_id = step.state.new_id("item_")
+    step.state.remember(HistoryItem(item_id=item_id, kind="message", role="assistant", text=text_said))
+    step.effects.append(Note(item_id=item_id, role="assistant", text=text_said))

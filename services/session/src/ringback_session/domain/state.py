@@ -1,0 +1,368 @@
+"""The state of one call: everything that a new owner needs to go on with it.
+
+The whole tree is one msgspec struct, so that a snapshot is its encoding and nothing can be forgotten. Every
+list has a stated bound.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+from ringback_identity import derive_id
+
+from ringback_session.domain.rules import SideEffect, Tool, TurnRules
+
+__all__ = [
+    "SNAPSHOT_VERSION",
+    "Action",
+    "ActionPhase",
+    "BoundValue",
+    "CallState",
+    "Consent",
+    "ConsentPhase",
+    "FactValue",
+    "HistoryItem",
+    "PendingReply",
+    "Playback",
+    "PlayedItem",
+    "Reply",
+    "ReplyPurpose",
+    "SlotValue",
+    "Speech",
+    "SpeechKind",
+    "Task",
+    "Utterance",
+    "restore",
+    "snapshot",
+]
+
+SNAPSHOT_VERSION = 1
+ACTIONS_KEPT = 64
+HISTORY_KEPT = 120
+FACTS_KEPT = 32
+PLAYED_KEPT = 32
+SPEECHES_QUEUED_MAX = 8
+TASKS_KEPT = 64
+
+
+class ReplyPurpose(StrEnum):
+    """Why a reply of the model was asked for."""
+
+    TURN = "turn"
+    RESULT = "result"
+    CLARIFY = "clarify"
+    CLIENT = "client"
+
+
+class SpeechKind(StrEnum):
+    """Whose words, and what for: these are Ringback's own."""
+
+    READ_BACK = "read_back"
+    FILLER = "filler"
+    NOTICE = "notice"
+
+
+class ActionPhase(StrEnum):
+    """Where an action stands; DONE is the only end."""
+
+    DECIDING = "deciding"
+    FETCHING = "fetching"
+    CONFIRMING = "confirming"
+    JOURNALLING = "journalling"
+    RUNNING = "running"
+    DONE = "done"
+
+
+class ConsentPhase(StrEnum):
+    """Where a consent stands."""
+
+    QUEUED = "queued"
+    READING_BACK = "reading_back"
+    WAITING = "waiting"
+    READING_ANSWER = "reading_answer"
+    CLARIFYING = "clarifying"
+    GIVEN = "given"
+    ENDED = "ended"
+
+
+class BoundValue(msgspec.Struct, frozen=True):
+    """A value that a read-back must say, and how it sounds."""
+
+    name: str
+    value: str
+    kind: Literal["id", "money", "date", "time", "phone", "number", "text"]
+
+
+class Utterance(msgspec.Struct):
+    """What the caller said last."""
+
+    item_id: str
+    text: str = ""
+    confidence: float | None = None
+    failed: bool = False
+    typed: bool = False
+    audio_start_ms: int = 0
+    audio_end_ms: int = 0
+    heard: bool = False
+    decision_id: str = ""
+    cleared: bool = False
+
+
+class Reply(msgspec.Struct):
+    """A reply of the model that we asked for and that has not ended."""
+
+    reply_id: str
+    purpose: ReplyPurpose
+    response_id: str = ""
+    item_id: str = ""
+    text: str = ""
+    calls: int = 0
+    cancelled: bool = False
+    request_key: str = ""
+
+
+class PendingReply(msgspec.Struct):
+    """The next reply to ask for, once nothing else is being said."""
+
+    purpose: ReplyPurpose
+    tools: bool = True
+    instructions: str = ""
+    request_key: str = ""
+
+
+class SlotValue(msgspec.Struct, frozen=True):
+    """A slot as memory knew it; policy sees its age."""
+
+    name: str
+    value_json: str
+    as_of_seq: int
+    at_ms: int
+    confidence: float = 1.0
+
+
+class Speech(msgspec.Struct):
+    """Words of our own on their way to the caller."""
+
+    speech_id: str
+    kind: SpeechKind
+    text: str
+    must_contain: tuple[BoundValue, ...] = ()
+    consent_id: str = ""
+    attempt: int = 1
+    requested: bool = False
+    released: bool = False
+    transcript: str = ""
+    item_id: str = ""
+    response_id: str = ""
+    ends_call: bool = False
+
+
+class Action(msgspec.Struct):
+    """One intended effect on the world."""
+
+    action_id: str
+    tool: str
+    version: str
+    side_effect: SideEffect
+    arguments_json: str
+    arguments_digest: str
+    ordinal: int
+    requested_at_ms: int
+    call_ids: list[str] = []
+    client_tool: bool = False
+    phase: ActionPhase = ActionPhase.DECIDING
+    decision_id: str = ""
+    asked_at_ms: int = 0
+    fact_rounds: int = 0
+    facts_awaited: list[str] = []
+    consent_id: str = ""
+    proof: dict[str, str | int] | None = None
+    status: str = ""
+    data_json: str = ""
+    error_code: str = ""
+    message: str = ""
+    retryable: bool = False
+    attempts: int = 0
+    finished_at_ms: int = 0
+
+    @property
+    def open(self) -> bool:
+        return self.phase is not ActionPhase.DONE
+
+
+class Consent(msgspec.Struct):
+    """One read-back and its answer: single-use, expiring."""
+
+    consent_id: str
+    action_id: str
+    read_back: str
+    say_first: str
+    must_contain: tuple[BoundValue, ...]
+    arguments_digest: str
+    expires_after_ms: int
+    clarify_max: int
+    phase: ConsentPhase = ConsentPhase.QUEUED
+    round: int = 0
+    unclear: int = 0
+    item_id: str = ""
+    values_end_ms: int = 0
+    expires_at_ms: int = 0
+    given_at_ms: int = 0
+    reading: str = "open"
+
+
+class FactValue(msgspec.Struct):
+    """A fact that a rule needed, as a read-only tool told it."""
+
+    name: str
+    tool: str
+    arguments_json: str
+    value_json: str
+    at_ms: int
+    ttl_ms: int = 0
+    unavailable: bool = False
+
+
+class Task(msgspec.Struct):
+    """A promise or a request that outlives the turn."""
+
+    task_id: str
+    title: str
+    kind: str
+    owed_by: str
+    reason: str = ""
+    action_id: str = ""
+
+
+class PlayedItem(msgspec.Struct):
+    """An assistant item on the caller's side; times in samples of the caller's input clock (24 kHz)."""
+
+    item_id: str
+    starts_at: int
+    samples: int = 0
+    truncated_ms: int | None = None
+    kind: str = "reply"
+    text: str = ""
+    in_model: bool = True
+    reported: bool = False
+    finished: bool = False
+    response_id: str = ""
+
+
+class Playback(msgspec.Struct):
+    """What was sent to the caller to be played, and when it began to play."""
+
+    items: list[PlayedItem] = []
+    ends_at: int = 0
+
+
+class HistoryItem(msgspec.Struct):
+    """One item of the model's conversation, enough to build it again."""
+
+    item_id: str
+    kind: str
+    role: str = ""
+    text: str = ""
+    call_id: str = ""
+    name: str = ""
+    data: str = ""
+
+
+class CallState(msgspec.Struct):
+    """One call. Only the conversation core changes it."""
+
+    session_id: str
+    tenant: str
+    pack: str
+    pack_digest: str
+    bundle_digest: str
+    agent: str
+    rules: TurnRules
+    tools: dict[str, Tool]
+    instructions: str = ""
+    caller_id: str = ""
+    epoch: int = 1
+    seq: int = 0
+    started_at_ms: int = 0
+    turn: int = 0
+    turn_id: str = ""
+    ids_made: int = 0
+    caller_speaking: bool = False
+    interrupt_enabled: bool = True
+    reply_wanted: bool = False
+    reply_request_key: str = ""
+    utterance: Utterance | None = None
+    reply: Reply | None = None
+    next_reply: PendingReply | None = None
+    speeches: list[Speech] = []
+    actions: dict[str, Action] = {}
+    consents: dict[str, Consent] = {}
+    facts: dict[str, FactValue] = {}
+    tasks: dict[str, Task] = {}
+    slots: dict[str, SlotValue] = {}
+    open_breakers: list[str] = []
+    history: list[HistoryItem] = []
+    playback: Playback = msgspec.field(default_factory=Playback)
+    irreversible_forbidden: bool = False
+    filler_index: int = 0
+    failed_rounds: int = 0
+    speech_ended_at_ms: int = 0
+    speech_ended_sample: int = 0
+    first_audio_ms: int = 0
+    person_reason: str = ""
+    person_rule: str = ""
+    handed_over: bool = False
+    model_generation: int = 1
+    ended: str = ""
+    version: int = SNAPSHOT_VERSION
+
+    def new_id(self, prefix: str) -> str:
+        """The next id of this epoch: derived, so that a replay makes the same ones."""
+        self.ids_made += 1
+        return derive_id(prefix, self.session_id, self.epoch, self.ids_made)
+
+    def open_consent(self) -> Consent | None:
+        """The consent that the caller is being asked about now."""
+        for consent in self.consents.values():
+            if consent.phase not in (ConsentPhase.QUEUED, ConsentPhase.GIVEN, ConsentPhase.ENDED):
+                return consent
+        return None
+
+    def open_actions(self) -> list[Action]:
+        return [action for action in self.actions.values() if action.open]
+
+    def remember(self, item: HistoryItem) -> None:
+        """Keep an item for the day the model's conversation must be built again."""
+        self.history.append(item)
+        if len(self.history) > HISTORY_KEPT:
+            del self.history[: len(self.history) - HISTORY_KEPT]
+
+    def bound(self) -> None:
+        """Drop what is oldest and closed, so that the state stays small however long the call."""
+        closed = [key for key, action in self.actions.items() if not action.open]
+        for key in closed[: max(0, len(self.actions) - ACTIONS_KEPT)]:
+            del self.actions[key]
+        ended = [key for key, consent in self.consents.items() if consent.phase is ConsentPhase.ENDED]
+        for key in ended[: max(0, len(self.consents) - ACTIONS_KEPT)]:
+            del self.consents[key]
+        while len(self.facts) > FACTS_KEPT:
+            del self.facts[next(iter(self.facts))]
+        while len(self.tasks) > TASKS_KEPT:
+            del self.tasks[next(iter(self.tasks))]
+        del self.playback.items[: max(0, len(self.playback.items) - PLAYED_KEPT)]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(CallState)
+
+
+def snapshot(state: CallState) -> bytes:
+    """The state as bytes for the session's record."""
+    return _encoder.encode(state)
+
+
+def restore(data: bytes) -> CallState:
+    """The state of a snapshot. Raises msgspec.ValidationError on anything else."""
+    return _decoder.decode(data)

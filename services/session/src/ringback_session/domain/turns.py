@@ -1,0 +1,225 @@
+"""The caller's turn: speech begins, ends, becomes words, passes the input gate, and is answered."""
+
+from __future__ import annotations
+
+from ringback_session.domain import consent, decisions, playback, replies, speaking
+from ringback_session.domain.effects import StartTimer, StopTimer
+from ringback_session.domain.inputs import (
+    CallerStartedSpeaking,
+    CallerStoppedSpeaking,
+    Decided,
+    UtteranceCommitted,
+    UtteranceHeard,
+)
+from ringback_session.domain.rules import Effect
+from ringback_session.domain.state import (
+    ConsentPhase,
+    HistoryItem,
+    ReplyPurpose,
+    SpeechKind,
+    Utterance,
+)
+from ringback_session.domain.step import Step
+
+__all__ = [
+    "caller_started",
+    "caller_stopped",
+    "clear",
+    "committed",
+    "filler_due",
+    "heard",
+    "input_decided",
+    "transcript_late",
+]
+
+TRANSCRIPT_WAIT_MS = 6_000
+_SAY_AGAIN = "Sorry, I didn't catch that. Could you say it again?"
+
+
+def caller_started(step: Step, event: CallerStartedSpeaking) -> None:
+    """Yield at once, whatever else is going on: barge-in never waits for anybody."""
+    state = step.state
+    state.caller_speaking = True
+    if state.interrupt_enabled:
+        replies.stop(step, "turn_detected")
+        speaking.cancel_all(step, "turn_detected")
+        playback.cut(step)
+
+
+def caller_stopped(step: Step, event: CallerStoppedSpeaking) -> None:
+    state = step.state
+    state.caller_speaking = False
+    state.speech_ended_at_ms = step.at.now_ms
+    state.first_audio_ms = 0
+
+
+def committed(step: Step, event: UtteranceCommitted) -> None:
+    """The caller's audio became an item: a new turn begins."""
+    state = step.state
+    state.caller_speaking = False
+    _begin_turn(step, Utterance(item_id=event.item_id))
+    state.reply_wanted = event.wants_reply
+    state.reply_request_key = ""
+    if not _needs_words(step):
+        clear(step)
+    else:
+        step.effects.append(StartTimer(name="transcript", delay_ms=TRANSCRIPT_WAIT_MS))
+
+
+def heard(step: Step, event: UtteranceHeard) -> None:
+    """The words of an utterance are known (or known to be unknowable)."""
+    state = step.state
+    if event.typed:
+        _begin_turn(step, Utterance(item_id=event.item_id, typed=True))
+        state.reply_wanted = False
+    step.publish(
+        "user_turn_ended",
+        item_id=event.item_id,
+        text=event.text,
+        confidence=event.confidence,
+        audio_start_ms=event.audio_start_ms,
+        audio_end_ms=event.audio_end_ms,
+        transcription_failed=event.failed,
+        typed=event.typed,
+    )
+    state.remember(HistoryItem(item_id=event.item_id, kind="message", role="user", text=event.text))
+    utterance = state.utterance
+    if utterance is None or utterance.item_id != event.item_id or utterance.heard:
+        return
+    step.effects.append(StopTimer(name="transcript"))
+    utterance.text = event.text
+    utterance.confidence = event.confidence
+    utterance.failed = event.failed
+    utterance.typed = event.typed
+    utterance.audio_start_ms = event.audio_start_ms
+    utterance.audio_end_ms = event.audio_end_ms
+    utterance.heard = True
+    if event.confidence is not None and event.confidence < state.rules.confidence_min:
+        state.irreversible_forbidden = True
+    if not utterance.cleared and not event.typed:
+        gate(step)
+
+
+def gate(step: Step) -> None:
+    """Ask about the utterance, if the bundle wants it asked about and there is anything to ask about."""
+    utterance = step.state.utterance
+    if utterance is None:
+        return
+    if step.state.rules.input_gate == "off" or utterance.failed or not utterance.text.strip():
+        clear(step)
+    else:
+        decisions.ask_about_utterance(step, utterance)
+
+
+def input_decided(step: Step, decision: Decided) -> bool:
+    """Policy's answer to an utterance. Returns False when it is not about the current one."""
+    state = step.state
+    utterance = state.utterance
+    if utterance is None or utterance.decision_id != decision.decision_id or utterance.cleared:
+        return False
+    effect = decision.effect or Effect.ALLOW
+    decisions.publish(step, decision, "INPUT", effect)
+    state.irreversible_forbidden = state.irreversible_forbidden or decision.forbid_irreversible
+    match effect:
+        case Effect.ESCALATE:
+            utterance.cleared = True
+            step.escalate(decision.escalate or decision.reason, rule=decision.rule, say=decision.say)
+        case Effect.DENY:
+            utterance.cleared = True
+            speaking.speak(step, SpeechKind.NOTICE, decision.say)
+            _repeat_cut_read_back(step)
+        case _:
+            clear(step)
+    return True
+
+
+def clear(step: Step) -> None:
+    """The utterance may be acted upon: it answers a read-back, or the model replies to it."""
+    state = step.state
+    utterance = state.utterance
+    if utterance is None or utterance.cleared:
+        return
+    utterance.cleared = True
+    asked = state.open_consent()
+    if asked is not None:
+        if utterance.heard and not utterance.failed and not utterance.text.strip():
+            _repeat_cut_read_back(step)
+        else:
+            consent.answer(step, asked, utterance)
+        return
+    if utterance.failed:
+        _not_understood(step)
+        return
+    if utterance.heard and not utterance.text.strip():
+        return
+    state.failed_rounds = 0
+    if state.reply_wanted:
+        state.reply_wanted = False
+        replies.want(step, ReplyPurpose.TURN, request_key=state.reply_request_key)
+
+
+def transcript_late(step: Step) -> None:
+    """No words came in time: the same as a failed transcription."""
+    utterance = step.state.utterance
+    if utterance is not None and not utterance.heard and not utterance.cleared:
+        utterance.heard = True
+        utterance.failed = True
+        gate(step)
+
+
+def filler_due(step: Step) -> None:
+    """An action takes its time: say so, without implying that it is done. Never into the caller's speech."""
+    state = step.state
+    waiting = [
+        action for action in state.open_actions() if action.consent_id == "" or _past_consent(step, action)
+    ]
+    if not waiting or state.handed_over:
+        return
+    quiet = not (state.caller_speaking or state.reply or state.speeches or playback.audible(step))
+    if not quiet:
+        delay_ms = playback.remaining_ms(step) + state.rules.filler_after_ms
+        step.effects.append(StartTimer(name="filler", delay_ms=delay_ms))
+        return
+    texts = state.rules.fillers if state.filler_index == 0 else state.rules.progress_texts
+    texts = texts or state.rules.fillers
+    if texts:
+        speaking.speak(step, SpeechKind.FILLER, texts[state.filler_index % len(texts)])
+        state.filler_index += 1
+    step.effects.append(StartTimer(name="filler", delay_ms=state.rules.silence_ms_max))
+
+
+def _begin_turn(step: Step, utterance: Utterance) -> None:
+    state = step.state
+    playback.settle(step)
+    state.turn += 1
+    state.turn_id = state.new_id("turn_")
+    state.utterance = utterance
+    state.irreversible_forbidden = False
+    state.filler_index = 0
+
+
+def _needs_words(step: Step) -> bool:
+    state = step.state
+    return state.rules.input_gate != "off" or state.open_consent() is not None
+
+
+def _past_consent(step: Step, action: object) -> bool:
+    consent_id = getattr(action, "consent_id", "")
+    given = step.state.consents.get(consent_id)
+    return given is None or given.phase in (ConsentPhase.GIVEN, ConsentPhase.ENDED)
+
+
+def _not_understood(step: Step) -> None:
+    state = step.state
+    state.failed_rounds += 1
+    if state.failed_rounds > state.rules.clarify_max:
+        step.escalate("not_understood", rule="session.clarify_max")
+    else:
+        speaking.speak(step, SpeechKind.NOTICE, _SAY_AGAIN)
+
+
+def _repeat_cut_read_back(step: Step) -> None:
+    """Noise, or something that is not answered, cut the read-back: say it again."""
+    asked = step.state.open_consent()
+    if asked is not None and asked.phase is ConsentPhase.READING_BACK and not step.state.speeches:
+        consent.repeat(step, asked)

@@ -1,0 +1,147 @@
+"""What policy and a person get to see of the call: bounded, plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ringback_session.domain.inputs import At
+from ringback_session.domain.state import Action, ActionPhase, CallState, ConsentPhase
+
+__all__ = ["facts_json", "facts_of", "own_packet", "session_view"]
+
+ACTIONS_SHOWN = 32
+TURNS_SHOWN = 24
+
+
+def session_view(state: CallState, at: At) -> dict[str, Any]:
+    """Shape: policy.v1.SessionView, as plain data."""
+    return {
+        "session_id": state.session_id,
+        "tenant": state.tenant,
+        "pack": state.pack,
+        "agent": state.agent,
+        "turn": state.turn,
+        "epoch": state.epoch,
+        "as_of_seq": state.seq,
+        "elapsed_ms": max(0, at.now_ms - state.started_at_ms),
+        "caller_id": state.caller_id,
+        "actions": [_past(action, at) for action in list(state.actions.values())[-ACTIONS_SHOWN:]],
+        "totals": _totals(state),
+        "slots": [
+            {
+                "name": slot.name,
+                "value_json": slot.value_json,
+                "as_of_seq": slot.as_of_seq,
+                "age_ms": max(0, at.now_ms - slot.at_ms),
+                "confidence": slot.confidence,
+            }
+            for slot in state.slots.values()
+        ],
+        "consents": [
+            {"consent_id": consent.consent_id, "action_id": consent.action_id, "reading": consent.reading}
+            for consent in list(state.consents.values())[-ACTIONS_SHOWN:]
+        ],
+        "open_breakers": list(state.open_breakers),
+        "irreversible_forbidden": state.irreversible_forbidden,
+    }
+
+
+def facts_of(state: CallState, at: At) -> tuple[dict[str, Any], ...]:
+    """The facts that the session holds, with their age."""
+    return tuple(
+        {
+            "name": fact.name,
+            "tool": fact.tool,
+            "arguments_json": fact.arguments_json,
+            "value_json": fact.value_json,
+            "age_ms": max(0, at.now_ms - fact.at_ms),
+            "unavailable": fact.unavailable,
+        }
+        for fact in state.facts.values()
+    )
+
+
+def facts_json(state: CallState) -> str:
+    """The newest value of each fact as one JSON object, for the model to answer questions from."""
+    values = {
+        fact.name: msgspec.json.decode(fact.value_json)
+        for fact in state.facts.values()
+        if not fact.unavailable and fact.value_json
+    }
+    return msgspec.json.encode(values).decode()
+
+
+def own_packet(state: CallState, reason: str) -> dict[str, Any]:
+    """A handoff packet from the core's own bounded view, for when memory is away."""
+    return {
+        "session_id": state.session_id,
+        "tenant": state.tenant,
+        "caller_id": state.caller_id,
+        "reason": reason,
+        "as_of_epoch": state.epoch,
+        "as_of_seq": state.seq,
+        "tasks": [msgspec.to_builtins(task) | {"status": "open"} for task in state.tasks.values()],
+        "actions": [
+            {
+                "action_id": action.action_id,
+                "tool": action.tool,
+                "arguments_json": action.arguments_json,
+                "status": action.status or "open",
+                "message": action.message,
+                "result_json": action.data_json,
+            }
+            for action in list(state.actions.values())[-ACTIONS_SHOWN:]
+        ],
+        "pending_consents": [
+            {
+                "consent_id": consent.consent_id,
+                "action_id": consent.action_id,
+                "read_back": consent.read_back,
+            }
+            for consent in state.consents.values()
+            if consent.phase is not ConsentPhase.ENDED
+        ],
+        "turns": [
+            {
+                "speaker": "caller" if entry.role == "user" else "agent",
+                "text": entry.text,
+                "item_id": entry.item_id,
+            }
+            for entry in state.history[-TURNS_SHOWN:]
+            if entry.kind == "message" and entry.role in ("user", "assistant")
+        ],
+        "left_out": ["slots", "decisions", "summary"],
+    }
+
+
+def _past(action: Action, at: At) -> dict[str, Any]:
+    since = action.finished_at_ms or action.requested_at_ms
+    return {
+        "action_id": action.action_id,
+        "tool": action.tool,
+        "status": "open" if action.phase is not ActionPhase.DONE else action.status,
+        "age_ms": max(0, at.now_ms - since),
+        "arguments_json": action.arguments_json,
+    }
+
+
+def _totals(state: CallState) -> list[dict[str, Any]]:
+    totals: dict[str, dict[str, Any]] = {}
+    for action in state.actions.values():
+        row = totals.setdefault(
+            action.tool, {"tool": action.tool, "requested": 0, "succeeded": 0, "failed": 0, "sums": {}}
+        )
+        row["requested"] += 1
+        row["failed"] += action.status in ("failed", "unknown")
+        if action.status == "ok":
+            row["succeeded"] += 1
+            _add_sums(row["sums"], action.arguments_json)
+    return list(totals.values())
+
+
+def _add_sums(sums: dict[str, float], arguments_json: str) -> None:
+    for name, value in msgspec.json.decode(arguments_json).items():
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            sums[name] = sums.get(name, 0.0) + value

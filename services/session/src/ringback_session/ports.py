@@ -1,0 +1,254 @@
+"""What a call needs of the outside world, in the call's own words."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import msgspec
+
+from ringback_session.domain.effects import AskPolicy, Execute, FetchFact, FetchPacket, Publish, ReadConsent
+from ringback_session.domain.inputs import (
+    ActionProgressed,
+    ActionResult,
+    ConsentRead,
+    Decided,
+    FactFetched,
+)
+from ringback_session.domain.rules import Tool, TurnRules
+from ringback_session.domain.state import SlotValue
+
+__all__ = [
+    "Caller",
+    "ClientSocket",
+    "Clock",
+    "Facts",
+    "Memory",
+    "ModelSocket",
+    "Models",
+    "PackInfo",
+    "Packs",
+    "Pinned",
+    "Policy",
+    "Record",
+    "Records",
+    "Remembered",
+    "Tenants",
+    "TimerHandle",
+    "Tools",
+    "Tracing",
+]
+
+
+class Pinned(msgspec.Struct, frozen=True):
+    """What a session keeps for its life, and every call to another service names."""
+
+    tenant: str
+    session_id: str
+    pack_digest: str
+    bundle_digest: str
+    epoch: int
+    agent: str
+    scopes: tuple[str, ...] = ()
+
+
+class PackInfo(msgspec.Struct, frozen=True):
+    """A pack as far as a session needs it. `agents` maps an agent to its greeting (may be empty)."""
+
+    name: str
+    digest: str
+    default_agent: str
+    agents: dict[str, str]
+    client_tools: str
+    client_instructions: bool
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who a key belongs to, and what it may use."""
+
+    tenant: str
+    packs: tuple[str, ...]
+    default_pack: str
+    sessions_max: int = 0
+
+
+class Record(msgspec.Struct):
+    """The session's record; `revision` is what the next compare-and-set expects."""
+
+    session_id: str
+    tenant: str
+    epoch: int
+    owner: str
+    lease_until_ms: int
+    snapshot: bytes = b""
+    outbox: list[Publish] = []
+    token_hashes: list[bytes] = []
+    ended: bool = False
+    revision: int = 0
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """Memory's context: text for the model, slots for policy, and up to where it goes."""
+
+    text: str
+    slots: tuple[SlotValue, ...]
+    as_of_epoch: int
+    as_of_seq: int
+
+
+class Clock(Protocol):
+    """The owner's clock and timers."""
+
+    def now_ms(self) -> int:
+        """Unix time."""
+        ...
+
+    def call_later(self, delay_ms: int, callback: Callable[[], None]) -> TimerHandle: ...
+
+
+class TimerHandle(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Policy(Protocol):
+    """Asks policy. Never raises for policy being away: the answer then has source `fallback` (or `unavailable`)."""
+
+    async def decide(self, question: AskPolicy, pinned: Pinned) -> Decided: ...
+
+    async def read_consent(self, question: ReadConsent, pinned: Pinned) -> ConsentRead:
+        """`reading` is `unavailable` when policy is away or late."""
+        ...
+
+    async def session_rules(
+        self, *, tenant: str, pack: str, bundle_digest: str = ""
+    ) -> tuple[str, TurnRules]:
+        """The pinned bundle's digest and rules. Raises Unavailable, NotFound."""
+        ...
+
+    async def instructions(self, pinned: Pinned) -> str:
+        """Raises Unavailable, NotFound."""
+        ...
+
+
+class Tools(Protocol):
+    """Runs actions."""
+
+    async def list(self, pinned: Pinned) -> tuple[dict[str, Tool], tuple[str, ...]]:
+        """The tools of the agent (internal ones too) and the open breakers. Raises Unavailable."""
+        ...
+
+    def execute(self, action: Execute, pinned: Pinned) -> AsyncIterator[ActionProgressed | ActionResult]:
+        """Ends with exactly one ActionResult.
+
+        With tools away during a write the result is not known here: the stream attaches again (same action_id, same
+        proof) until the action's deadline has passed, then ends with status `unknown`. A read that cannot be had ends
+        as `failed` with error_code `tool_unavailable`. Never raises, except on cancellation.
+        """
+        ...
+
+    async def fetch(self, need: FetchFact, pinned: Pinned) -> FactFetched:
+        """Never raises; what could not be had is `unavailable`."""
+        ...
+
+
+class Memory(Protocol):
+    """Never raises for memory being away; the answer is then None."""
+
+    async def packet(self, question: FetchPacket, pinned: Pinned) -> str | None:
+        """The handoff packet as JSON."""
+        ...
+
+    async def context(self, pinned: Pinned, *, min_epoch: int, min_seq: int) -> Remembered | None: ...
+
+
+class Records(Protocol):
+    """KV `sessions`. Every write is a compare-and-set on the record's revision."""
+
+    async def create(self, record: Record) -> Record: ...
+
+    async def save(self, record: Record) -> Record:
+        """Raises Fenced when another replica owns the session, Unavailable when the store is away.
+
+        A write that timed out is unknown: the implementation reads before it decides.
+        """
+        ...
+
+    async def load(self, session_id: str) -> Record | None: ...
+
+    async def find_by_token(self, token_hash: bytes) -> str | None:
+        """The session of a resume token."""
+        ...
+
+    async def bind_token(self, token_hash: bytes, session_id: str) -> None: ...
+
+    async def forget_token(self, token_hash: bytes) -> None: ...
+
+    async def expired(self, *, before_ms: int) -> list[str]:
+        """Sessions whose lease ran out before a time and that did not end; 100 at most."""
+        ...
+
+
+class Facts(Protocol):
+    """Publishes the session's facts on EVENTS, in order. Never blocks, never drops silently."""
+
+    def publish(self, fact: Publish, pinned: Pinned, on_ack: Callable[[], None]) -> None: ...
+
+
+class ModelSocket(Protocol):
+    """One connection to the realtime model."""
+
+    def send(self, frame: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Models(Protocol):
+    """Connects to the realtime model."""
+
+    async def connect(
+        self, *, on_frame: Callable[[bytes], None], on_lost: Callable[[str], None]
+    ) -> ModelSocket:
+        """Raises Unavailable with what is wrong and where."""
+        ...
+
+
+class ClientSocket(Protocol):
+    """The caller's connection. `send` closes a slow reader rather than dropping silently."""
+
+    def send(self, frame: bytes) -> None: ...
+
+    def close(self, code: int, reason: str) -> None: ...
+
+
+class Packs(Protocol):
+    async def resolve(self, name: str) -> PackInfo:
+        """The newest published version. Raises NotFound, Unavailable."""
+        ...
+
+
+class Tenants(Protocol):
+    def authenticate(self, api_key: str) -> Caller:
+        """Raises Unauthenticated."""
+        ...
+
+
+class Tracing(Protocol):
+    """Spans of the call, one trace per turn."""
+
+    def begin_turn(self, attributes: Mapping[str, Any]) -> None:
+        """End the turn's span before, if any, and start a new trace."""
+        ...
+
+    def end_turn(self) -> None: ...
+
+    def span(self, name: str, attributes: Mapping[str, Any]) -> AbstractContextManager[Any]:
+        """A span under the current turn; entered around an await."""
+        ...
+
+    def in_turn(self) -> AbstractContextManager[Any]:
+        """Makes the turn's span the current one without a new span."""
+        ...
+
+
+Spawn = Callable[[Awaitable[None]], None]
