@@ -767,12 +767,17 @@ class ContextCompacted(_message.Message):
     COVERS_EPOCH_FIELD_NUMBER: _builtins.int
     COVERS_SEQ_FIELD_NUMBER: _builtins.int
     ITEM_IDS_FIELD_NUMBER: _builtins.int
+    CALL_IDS_FIELD_NUMBER: _builtins.int
     compaction_epoch: _builtins.int
     covers_epoch: _builtins.int
     """Last (epoch, seq) that the summary covers."""
     covers_seq: _builtins.int
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def call_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Calls whose items were deleted with them."""
+
     def __init__(
         self,
         *,
@@ -780,10 +785,11 @@ class ContextCompacted(_message.Message):
         covers_epoch: _builtins.int = ...,
         covers_seq: _builtins.int = ...,
         item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        call_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compaction_epoch", b"compaction_epoch", "covers_epoch", b"covers_epoch", "covers_seq", b"covers_seq", "item_ids", b"item_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_ids", b"call_ids", "compaction_epoch", b"compaction_epoch", "covers_epoch", b"covers_epoch", "covers_seq", b"covers_seq", "item_ids", b"item_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fringback/memory/v1/memory.proto\x12\x12ringback.memory.v1\"r\n\x11GetContextRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x15\n\rbudget_tokens\x18\x03 \x01(\r\x12\x11\n\tmin_epoch\x18\x04 \x01(\x04\x12\x0f\n\x07min_seq\x18\x05 \x01(\x04\"\x92\x03\n\x12GetContextResponse\x12\x13\n\x0b\x61s_of_epoch\x18\x01 \x01(\x04\x12\x11\n\tas_of_seq\x18\x02 \x01(\x04\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0e\n\x06tokens\x18\x04 \x01(\r\x12\'\n\x05tasks\x18\x05 \x03(\x0b\x32\x18.ringback.memory.v1.Task\x12:\n\x0fpending_actions\x18\x06 \x03(\x0b\x32!.ringback.memory.v1.PendingAction\x12\'\n\x05slots\x18\x07 \x03(\x0b\x32\x18.ringback.memory.v1.Slot\x12\x0f\n\x07summary\x18\x08 \x01(\t\x12\x15\n\rsummary_epoch\x18\t \x01(\x04\x12\'\n\x05turns\x18\n \x03(\x0b\x32\x18.ringback.memory.v1.Turn\x12\x13\n\x0b\x63orrections\x18\x0b \x03(\t\x12\x10\n\x08left_out\x18\x0c \x03(\t\x12\x30\n\x04plan\x18\r \x01(\x0b\x32\".ringback.memory.v1.CompactionPlan\"t\n\x0e\x43ompactionPlan\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x14\n\x0c\x63overs_epoch\x18\x02 \x01(\x04\x12\x12\n\ncovers_seq\x18\x03 \x01(\x04\x12\x10\n\x08item_ids\x18\x04 \x03(\t\x12\x17\n\x0f\x63ompact_context\x18\x05 \x01(\t\"\xd2\x01\n\x04Slot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nvalue_json\x18\x02 \x01(\t\x12\x12\n\nnormalised\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x14\n\x0csource_epoch\x18\x05 \x01(\x04\x12\x12\n\nsource_seq\x18\x06 \x01(\x04\x12\x12\n\nconfidence\x18\x07 \x01(\x01\x12\x0e\n\x06\x61ge_ms\x18\x08 \x01(\x04\x12\x0e\n\x06ttl_ms\x18\t \x01(\x04\x12\r\n\x05stale\x18\n \x01(\x08\x12\x17\n\x0fsuperseded_json\x18\x0b \x03(\t\"z\n\x04Task\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x0f\n\x07owed_by\x18\x05 \x01(\t\x12\x10\n\x08\x65vidence\x18\x06 \x01(\t\x12\x11\n\taction_id\x18\x07 \x01(\t\"l\n\rPendingAction\x12\x11\n\taction_id\x18\x01 \x01(\t\x12\x0c\n\x04tool\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x12\n\nconsent_id\x18\x05 \x01(\t\"R\n\x04Turn\x12\x0f\n\x07speaker\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x0b\n\x03seq\x18\x04 \x01(\x04\x12\x0f\n\x07item_id\x18\x05 \x01(\t\"q\n\x17GetHandoffPacketRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x11\n\tmin_epoch\x18\x03 \x01(\x04\x12\x0f\n\x07min_seq\x18\x04 \x01(\x04\x12\x0e\n\x06reason\x18\x05 \x01(\t\"M\n\x18GetHandoffPacketResponse\x12\x31\n\x06packet\x18\x01 \x01(\x0b\x32!.ringback.memory.v1.HandoffPacket\"\xd6\x03\n\rHandoffPacket\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x11\n\tcaller_id\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0b\x61s_of_epoch\x18\x05 \x01(\x04\x12\x11\n\tas_of_seq\x18\x06 \x01(\x04\x12\x0f\n\x07summary\x18\x07 \x01(\t\x12\'\n\x05slots\x18\x08 \x03(\x0b\x32\x18.ringback.memory.v1.Slot\x12\'\n\x05tasks\x18\t \x03(\x0b\x32\x18.ringback.memory.v1.Task\x12\x31\n\x07\x61\x63tions\x18\n \x03(\x0b\x32 .ringback.memory.v1.ActionReport\x12\x35\n\tdecisions\x18\x0b \x03(\x0b\x32\".ringback.memory.v1.DecisionReport\x12<\n\x10pending_consents\x18\x0c \x03(\x0b\x32\".ringback.memory.v1.PendingConsent\x12\'\n\x05turns\x18\r \x03(\x0b\x32\x18.ringback.memory.v1.Turn\x12\x10\n\x08promises\x18\x0e \x03(\t\x12\x10\n\x08left_out\x18\x0f \x03(\t\"}\n\x0c\x41\x63tionReport\x12\x11\n\taction_id\x18\x01 \x01(\t\x12\x0c\n\x04tool\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x13\n\x0bresult_json\x18\x06 \x01(\t\"n\n\x0e\x44\x65\x63isionReport\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x0c\n\x04gate\x18\x02 \x01(\t\x12\x0c\n\x04tool\x18\x03 \x01(\t\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\x04 \x01(\t\x12\x0c\n\x04rule\x18\x05 \x01(\t\x12\r\n\x05layer\x18\x06 \x01(\t\"J\n\x0ePendingConsent\x12\x12\n\nconsent_id\x18\x01 \x01(\t\x12\x11\n\taction_id\x18\x02 \x01(\t\x12\x11\n\tread_back\x18\x03 \x01(\t2\xdb\x01\n\rMemoryService\x12[\n\nGetContext\x12%.ringback.memory.v1.GetContextRequest\x1a&.ringback.memory.v1.GetContextResponse\x12m\n\x10GetHandoffPacket\x12+.ringback.memory.v1.GetHandoffPacketRequest\x1a,.ringback.memory.v1.GetHandoffPacketResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fringback/memory/v1/memory.proto\x12\x12ringback.memory.v1\"r\n\x11GetContextRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x15\n\rbudget_tokens\x18\x03 \x01(\r\x12\x11\n\tmin_epoch\x18\x04 \x01(\x04\x12\x0f\n\x07min_seq\x18\x05 \x01(\x04\"\xc0\x03\n\x12GetContextResponse\x12\x13\n\x0b\x61s_of_epoch\x18\x01 \x01(\x04\x12\x11\n\tas_of_seq\x18\x02 \x01(\x04\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0e\n\x06tokens\x18\x04 \x01(\r\x12\'\n\x05tasks\x18\x05 \x03(\x0b\x32\x18.ringback.memory.v1.Task\x12:\n\x0fpending_actions\x18\x06 \x03(\x0b\x32!.ringback.memory.v1.PendingAction\x12\'\n\x05slots\x18\x07 \x03(\x0b\x32\x18.ringback.memory.v1.Slot\x12\x0f\n\x07summary\x18\x08 \x01(\t\x12\x15\n\rsummary_epoch\x18\t \x01(\x04\x12\'\n\x05turns\x18\n \x03(\x0b\x32\x18.ringback.memory.v1.Turn\x12\x13\n\x0b\x63orrections\x18\x0b \x03(\t\x12\x10\n\x08left_out\x18\x0c \x03(\t\x12\x30\n\x04plan\x18\r \x01(\x0b\x32\".ringback.memory.v1.CompactionPlan\x12\x15\n\rneeded_tokens\x18\x0e \x01(\r\x12\x15\n\runverified_ms\x18\x0f \x01(\x04\"\x86\x01\n\x0e\x43ompactionPlan\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x14\n\x0c\x63overs_epoch\x18\x02 \x01(\x04\x12\x12\n\ncovers_seq\x18\x03 \x01(\x04\x12\x10\n\x08item_ids\x18\x04 \x03(\t\x12\x17\n\x0f\x63ompact_context\x18\x05 \x01(\t\x12\x10\n\x08\x63\x61ll_ids\x18\x06 \x03(\t\"\xd2\x01\n\x04Slot\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nvalue_json\x18\x02 \x01(\t\x12\x12\n\nnormalised\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x14\n\x0csource_epoch\x18\x05 \x01(\x04\x12\x12\n\nsource_seq\x18\x06 \x01(\x04\x12\x12\n\nconfidence\x18\x07 \x01(\x01\x12\x0e\n\x06\x61ge_ms\x18\x08 \x01(\x04\x12\x0e\n\x06ttl_ms\x18\t \x01(\x04\x12\r\n\x05stale\x18\n \x01(\x08\x12\x17\n\x0fsuperseded_json\x18\x0b \x03(\t\"z\n\x04Task\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x0f\n\x07owed_by\x18\x05 \x01(\t\x12\x10\n\x08\x65vidence\x18\x06 \x01(\t\x12\x11\n\taction_id\x18\x07 \x01(\t\"l\n\rPendingAction\x12\x11\n\taction_id\x18\x01 \x01(\t\x12\x0c\n\x04tool\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x12\n\nconsent_id\x18\x05 \x01(\t\"R\n\x04Turn\x12\x0f\n\x07speaker\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x0b\n\x03seq\x18\x04 \x01(\x04\x12\x0f\n\x07item_id\x18\x05 \x01(\t\"q\n\x17GetHandoffPacketRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x11\n\tmin_epoch\x18\x03 \x01(\x04\x12\x0f\n\x07min_seq\x18\x04 \x01(\x04\x12\x0e\n\x06reason\x18\x05 \x01(\t\"M\n\x18GetHandoffPacketResponse\x12\x31\n\x06packet\x18\x01 \x01(\x0b\x32!.ringback.memory.v1.HandoffPacket\"\xd6\x03\n\rHandoffPacket\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x11\n\tcaller_id\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0b\x61s_of_epoch\x18\x05 \x01(\x04\x12\x11\n\tas_of_seq\x18\x06 \x01(\x04\x12\x0f\n\x07summary\x18\x07 \x01(\t\x12\'\n\x05slots\x18\x08 \x03(\x0b\x32\x18.ringback.memory.v1.Slot\x12\'\n\x05tasks\x18\t \x03(\x0b\x32\x18.ringback.memory.v1.Task\x12\x31\n\x07\x61\x63tions\x18\n \x03(\x0b\x32 .ringback.memory.v1.ActionReport\x12\x35\n\tdecisions\x18\x0b \x03(\x0b\x32\".ringback.memory.v1.DecisionReport\x12<\n\x10pending_consents\x18\x0c \x03(\x0b\x32\".ringback.memory.v1.PendingConsent\x12\'\n\x05turns\x18\r \x03(\x0b\x32\x18.ringback.memory.v1.Turn\x12\x10\n\x08promises\x18\x0e \x03(\t\x12\x10\n\x08left_out\x18\x0f \x03(\t\"}\n\x0c\x41\x63tionReport\x12\x11\n\taction_id\x18\x01 \x01(\t\x12\x0c\n\x04tool\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x13\n\x0bresult_json\x18\x06 \x01(\t\"n\n\x0e\x44\x65\x63isionReport\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x0c\n\x04gate\x18\x02 \x01(\t\x12\x0c\n\x04tool\x18\x03 \x01(\t\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\x04 \x01(\t\x12\x0c\n\x04rule\x18\x05 \x01(\t\x12\r\n\x05layer\x18\x06 \x01(\t\"J\n\x0ePendingConsent\x12\x12\n\nconsent_id\x18\x01 \x01(\t\x12\x11\n\taction_id\x18\x02 \x01(\t\x12\x11\n\tread_back\x18\x03 \x01(\t2\xdb\x01\n\rMemoryService\x12[\n\nGetContext\x12%.ringback.memory.v1.GetContextRequest\x1a&.ringback.memory.v1.GetContextResponse\x12m\n\x10GetHandoffPacket\x12+.ringback.memory.v1.GetHandoffPacketRequest\x1a,.ringback.memory.v1.GetHandoffPacketResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,29 +34,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCONTEXTREQUEST']._serialized_start=55
   _globals['_GETCONTEXTREQUEST']._serialized_end=169
   _globals['_GETCONTEXTRESPONSE']._serialized_start=172
-  _globals['_GETCONTEXTRESPONSE']._serialized_end=574
-  _globals['_COMPACTIONPLAN']._serialized_start=576
-  _globals['_COMPACTIONPLAN']._serialized_end=692
-  _globals['_SLOT']._serialized_start=695
-  _globals['_SLOT']._serialized_end=905
-  _globals['_TASK']._serialized_start=907
-  _globals['_TASK']._serialized_end=1029
-  _globals['_PENDINGACTION']._serialized_start=1031
-  _globals['_PENDINGACTION']._serialized_end=1139
-  _globals['_TURN']._serialized_start=1141
-  _globals['_TURN']._serialized_end=1223
-  _globals['_GETHANDOFFPACKETREQUEST']._serialized_start=1225
-  _globals['_GETHANDOFFPACKETREQUEST']._serialized_end=1338
-  _globals['_GETHANDOFFPACKETRESPONSE']._serialized_start=1340
-  _globals['_GETHANDOFFPACKETRESPONSE']._serialized_end=1417
-  _globals['_HANDOFFPACKET']._serialized_start=1420
-  _globals['_HANDOFFPACKET']._serialized_end=1890
-  _globals['_ACTIONREPORT']._serialized_start=1892
-  _globals['_ACTIONREPORT']._serialized_end=2017
-  _globals['_DECISIONREPORT']._serialized_start=2019
-  _globals['_DECISIONREPORT']._serialized_end=2129
-  _globals['_PENDINGCONSENT']._serialized_start=2131
-  _globals['_PENDINGCONSENT']._serialized_end=2205
-  _globals['_MEMORYSERVICE']._serialized_start=2208
-  _globals['_MEMORYSERVICE']._serialized_end=2427
+  _globals['_GETCONTEXTRESPONSE']._serialized_end=620
+  _globals['_COMPACTIONPLAN']._serialized_start=623
+  _globals['_COMPACTIONPLAN']._serialized_end=757
+  _globals['_SLOT']._serialized_start=760
+  _globals['_SLOT']._serialized_end=970
+  _globals['_TASK']._serialized_start=972
+  _globals['_TASK']._serialized_end=1094
+  _globals['_PENDINGACTION']._serialized_start=1096
+  _globals['_PENDINGACTION']._serialized_end=1204
+  _globals['_TURN']._serialized_start=1206
+  _globals['_TURN']._serialized_end=1288
+  _globals['_GETHANDOFFPACKETREQUEST']._serialized_start=1290
+  _globals['_GETHANDOFFPACKETREQUEST']._serialized_end=1403
+  _globals['_GETHANDOFFPACKETRESPONSE']._serialized_start=1405
+  _globals['_GETHANDOFFPACKETRESPONSE']._serialized_end=1482
+  _globals['_HANDOFFPACKET']._serialized_start=1485
+  _globals['_HANDOFFPACKET']._serialized_end=1955
+  _globals['_ACTIONREPORT']._serialized_start=1957
+  _globals['_ACTIONREPORT']._serialized_end=2082
+  _globals['_DECISIONREPORT']._serialized_start=2084
+  _globals['_DECISIONREPORT']._serialized_end=2194
+  _globals['_PENDINGCONSENT']._serialized_start=2196
+  _globals['_PENDINGCONSENT']._serialized_end=2270
+  _globals['_MEMORYSERVICE']._serialized_start=2273
+  _globals['_MEMORYSERVICE']._serialized_end=2492
 # @@protoc_insertion_point(module_scope)

@@ -67,6 +67,8 @@ class GetContextResponse(_message.Message):
     CORRECTIONS_FIELD_NUMBER: _builtins.int
     LEFT_OUT_FIELD_NUMBER: _builtins.int
     PLAN_FIELD_NUMBER: _builtins.int
+    NEEDED_TOKENS_FIELD_NUMBER: _builtins.int
+    UNVERIFIED_MS_FIELD_NUMBER: _builtins.int
     as_of_epoch: _builtins.int
     """The last (epoch, seq) that the state includes."""
     as_of_seq: _builtins.int
@@ -75,6 +77,12 @@ class GetContextResponse(_message.Message):
     tokens: _builtins.int
     summary: _builtins.str
     summary_epoch: _builtins.int
+    needed_tokens: _builtins.int
+    """What open tasks, pending actions and slots take; above `budget_tokens`, `text` lacks some of them (`left_out`)."""
+    unverified_ms: _builtins.int
+    """0: as stored now. Else the store could not be asked, and this is how long ago the state was last known to be
+    what is stored, ms.
+    """
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Task]: ...
     @_builtins.property
@@ -109,10 +117,12 @@ class GetContextResponse(_message.Message):
         corrections: _abc.Iterable[_builtins.str] | None = ...,
         left_out: _abc.Iterable[_builtins.str] | None = ...,
         plan: Global___CompactionPlan | None = ...,
+        needed_tokens: _builtins.int = ...,
+        unverified_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_epoch", b"as_of_epoch", "as_of_seq", b"as_of_seq", "corrections", b"corrections", "left_out", b"left_out", "pending_actions", b"pending_actions", "plan", b"plan", "slots", b"slots", "summary", b"summary", "summary_epoch", b"summary_epoch", "tasks", b"tasks", "text", b"text", "tokens", b"tokens", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_epoch", b"as_of_epoch", "as_of_seq", b"as_of_seq", "corrections", b"corrections", "left_out", b"left_out", "needed_tokens", b"needed_tokens", "pending_actions", b"pending_actions", "plan", b"plan", "slots", b"slots", "summary", b"summary", "summary_epoch", b"summary_epoch", "tasks", b"tasks", "text", b"text", "tokens", b"tokens", "turns", b"turns", "unverified_ms", b"unverified_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -127,6 +137,7 @@ class CompactionPlan(_message.Message):
     COVERS_SEQ_FIELD_NUMBER: _builtins.int
     ITEM_IDS_FIELD_NUMBER: _builtins.int
     COMPACT_CONTEXT_FIELD_NUMBER: _builtins.int
+    CALL_IDS_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     covers_epoch: _builtins.int
     covers_seq: _builtins.int
@@ -136,6 +147,10 @@ class CompactionPlan(_message.Message):
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Items to delete from the model's conversation, exactly."""
 
+    @_builtins.property
+    def call_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Calls whose function_call and function_call_output items go too; all of them are finished."""
+
     def __init__(
         self,
         *,
@@ -144,10 +159,11 @@ class CompactionPlan(_message.Message):
         covers_seq: _builtins.int = ...,
         item_ids: _abc.Iterable[_builtins.str] | None = ...,
         compact_context: _builtins.str = ...,
+        call_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compact_context", b"compact_context", "covers_epoch", b"covers_epoch", "covers_seq", b"covers_seq", "epoch", b"epoch", "item_ids", b"item_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_ids", b"call_ids", "compact_context", b"compact_context", "covers_epoch", b"covers_epoch", "covers_seq", b"covers_seq", "epoch", b"epoch", "item_ids", b"item_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
