@@ -1,1 +1,23 @@
-"""Run one gRPC service: health, drain, deadline floor, error mapping."""
+"""Run one service: settings, gRPC server, health, deadlines, errors as statuses, drain.
+
+A service hands its servicers to `serve`; it builds no server, health, signal handling or interceptors of its
+own.
+"""
+
+from ringback_serving.deadline import deadline_ms, detach
+from ringback_serving.health import Health
+from ringback_serving.run import run
+from ringback_serving.serve import serve
+from ringback_serving.settings import CommonSettings, Env, ServingSettings, TlsFiles
+
+__all__ = [
+    "CommonSettings",
+    "Env",
+    "Health",
+    "ServingSettings",
+    "TlsFiles",
+    "deadline_ms",
+    "detach",
+    "run",
+    "serve",
+]

@@ -38,8 +38,12 @@ class OtlpSink:
         self._changed = threading.Condition()
         self._file = file.open("a", encoding="utf-8") if file else None
         self._server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
-        trace_service_pb2_grpc.add_TraceServiceServicer_to_server(_Traces(self), self._server)
-        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(_Metrics(self), self._server)
+        trace_service_pb2_grpc.add_TraceServiceServicer_to_server(  # type: ignore[no-untyped-call]
+            _Traces(self), self._server
+        )
+        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(  # type: ignore[no-untyped-call]
+            _Metrics(self), self._server
+        )
         try:
             bound = self._server.add_insecure_port(f"{host}:{port}")
         except RuntimeError:

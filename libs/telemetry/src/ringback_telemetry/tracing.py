@@ -216,7 +216,7 @@ def _parsed(header: str, state: str | None) -> SpanContext | None:
         trace_id=int(trace_id, 16),
         span_id=int(span_id, 16),
         is_remote=True,
-        trace_flags=TraceFlags(int(flags, 16) & TraceFlags.SAMPLED),
+        trace_flags=TraceFlags(int(flags, 16) & 0x03),  # sampled, random: all that is defined
         trace_state=TraceState.from_header([state[:512]]) if state else None,
     )
     return found if found.is_valid else None

@@ -1,0 +1,44 @@
+"""Owns the process: the event loop, and the exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, NoReturn
+
+import uvloop
+from ringback_errors import ConfigError
+
+EXIT_CONFIG: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
+    """Run a service's main under uvloop and exit: 0, or 2 with one line on stderr for a ConfigError."""
+    try:
+        uvloop.run(main())
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except ConfigError as error:
+        _refuse(error)
+    except ExceptionGroup as group:
+        found = _config_error(group)
+        if found is None:
+            raise
+        _refuse(found)
+    sys.exit(0)
+
+
+def _refuse(error: ConfigError) -> NoReturn:
+    print(f"cannot start: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(EXIT_CONFIG)
+
+
+def _config_error(group: ExceptionGroup[Exception]) -> ConfigError | None:
+    matching = group.subgroup(ConfigError)
+    while matching is not None:
+        first = matching.exceptions[0]
+        if isinstance(first, ConfigError):
+            return first
+        matching = first if isinstance(first, ExceptionGroup) else None
+    return None
