@@ -1,1 +1,7 @@
-"""What tests need: NATS on a free port, fake clock, scripted caller and model."""
+"""What tests need: NATS on a free port, a fake clock, services as processes. Never imported by a service."""
+
+from ringback_testkit.clock import FakeClock, FakeTimer
+from ringback_testkit.nats_server import NatsServer
+from ringback_testkit.ports import free_port
+
+__all__ = ["FakeClock", "FakeTimer", "NatsServer", "free_port"]

@@ -1,0 +1,31 @@
+"""The keys of buckets, checked before they reach the bus."""
+
+from __future__ import annotations
+
+import re
+
+from ringback_errors import InvalidInput
+
+__all__ = ["check_key", "check_key_prefix"]
+
+KEY_CHARS_MAX = 256
+_KEY = re.compile(r"[-/_=A-Za-z0-9]+(?:\.[-/_=A-Za-z0-9]+)*\Z")
+_PREFIX = re.compile(r"[-/_=.A-Za-z0-9]*\Z")
+
+
+def check_key(key: str) -> str:
+    """Return `key` if it is one, else raise InvalidInput."""
+    if len(key) > KEY_CHARS_MAX or not _KEY.match(key):
+        raise InvalidInput(
+            f"key: up to {KEY_CHARS_MAX} letters, digits, '_', '-', '=', '/' in dotted tokens expected,"
+            f" got {key[:60]!r}",
+            field="key",
+        )
+    return key
+
+
+def check_key_prefix(prefix: str) -> str:
+    """Return `prefix` if keys can begin with it, else raise InvalidInput."""
+    if len(prefix) > KEY_CHARS_MAX or not _PREFIX.match(prefix):
+        raise InvalidInput(f"prefix: the beginning of a key expected, got {prefix[:60]!r}", field="prefix")
+    return prefix

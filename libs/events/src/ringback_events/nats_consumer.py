@@ -1,0 +1,254 @@
+"""Durable and ephemeral consumers on JetStream."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from ringback_errors import ConfigError
+
+from ringback_events.bus import ConsumePolicy, Delivery, Start
+from ringback_events.failures import BusAway
+from ringback_events.handling import Workers, parked_headers
+from ringback_events.nats_link import ApiError, NatsLink
+from ringback_events.nats_pull import PullFeed
+from ringback_events.subjects import parked_subject
+
+__all__ = ["DurableSubscription", "TailSubscription", "delivery_of"]
+
+API_TIMEOUT_MS = 5_000
+# An ephemeral consumer that nobody pulls from for this long is removed by the server.
+INACTIVE_S = 120
+TAIL_BATCH = 256
+STREAM_NOT_FOUND = 10059
+_log = logging.getLogger("ringback.events.consumer")
+
+
+class PublishNow(Protocol):
+    """The part of the bus that parking needs."""
+
+    async def __call__(
+        self, subject: str, payload: bytes, *, msg_id: str, headers: dict[str, str], timeout_ms: int
+    ) -> int: ...
+
+
+class DurableSubscription:
+    """A durable pull consumer and the workers behind it."""
+
+    def __init__(
+        self,
+        link: NatsLink,
+        *,
+        stream: str,
+        durable: str,
+        filter_subject: str,
+        max_ack_pending: int,
+        start: Start,
+        policy: ConsumePolicy,
+        workers: Workers,
+        publish_now: PublishNow,
+        batch: int,
+        on_close: Callable[[Any], None],
+    ) -> None:
+        self._link = link
+        self._stream = stream
+        self._durable = durable
+        self._workers = workers
+        self._publish_now = publish_now
+        self._on_close = on_close
+        self._config = {
+            "durable_name": durable,
+            "name": durable,
+            "deliver_policy": start,
+            "ack_policy": "explicit",
+            "ack_wait": policy.ack_wait_ms * 1_000_000,
+            # Without end: what cannot be handled is parked by us, never forgotten by the server.
+            "max_deliver": -1,
+            "max_ack_pending": max_ack_pending,
+            "filter_subject": filter_subject,
+            "replay_policy": "instant",
+        }
+        self._feed = PullFeed(
+            link, stream=stream, make_consumer=self._make, take=self._take, batch=min(batch, max_ack_pending)
+        )
+
+    @property
+    def lag(self) -> int:
+        return self._workers.lag
+
+    async def open(self) -> None:
+        """Create the consumer and begin."""
+        await self._feed.start(await self._make())
+
+    def kick(self) -> None:
+        """The connection came back."""
+        self._feed.kick()
+
+    async def close(self) -> None:
+        self._on_close(self)
+        for message in await self._feed.close():
+            await _quietly(_NatsClaim(message, self).nak(0))
+        await self._workers.close()
+
+    async def park(self, delivery: Delivery, reason: str) -> None:
+        """Copy a message to the PARKED stream."""
+        await self._publish_now(
+            parked_subject(self._stream, self._durable),
+            delivery.payload,
+            msg_id=f"parked:{self._stream}:{self._durable}:{delivery.stream_seq}",
+            headers=parked_headers(delivery, reason=reason),
+            timeout_ms=API_TIMEOUT_MS,
+        )
+
+    async def _make(self) -> str:
+        await create_consumer(self._link, self._stream, self._durable, self._config)
+        return self._durable
+
+    async def _take(self, message: Msg) -> None:
+        await self._workers.put(_NatsClaim(message, self))
+
+
+class _NatsClaim:
+    def __init__(self, message: Msg, subscription: DurableSubscription) -> None:
+        self._message = message
+        self._subscription = subscription
+        self.delivery = delivery_of(message)
+
+    async def ack(self) -> None:
+        await self._answer(b"+ACK")
+
+    async def nak(self, delay_ms: int) -> None:
+        await self._answer(b'-NAK {"delay": %d}' % (delay_ms * 1_000_000) if delay_ms else b"-NAK")
+
+    async def extend(self) -> None:
+        await self._answer(b"+WPI")
+
+    async def park(self, reason: str) -> None:
+        await self._subscription.park(self.delivery, reason)
+        await self._answer(b"+TERM")
+
+    async def _answer(self, word: bytes) -> None:
+        try:
+            await self._subscription._link.nc.publish(self._message.reply, word)
+        except NatsError as error:
+            raise BusAway(
+                f"bus: an answer to the consumer could not be sent: {type(error).__name__}"
+            ) from error
+
+
+class TailSubscription:
+    """An ordered consumer that is made anew after each break, from where it was."""
+
+    def __init__(
+        self,
+        link: NatsLink,
+        *,
+        stream: str,
+        filter_subject: str,
+        deliver: str,
+        take: Callable[[Msg, Delivery], Awaitable[None]],
+        on_close: Callable[[Any], None],
+        headers_only: bool = False,
+    ) -> None:
+        self._link = link
+        self._stream = stream
+        self._filter = filter_subject
+        self._deliver = deliver
+        self._take_one = take
+        self._on_close = on_close
+        self._headers_only = headers_only
+        self._last_seq: int | None = None
+        self._lag = 0
+        self.caught_up = asyncio.Event()
+        self._feed = PullFeed(
+            link, stream=stream, make_consumer=self._make, take=self._take, batch=TAIL_BATCH
+        )
+
+    @property
+    def lag(self) -> int:
+        return self._lag
+
+    async def open(self) -> None:
+        """Create the consumer and begin."""
+        await self._feed.start(await self._make())
+
+    def kick(self) -> None:
+        """The connection came back."""
+        self._feed.kick()
+
+    async def close(self) -> None:
+        self._on_close(self)
+        await self._feed.close()
+
+    async def _make(self) -> str:
+        name = "tail_" + self._link.nc.new_inbox().rpartition(".")[2]
+        config: dict[str, Any] = {
+            "name": name,
+            "deliver_policy": self._deliver,
+            "ack_policy": "none",
+            "max_deliver": 1,
+            "filter_subject": self._filter,
+            "replay_policy": "instant",
+            "inactive_threshold": INACTIVE_S * 1_000_000_000,
+            "mem_storage": True,
+            "num_replicas": 1,
+            "headers_only": self._headers_only,
+        }
+        if self._last_seq is not None:
+            config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": self._last_seq + 1}
+        info = await create_consumer(self._link, self._stream, name, config)
+        if self._last_seq is None and self._deliver == "new":
+            # Known from the start, so that a break before the first message loses nothing.
+            self._last_seq = int(info.get("delivered", {}).get("stream_seq", 0))
+        if not info.get("num_pending"):
+            self.caught_up.set()
+        return name
+
+    async def _take(self, message: Msg) -> None:
+        delivery = delivery_of(message)
+        if self._deliver != "last_per_subject" and delivery.stream_seq <= (self._last_seq or 0):
+            return
+        self._lag = delivery.lag
+        await self._take_one(message, delivery)
+        self._last_seq = max(self._last_seq or 0, delivery.stream_seq)
+        if not delivery.lag:
+            self.caught_up.set()
+
+
+async def create_consumer(link: NatsLink, stream: str, name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Create a consumer, or adjust the one of that name; BusAway while its stream does not exist."""
+    try:
+        return await link.api(
+            f"CONSUMER.CREATE.{stream}.{name}",
+            {"stream_name": stream, "config": config},
+            timeout_ms=API_TIMEOUT_MS,
+        )
+    except ApiError as error:
+        if error.code >= 500 or error.err_code == STREAM_NOT_FOUND:
+            raise BusAway(f"bus: no consumer {name} on {stream}: {error}") from error
+        raise ConfigError(f"bus: consumer {name} on {stream} is refused: {error}") from error
+
+
+def delivery_of(message: Msg) -> Delivery:
+    """Return a JetStream message as a delivery."""
+    meta = message.metadata
+    return Delivery(
+        subject=message.subject,
+        payload=message.data,
+        headers=message.headers or {},
+        stream_seq=meta.sequence.stream,
+        deliveries=meta.num_delivered or 1,
+        lag=meta.num_pending or 0,
+        stored_at_ms=int(meta.timestamp.timestamp() * 1000),
+    )
+
+
+async def _quietly(answer: Awaitable[None]) -> None:
+    try:
+        await answer
+    except BusAway as error:
+        _log.debug("%s", error)

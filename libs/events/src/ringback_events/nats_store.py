@@ -1,0 +1,219 @@
+"""Buckets and object stores on JetStream."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.errors import Error as JsError
+from nats.js.errors import NotFoundError
+from ringback_errors import Conflict, InvalidInput, Unavailable
+
+from ringback_events.bus import BusStats, Delivery, Entry, Subscription, WatchHandler
+from ringback_events.failures import BusAway, WriteUnknown
+from ringback_events.handling import watch_one
+from ringback_events.keys import check_key, check_key_prefix
+from ringback_events.nats_consumer import TailSubscription
+from ringback_events.nats_link import ApiError, NatsLink, answer_of
+from ringback_events.topology import BucketSpec
+
+__all__ = ["NatsBucket", "NatsObjects", "OpenTail"]
+
+OPERATION = "KV-Operation"
+MARKER = "Nats-Marker-Reason"
+EXPECTED_REVISION = "Nats-Expected-Last-Subject-Sequence"
+WRONG_REVISION = (10071, 10164)
+TOO_LARGE = 10054
+NO_MESSAGE = 10037
+
+_T = TypeVar("_T")
+
+# Opens a tail over a stream: (stream, filter, deliver policy, what to do with each message, headers only).
+OpenTail = Callable[
+    [str, str, str, Callable[[Msg, Delivery], Awaitable[None]], bool], Awaitable[TailSubscription]
+]
+
+
+class NatsBucket:
+    """A bucket; see the protocol for what each call promises."""
+
+    def __init__(self, link: NatsLink, spec: BucketSpec, *, open_tail: OpenTail, stats: BusStats) -> None:
+        self._link = link
+        self._spec = spec
+        self._stream = f"KV_{spec.name}"
+        self._subject = f"$KV.{spec.name}."
+        self._open_tail = open_tail
+        self._stats = stats
+
+    async def get(self, key: str, *, timeout_ms: int = 2_000) -> Entry | None:
+        entry, _ = await self._read(check_key(key), timeout_ms=timeout_ms)
+        return entry
+
+    async def create(self, key: str, value: bytes, *, timeout_ms: int = 2_000) -> int:
+        try:
+            return await self._write(key, value, expected=0, timeout_ms=timeout_ms)
+        except Conflict:
+            # A deleted key leaves a marker with a revision of its own: create on top of exactly that one.
+            entry, marker = await self._read(key, timeout_ms=timeout_ms)
+            if entry is not None or not marker:
+                raise
+            return await self._write(key, value, expected=marker, timeout_ms=timeout_ms)
+
+    async def update(self, key: str, value: bytes, *, revision: int, timeout_ms: int = 2_000) -> int:
+        return await self._write(key, value, expected=revision, timeout_ms=timeout_ms)
+
+    async def put(self, key: str, value: bytes, *, timeout_ms: int = 2_000) -> int:
+        return await self._write(key, value, expected=None, timeout_ms=timeout_ms)
+
+    async def delete(self, key: str, *, revision: int | None = None, timeout_ms: int = 2_000) -> None:
+        await self._write(key, None, expected=revision, timeout_ms=timeout_ms)
+
+    async def keys(self, prefix: str = "", *, timeout_ms: int = 5_000) -> list[str]:
+        live: set[str] = set()
+
+        async def take(message: Msg, delivery: Delivery) -> None:
+            key = delivery.subject[len(self._subject) :]
+            if key.startswith(prefix) and not _is_removal(delivery):
+                live.add(key)
+
+        tail = await self._tail(prefix, take, headers_only=True)
+        try:
+            await _caught_up(tail, timeout_ms=timeout_ms, what=self._stream)
+        finally:
+            await tail.close()
+        return sorted(live)
+
+    async def watch(self, prefix: str, handler: WatchHandler, *, timeout_ms: int = 5_000) -> Subscription:
+        first = True
+
+        async def take(message: Msg, delivery: Delivery) -> None:
+            key = delivery.subject[len(self._subject) :]
+            entry = None if _is_removal(delivery) else Entry(delivery.payload, delivery.stream_seq)
+            if key.startswith(prefix) and not (first and entry is None):
+                await watch_one(key, entry, handler, self._stats)
+
+        tail = await self._tail(prefix, take, headers_only=False)
+        try:
+            await _caught_up(tail, timeout_ms=timeout_ms, what=self._stream)
+        except Unavailable:
+            await tail.close()
+            raise
+        first = False
+        return tail
+
+    async def _tail(
+        self, prefix: str, take: Callable[[Msg, Delivery], Awaitable[None]], *, headers_only: bool
+    ) -> TailSubscription:
+        check_key_prefix(prefix)
+        whole_tokens = prefix.endswith(".") and ".." not in prefix
+        subject = f"{self._subject}{prefix if whole_tokens else ''}>"
+        return await self._open_tail(self._stream, subject, "last_per_subject", take, headers_only)
+
+    async def _read(self, key: str, *, timeout_ms: int) -> tuple[Entry | None, int]:
+        """Return the entry, or None and the revision of the marker that a deletion left (0: none)."""
+        try:
+            answer = await self._link.api(
+                f"STREAM.MSG.GET.{self._stream}", {"last_by_subj": self._subject + key}, timeout_ms=timeout_ms
+            )
+        except ApiError as error:
+            if error.err_code == NO_MESSAGE:
+                return None, 0
+            raise _unavailable(error, self._stream) from error
+        message: dict[str, Any] = answer["message"]
+        revision = int(message["seq"])
+        headers = base64.b64decode(message.get("hdrs", "") or "")
+        if OPERATION.encode() in headers or MARKER.encode() in headers:
+            return None, revision
+        return Entry(base64.b64decode(message.get("data", "") or ""), revision), revision
+
+    async def _write(self, key: str, value: bytes | None, *, expected: int | None, timeout_ms: int) -> int:
+        check_key(key)
+        if value is not None and len(value) > self._spec.value_bytes_max:
+            raise InvalidInput(
+                f"value: at most {self._spec.value_bytes_max} bytes expected by bucket {self._spec.name},"
+                f" got {len(value)}",
+                field="value",
+            )
+        headers = {} if value is not None else {OPERATION: "DEL"}
+        if expected is not None:
+            headers[EXPECTED_REVISION] = str(expected)
+        message = await self._link.request(
+            self._subject + key, value or b"", timeout_ms=timeout_ms, headers=headers
+        )
+        try:
+            return int(answer_of(message)["seq"])
+        except ApiError as error:
+            if error.err_code in WRONG_REVISION:
+                raise Conflict(
+                    f"{self._spec.name}/{key}: revision {expected} expected", field="revision"
+                ) from error
+            raise _unavailable(error, self._stream) from error
+
+
+class NatsObjects:
+    """An object store; content is checked against its SHA-256 when read."""
+
+    def __init__(self, link: NatsLink, name: str) -> None:
+        self._link = link
+        self._name = name
+
+    async def put(self, name: str, data: bytes, *, timeout_ms: int = 10_000) -> None:
+        async def work() -> None:
+            store = await self._link.nc.jetstream().object_store(self._name)
+            await store.put(name, data)
+
+        await self._bounded(work(), timeout_ms=timeout_ms)
+
+    async def get(self, name: str, *, timeout_ms: int = 10_000) -> bytes | None:
+        async def work() -> bytes | None:
+            store = await self._link.nc.jetstream().object_store(self._name)
+            try:
+                return bytes((await store.get(name)).data or b"")
+            except NotFoundError:
+                return None
+
+        return await self._bounded(work(), timeout_ms=timeout_ms)
+
+    async def list(self, *, timeout_ms: int = 10_000) -> list[str]:
+        async def work() -> list[str]:
+            store = await self._link.nc.jetstream().object_store(self._name)
+            try:
+                return sorted(info.name for info in await store.list() if info.name and not info.deleted)
+            except NotFoundError:
+                return []
+
+        return await self._bounded(work(), timeout_ms=timeout_ms)
+
+    async def _bounded(self, work: Coroutine[Any, Any, _T], *, timeout_ms: int) -> _T:
+        if not self._link.connected:
+            work.close()
+            raise BusAway(f"bus: {self._link.url} is not reachable; nothing was sent")
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                return await work
+        except TimeoutError as error:
+            raise WriteUnknown(f"objects {self._name}: no answer within {timeout_ms} ms") from error
+        except (JsError, NatsError) as error:
+            raise BusAway(f"objects {self._name}: {type(error).__name__}: {error}") from error
+
+
+async def _caught_up(tail: TailSubscription, *, timeout_ms: int, what: str) -> None:
+    try:
+        async with asyncio.timeout(timeout_ms / 1000):
+            await tail.caught_up.wait()
+    except TimeoutError:
+        raise Unavailable(f"bus: {what} was not read within {timeout_ms} ms") from None
+
+
+def _is_removal(delivery: Delivery) -> bool:
+    return OPERATION in delivery.headers or MARKER in delivery.headers
+
+
+def _unavailable(error: ApiError, stream: str) -> Exception:
+    if error.err_code == TOO_LARGE:
+        return InvalidInput(f"value: too large for {stream}", field="value")
+    return BusAway(f"bus: {stream} refused: {error}")
