@@ -42,7 +42,7 @@ locks_clean() {
 }
 
 types() {
-    MYPYPATH=$(printf '%s:' libs/*/src services/*/src) "$BIN/mypy" --cache-dir "$CACHE" \
+    "$BIN/mypy" --cache-dir "$CACHE" \
         $(ls -d libs/*/src services/*/src packs/*/backend 2>/dev/null | grep -v '^libs/contracts/')
 }
 

@@ -1,1 +1,1 @@
-"""The ringback command."""
+"""The ringback command: start a stack, call it, watch it."""

@@ -1,0 +1,1 @@
+"""One module per sub-command: options and help here, the work in the packages beside."""
