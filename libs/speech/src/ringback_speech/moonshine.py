@@ -1,0 +1,159 @@
+"""Owns recognition by the Moonshine tiny-en model: greedy decoding with our own onnxruntime sessions."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from ringback_errors import InvalidInput
+
+from ringback_speech import models
+from ringback_speech.ports import BYTES_PER_SAMPLE, SAMPLES_PER_SECOND, Token, Transcript
+from ringback_speech.resampling import Samples, from_pcm16, resample
+
+MODEL_RATE = 16_000
+SECONDS_MAX = 120
+SPEECH_MIN_MS = 200
+
+_START, _END = 1, 2
+_FIRST_TEXT_TOKEN = 3
+_TOKENS_PER_SECOND = 6.5  # the model's authors' bound on how fast English is spoken
+_PIECE_SECONDS_MAX = 24  # trained on pieces of up to 30 s; longer audio is cut where it is quietest
+_QUIET_SEARCH_SECONDS = 8
+_HEADS, _HEAD_SIZE = 8, 36
+_LOOP_TOKENS_MAX = 24
+
+# What the model says of silence, noise and hum (measured); believed only if it is sure.
+_SILENCE_WORDS = frozenset({"you", "thank you", "thanks for watching", "bye", ""})
+_SILENCE_CONFIDENCE = 0.7
+
+
+class MoonshineRecogniser:
+    """Recognises English utterances; holds no state, so one serves every session and thread."""
+
+    def __init__(self) -> None:
+        self._encoder = models.session(models.MOONSHINE_ENCODER)
+        self._decoder = models.session(models.MOONSHINE_DECODER)
+        self._pieces = _vocabulary(models.find(models.MOONSHINE_TOKENS))
+        self._past_names = [
+            i.name for i in self._decoder.get_inputs() if i.name.startswith("past_key_values.")
+        ]
+        self._outputs = [output.name for output in self._decoder.get_outputs()]
+
+    def transcribe(self, pcm: bytes) -> Transcript:
+        """The transcript of an utterance; empty for silence, noise and less than 200 ms of audio."""
+        samples = len(pcm) // BYTES_PER_SAMPLE
+        if samples > SECONDS_MAX * SAMPLES_PER_SECOND:
+            raise InvalidInput(f"expected at most {SECONDS_MAX} s of audio", field="pcm")
+        if samples < SPEECH_MIN_MS * SAMPLES_PER_SECOND // 1000:
+            return Transcript("")
+        audio = resample(from_pcm16(pcm[: samples * 2]), source=SAMPLES_PER_SECOND, target=MODEL_RATE)
+        heard: list[tuple[int, float]] = []
+        for piece in _cut(audio):
+            tokens = self._decode(piece)
+            if not self._is_silence(tokens):
+                heard += tokens
+        return self._transcript(heard)
+
+    def _decode(self, audio: Samples) -> list[tuple[int, float]]:
+        """Token ids with their log probabilities, up to the end token, which is left out."""
+        given = audio[None, :]
+        (states,) = self._encoder.run(
+            None, {"input_values": given, "attention_mask": np.ones(given.shape, np.int64)}
+        )
+        fixed = {
+            "encoder_hidden_states": states,
+            "encoder_attention_mask": np.ones(states.shape[:2], np.int64),
+        }
+        past = {name: np.zeros((1, _HEADS, 0, _HEAD_SIZE), np.float32) for name in self._past_names}
+        decoded: list[tuple[int, float]] = []
+        last = _START
+        for step in range(2 + int(len(audio) / MODEL_RATE * _TOKENS_PER_SECOND)):
+            outputs = self._decoder.run(
+                self._outputs,
+                {
+                    "input_ids": np.array([[last]], np.int64),
+                    "use_cache_branch": np.array([step > 0]),
+                    **fixed,
+                    **past,
+                },
+            )
+            last, logprob = _likeliest(outputs[0][0, -1])
+            if last == _END or _loops(decoded, last):
+                break
+            decoded.append((last, logprob))
+            self._keep(past, outputs, first=step == 0)
+        return decoded
+
+    def _keep(self, past: dict[str, NDArray[np.float32]], outputs: list[object], *, first: bool) -> None:
+        """Keep the attention caches; those over the encoder's output are made in the first step alone."""
+        for name, value in zip(self._outputs[1:], outputs[1:], strict=True):
+            if first or ".decoder." in name:
+                past[name.replace("present", "past_key_values")] = value  # type: ignore[assignment]
+
+    def _is_silence(self, tokens: list[tuple[int, float]]) -> bool:
+        transcript = self._transcript(tokens)
+        words = transcript.text.strip(" .,!?♪♫").lower()
+        return words in _SILENCE_WORDS and (not words or transcript.confidence < _SILENCE_CONFIDENCE)
+
+    def _transcript(self, heard: list[tuple[int, float]]) -> Transcript:
+        tokens: list[Token] = []
+        for number, logprob in heard:
+            if number < _FIRST_TEXT_TOKEN:
+                continue
+            data = self._pieces[number]
+            if not tokens:
+                data = data.lstrip(b" ")
+            tokens.append(Token(data.decode("utf-8", "replace"), logprob, data))
+        if not tokens:
+            return Transcript("")
+        text = b"".join(token.bytes for token in tokens).decode("utf-8", "replace")
+        confidence = float(np.exp(np.mean([token.logprob for token in tokens])))
+        return Transcript(text, tuple(tokens), confidence)
+
+
+def _likeliest(logits: NDArray[np.float32]) -> tuple[int, float]:
+    best = int(logits.argmax())
+    shifted = logits.astype(np.float64) - float(logits[best])
+    return best, -float(np.log(np.exp(shifted).sum()))
+
+
+def _loops(decoded: list[tuple[int, float]], last: int) -> bool:
+    """Whether the end of the tokens has been one short phrase over and over, as greedy decoding does on noise."""
+    tail = [token for token, _ in decoded[-_LOOP_TOKENS_MAX:]] + [last]
+    if len(tail) <= _LOOP_TOKENS_MAX:
+        return False
+    return any(all(tail[n] == tail[n - period] for n in range(period, len(tail))) for period in (1, 2, 3, 4))
+
+
+def _cut(audio: Samples) -> list[Samples]:
+    """Pieces that the model takes, cut where the audio is quietest."""
+    pieces: list[Samples] = []
+    longest, search = _PIECE_SECONDS_MAX * MODEL_RATE, _QUIET_SEARCH_SECONDS * MODEL_RATE
+    while len(audio) > longest:
+        window = audio[longest - search : longest]
+        blocks = window[: len(window) // 1600 * 1600].reshape(-1, 1600)
+        at = longest - search + int((blocks**2).mean(axis=1).argmin()) * 1600 + 800
+        pieces.append(audio[:at])
+        audio = audio[at:]
+    if len(audio) >= SPEECH_MIN_MS * MODEL_RATE // 1000:
+        pieces.append(audio)
+    return pieces
+
+
+@lru_cache(maxsize=2)
+def _vocabulary(path: Path) -> tuple[bytes, ...]:
+    """The tokens of a tokenizer file: each a length (one byte, or two from 128 on) and its bytes.
+
+    The format's word mark, U+2581, is given as a space.
+    """
+    data = path.read_bytes()
+    pieces: list[bytes] = []
+    at = 0
+    while at < len(data):
+        length, at = data[at], at + 1
+        if length >= 128:
+            length, at = length - 128 + data[at] * 128, at + 1
+        pieces.append(data[at : at + length].replace("▁".encode(), b" "))
+        at += length
+    return tuple(pieces)
