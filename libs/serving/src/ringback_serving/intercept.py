@@ -115,7 +115,7 @@ class _Guarded(grpc.GenericRpcHandler):
 
 
 def _pumped(inner: Callable[..., Any]) -> Callable[..., Any]:
-    """A generator as a coroutine that writes: a cancellation then ends the generator here, in its own task."""
+    """A generator as a coroutine that writes: a cancellation then ends the generator in its own task."""
 
     async def pump(request: Any, context: ServicerContext) -> None:
         async with aclosing(inner(request, context)) as replies:

@@ -16,7 +16,7 @@ STATUS: Final[dict[str, grpc.StatusCode]] = {
     "fenced": grpc.StatusCode.FAILED_PRECONDITION,
     "forbidden": grpc.StatusCode.PERMISSION_DENIED,
     "unauthenticated": grpc.StatusCode.UNAUTHENTICATED,
-    "behind": grpc.StatusCode.UNAVAILABLE,
+    "behind": grpc.StatusCode.FAILED_PRECONDITION,
     "overloaded": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "unavailable": grpc.StatusCode.UNAVAILABLE,
     "deadline_exceeded": grpc.StatusCode.DEADLINE_EXCEEDED,
