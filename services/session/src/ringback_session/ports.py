@@ -112,7 +112,7 @@ class TimerHandle(Protocol):
 
 
 class Policy(Protocol):
-    """Asks policy. Never raises for policy being away: the answer then has source `fallback` (or `unavailable`)."""
+    """Asks policy. With policy away or late the answer has source `fallback`; it does not raise."""
 
     async def decide(self, question: AskPolicy, pinned: Pinned) -> Decided: ...
 
@@ -141,9 +141,10 @@ class Tools(Protocol):
     def execute(self, action: Execute, pinned: Pinned) -> AsyncIterator[ActionProgressed | ActionResult]:
         """Ends with exactly one ActionResult.
 
-        With tools away during a write the result is not known here: the stream attaches again (same action_id, same
-        proof) until the action's deadline has passed, then ends with status `unknown`. A read that cannot be had ends
-        as `failed` with error_code `tool_unavailable`. Never raises, except on cancellation.
+        With tools away during a write the result is not known here: the stream attaches again (same
+        action_id, same proof) until the action's deadline has passed, then ends with status `unknown`. A
+        read that cannot be had ends as `failed` with error_code `tool_unavailable`. Never raises, except on
+        cancellation.
         """
         ...
 
@@ -244,6 +245,14 @@ class Tracing(Protocol):
 
     def span(self, name: str, attributes: Mapping[str, Any]) -> AbstractContextManager[Any]:
         """A span under the current turn; entered around an await."""
+        ...
+
+    def failed(self, error: Exception) -> None:
+        """A defect of ours ended a call: log it with its trace, without what was said."""
+        ...
+
+    def bad_model_frame(self) -> None:
+        """Count a frame of the model that could not be understood."""
         ...
 
     def in_turn(self) -> AbstractContextManager[Any]:

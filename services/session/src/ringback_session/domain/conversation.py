@@ -50,10 +50,6 @@ def _of_the_caller(now: Step, event: Input) -> bool:
             turns.committed(now, event)
         case inputs.UtteranceHeard():
             turns.heard(now, event)
-        case inputs.ClientConfigured():
-            now.state.interrupt_enabled = event.interrupt
-        case inputs.ItemNoted():
-            now.state.remember(event.item)
         case inputs.ReplyWanted():
             if replies.wanted_by_client(now, event):
                 _gate_typed(now)
@@ -124,6 +120,10 @@ def _of_the_call(now: Step, event: Input) -> None:
             recovery.model_lost(now, event)
         case inputs.ClientGone():
             recovery.client_gone(now, event)
+        case inputs.ClientConfigured():
+            now.state.interrupt_enabled = event.interrupt
+        case inputs.ItemNoted():
+            now.state.remember(event.item)
         case inputs.PacketReady():
             escalation.packet_ready(now, event)
         case inputs.ContextArrived():

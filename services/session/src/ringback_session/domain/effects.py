@@ -14,6 +14,7 @@ __all__ = [
     "CancelReply",
     "CancelSpeech",
     "DeliverClientCall",
+    "Effect",
     "Effects",
     "EndCall",
     "Execute",
@@ -208,7 +209,7 @@ class EndCall(_Effect, frozen=True):
     reason: str
 
 
-Effects = list[
+Effect = (
     RequestReply
     | CancelReply
     | RefuseReply
@@ -231,4 +232,5 @@ Effects = list[
     | StartTimer
     | StopTimer
     | EndCall
-]
+)
+Effects = list[Effect]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ringback_session.domain.effects import StartTimer, StopTimer, TruncateItem
 from ringback_session.domain.inputs import AudioSent, ClientTruncated
-from ringback_session.domain.state import CallState, PlayedItem
+from ringback_session.domain.state import CallState, HistoryItem, PlayedItem
 from ringback_session.domain.step import SAMPLES_PER_MS, Step
 
 __all__ = [
@@ -93,6 +93,7 @@ def cut(step: Step) -> None:
         if played.in_model and played.samples:
             step.effects.append(TruncateItem(item_id=played.item_id, audio_end_ms=position_ms))
         step.publish("interrupted", item_id=played.item_id, heard_ms=position_ms)
+        _forget_unheard(step, played, position_ms)
         _report(step, played)
     step.state.playback.ends_at = min(step.state.playback.ends_at, now)
     step.effects.append(StopTimer(name="played"))
@@ -131,6 +132,20 @@ def _note_first_audio(step: Step) -> None:
     state = step.state
     if state.speech_ended_at_ms and not state.first_audio_ms:
         state.first_audio_ms = max(1, step.at.now_ms - state.speech_ended_at_ms)
+
+
+def _forget_unheard(step: Step, played: PlayedItem, position_ms: int) -> None:
+    """What the model's conversation would be built from again holds only what was heard."""
+    if not played.in_model:
+        return
+    whole_ms = played.samples // SAMPLES_PER_MS
+    text = heard_text(played.text, part_ms=position_ms, whole_ms=whole_ms)
+    history = step.state.history
+    known = next((entry for entry in reversed(history) if entry.item_id == played.item_id), None)
+    if known is not None:
+        known.text = text
+    elif text:
+        step.state.remember(HistoryItem(item_id=played.item_id, kind="message", role="assistant", text=text))
 
 
 def _report(step: Step, played: PlayedItem) -> None:

@@ -1,0 +1,1 @@
+"""What session does: run one call, keep its record, take calls in."""

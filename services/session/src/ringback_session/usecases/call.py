@@ -1,0 +1,384 @@
+"""One call: the pump between the client, the model and the core.
+
+Everything happens on one event loop, in order: a frame is translated, the core takes its inputs one by one, and each
+effect is carried out before the next input. Only what asks another service takes time; it comes back as an input.
+Audio goes past the core: it is counted, never decoded, and waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import msgspec
+from ringback_realtime import Close, MalformedFrameError, ProtocolError, audio_samples, classify
+from ringback_realtime.closes import GOING_AWAY
+
+from ringback_session.domain import effects, inputs
+from ringback_session.domain.conversation import step
+from ringback_session.domain.inputs import At, Input
+from ringback_session.domain.recovery import settled
+from ringback_session.domain.state import CallState
+from ringback_session.ports import (
+    ClientSocket,
+    Clock,
+    Memory,
+    Models,
+    Pinned,
+    Policy,
+    Tools,
+    Tracing,
+)
+from ringback_session.usecases.keeping import Keeper, Saved, save
+from ringback_session.usecases.model_link import ModelLink
+from ringback_session.usecases.performing import Performer
+from ringback_session.usecases.timers import Timers
+from ringback_session.views.client import ClientView
+from ringback_session.views.model import ModelView
+from ringback_session.views.out import Out
+from ringback_session.views.responses import AUDIO_DELTA
+from ringback_session.views.route import Wanted
+
+__all__ = ["FENCED", "MODEL_UNAVAILABLE", "Call", "Limits"]
+
+APPEND = "input_audio_buffer.append"
+FENCED = Close(4409, "session_taken_over: another connection resumed this session.")
+MODEL_UNAVAILABLE = Close(1013, "model_unavailable: the realtime model cannot be reached.")
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bounds of one call, in ms."""
+
+    journal_wait_ms: int = 10_000
+    lease_ms: int = 15_000
+    resume_window_ms: int = 30_000
+
+
+class Call:
+    """One call on this replica, from the first frame to the settled end."""
+
+    def __init__(
+        self,
+        *,
+        state: CallState,
+        view: ClientView,
+        model_view: ModelView,
+        keeper_of: Callable[[Call], Keeper],
+        pinned: Pinned,
+        policy: Policy,
+        tools: Tools,
+        memory: Memory,
+        models: Models,
+        clock: Clock,
+        tracing: Tracing,
+        limits: Limits,
+        on_over: Callable[[Call], None],
+    ) -> None:
+        self.state = state
+        self.view = view
+        self.pinned = pinned
+        self.client: ClientSocket | None = None
+        self.keeper = keeper_of(self)
+        self._model_view = model_view
+        self._memory = memory
+        self._clock = clock
+        self._tracing = tracing
+        self._limits = limits
+        self._on_over = on_over
+        self._samples = 0
+        self._queue: deque[Input] = deque()
+        self._stepping = False
+        self._turn_traced = ""
+        self._timers = Timers(clock, self._fired)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._first_event_done = False
+        self._leaving = False
+        self.over = False
+        self._link = ModelLink(
+            models=models, opening=self._opening, on_frame=self.model_frame, on_lost=self._model_lost
+        )
+        self._performer = Performer(
+            policy=policy,
+            tools=tools,
+            memory=memory,
+            keeper=self.keeper,
+            pinned=pinned,
+            feed=self.feed,
+            journal_wait_ms=limits.journal_wait_ms,
+        )
+
+    # Beginning and end.
+
+    async def start(self, client: ClientSocket, *, first: Input, context: str = "") -> None:
+        """Connect the model and greet the client. Raises Unavailable when the model cannot be reached."""
+        self.client = client
+        await self._link.connect(context)
+        client.send(self.view.events.session_created(self.view.config))
+        self._spawn(self.keeper.run())
+        self.feed(first)
+
+    def snapshot(self) -> bytes:
+        return save(Saved(core=self.state, client=self.view.saved()))
+
+    def client_closed(self, *, hung_up: bool) -> None:
+        """The caller's socket is gone: hung up, or lost and perhaps coming back."""
+        self.client = None
+        self._link.close()
+        if self.over or self.state.ended:
+            self._finish_if_settled()
+        elif hung_up:
+            self.end("client_closed")
+        else:
+            self.keeper.soon()
+            self._timers.start("resume_window", self._limits.resume_window_ms)
+
+    def end(self, reason: str) -> None:
+        """End the call: open consents are void, what runs finishes on its own."""
+        self.feed(inputs.ClientGone(reason=reason))
+        if self.client is not None:
+            self.client.close(1000 if reason != "drained" else GOING_AWAY.code, reason)
+        self._finish_if_settled()
+
+    def fence(self) -> None:
+        """Another replica owns the session now: stop at once, without a word on any stream."""
+        self._close_client(FENCED)
+        self._leave()
+
+    # Frames.
+
+    def client_frame(self, frame: bytes) -> None:
+        """One frame of the client. Never raises: what is wrong with it goes back as an error event."""
+        if not self._first_event_done:
+            self._first_event_done = True
+            self._retire_old_tokens()
+        out = Out()
+        try:
+            head = classify(frame)
+            if head.type == APPEND:
+                self._samples += audio_samples(frame)
+                self._link.audio(frame)
+                return
+            self.view.frame(frame, out)
+        except MalformedFrameError as error:
+            out.client.append(self.view.events.error(error))
+        self._flush(out)
+
+    def model_frame(self, frame: bytes) -> None:
+        """One frame of the model. What cannot be understood is passed over: the model is not ours."""
+        out = Out()
+        try:
+            head = classify(frame)
+            if head.type == AUDIO_DELTA:
+                self.view.responses.audio(head, frame, out)
+            elif head.type.startswith("response."):
+                stale = self.view.responses.event(head, frame, out)
+                if stale:
+                    self._link.send(self._model_view.cancel(stale))
+            elif not head.type.startswith("session."):
+                self.view.model_event(head, frame, out)
+        except (ProtocolError, KeyError, TypeError, ValueError, AttributeError):
+            self._tracing.bad_model_frame()
+        self._flush(out)
+
+    def feed(self, *events: Input) -> None:
+        """Give inputs to the core; what they cause is carried out before the next one is taken."""
+        self._queue.extend(events)
+        if self._stepping or self.over:
+            return
+        self._stepping = True
+        try:
+            while self._queue and not self.over:
+                event = self._queue.popleft()
+                at = At(now_ms=self._clock.now_ms(), samples=self._samples)
+                wanted = step(self.state, event, at)
+                self._trace_turn()
+                with self._tracing.in_turn():
+                    for effect in wanted:
+                        self._perform(effect)
+        finally:
+            self._stepping = False
+        if self._turn_traced and self._idle():
+            self._tracing.end_turn()
+
+    # Effects.
+
+    def _perform(self, effect: effects.Effect) -> None:
+        match effect:
+            case effects.Publish():
+                self.keeper.publish(effect)
+            case effects.StartTimer():
+                self._timers.start(effect.name, effect.delay_ms)
+            case effects.StopTimer():
+                self._timers.stop(effect.name)
+            case effects.Persist():
+                self.keeper.soon()
+                self._finish_if_settled()
+            case effects.EndCall():
+                self.end(effect.reason)
+            case (
+                effects.AskPolicy()
+                | effects.ReadConsent()
+                | effects.FetchFact()
+                | effects.Execute()
+                | effects.Journal()
+                | effects.FetchPacket()
+                | effects.PullContext()
+            ):
+                self._spawn(self._performer.perform(effect))
+            case effects.RequestReply():
+                self._request_reply(effect)
+            case effects.RequestSpeech():
+                self._request_speech(effect)
+            case _:
+                self._perform_in_conversation(effect)
+
+    def _perform_in_conversation(self, effect: effects.Effect) -> None:
+        out = Out()
+        view, model = self.view, self._model_view
+        match effect:
+            case effects.ReleaseSpeech():
+                view.responses.release(effect.speech_id, out)
+            case effects.CancelReply():
+                self._cancel(effect.reply_id, effect.reason, out)
+            case effects.CancelSpeech():
+                self._cancel(effect.speech_id, effect.reason, out)
+            case effects.TruncateItem():
+                self._link.send(model.truncate(effect.item_id, effect.audio_end_ms))
+            case effects.Note():
+                self._link.send(model.note(effect.item_id, effect.role, effect.text))
+            case effects.ReturnResult():
+                self._link.send(model.result(effect.item_id, effect.call_id, effect.output_json))
+            case effects.DeliverClientCall():
+                view.responses.client_call(effect.call_id, effect.tool, effect.arguments_json, out)
+            case effects.RefuseReply():
+                view.refuse(effect.request_key, effect.response_id, out)
+            case _:
+                raise TypeError(f"no way to perform {type(effect).__name__}")
+        self._flush(out)
+
+    def _request_reply(self, effect: effects.RequestReply) -> None:
+        responses = self.view.responses
+        params = {} if responses.answered(effect.request_key) else self.view.request(effect.request_key)
+        responses.want(
+            Wanted(
+                owner="reply",
+                own_id=effect.reply_id,
+                metadata=params.get("metadata"),
+                request_key=effect.request_key,
+            )
+        )
+        self._link.send(self._model_view.reply(effect, params, self.view.config), keep=True)
+
+    def _request_speech(self, effect: effects.RequestSpeech) -> None:
+        wanted = Wanted(owner="speech", own_id=effect.speech_id, hold=effect.hold, speech_kind=effect.kind)
+        self.view.responses.want(wanted)
+        self._link.send(self._model_view.speech(effect, self.view.config), keep=True)
+
+    def _cancel(self, own_id: str, reason: str, out: Out) -> None:
+        known_as = "client_cancelled" if reason == "unverified" else reason
+        response_id = self.view.responses.cancel(own_id, known_as, out)
+        if response_id:
+            self._link.send(self._model_view.cancel(response_id))
+
+    def _flush(self, out: Out) -> None:
+        if self.client is not None:
+            for frame in out.client:
+                self.client.send(frame)
+        for frame in out.model:
+            self._link.send(frame)
+        if out.inputs:
+            self.feed(*out.inputs)
+
+    # The model's connection.
+
+    def _opening(self, context: str) -> list[bytes]:
+        return [self._model_view.session_update(self.view.config), *self._model_view.rebuild(context)]
+
+    def _model_lost(self, reason: str) -> None:
+        if self.over or self.client is None:
+            return
+        out = Out()
+        self.view.responses.lost(out)
+        self._spawn(self._reconnect())
+        self._flush(out)
+        self.feed(inputs.ModelLost(reason=reason))
+
+    async def _reconnect(self) -> None:
+        if not await self._link.reconnect(self._context):
+            self._close_client(MODEL_UNAVAILABLE)
+
+    async def _context(self) -> str:
+        known = await self._memory.context(self.pinned, min_epoch=self.state.epoch, min_seq=0)
+        return known.text if known is not None else ""
+
+    # Timers, traces, tasks.
+
+    def _fired(self, name: str) -> None:
+        if name != "resume_window":
+            self.feed(inputs.TimerFired(name=name))
+        elif self.client is None:
+            self.end("client_lost")
+
+    def _trace_turn(self) -> None:
+        if self.state.turn_id and self.state.turn_id != self._turn_traced:
+            self._turn_traced = self.state.turn_id
+            self._tracing.begin_turn(
+                {
+                    "session_id": self.state.session_id,
+                    "turn_id": self.state.turn_id,
+                    "tenant": self.state.tenant,
+                    "agent": self.state.agent,
+                    "epoch": self.state.epoch,
+                }
+            )
+
+    def _idle(self) -> bool:
+        state = self.state
+        waiting = state.utterance is not None and not state.utterance.cleared
+        return not (state.reply or state.next_reply or state.speeches or waiting or state.open_actions())
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(self._guarded(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self._tracing.failed(error)
+            self.end("failed")
+
+    def _retire_old_tokens(self) -> None:
+        tokens = self.keeper.record.token_hashes
+        if len(tokens) > 1:
+            self.keeper.record = msgspec.structs.replace(self.keeper.record, token_hashes=tokens[-1:])
+            self.keeper.soon()
+
+    def _close_client(self, close: Close) -> None:
+        if self.client is not None:
+            self.client.close(close.code, close.reason)
+
+    def _finish_if_settled(self) -> None:
+        if self.state.ended and settled(self.state) and not self._leaving:
+            self._leaving = True
+            self._spawn(self._last_write())
+
+    async def _last_write(self) -> None:
+        self.keeper.record = msgspec.structs.replace(self.keeper.record, ended=True)
+        await self.keeper.write_within(self._limits.journal_wait_ms)
+        self._leave()
+
+    def _leave(self) -> None:
+        self.over = True
+        self._link.close()
+        self._timers.stop_all()
+        current = asyncio.current_task()
+        for task in self._tasks:
+            if task is not current:
+                task.cancel()
+        self._tracing.end_turn()
+        self._on_over(self)

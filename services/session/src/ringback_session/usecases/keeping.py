@@ -1,0 +1,135 @@
+"""The record of one call: journal, outbox and lease, each write a compare-and-set."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+from ringback_errors import Fenced, Unavailable
+
+from ringback_session.domain.effects import Publish
+from ringback_session.domain.state import CallState
+from ringback_session.ports import Clock, Facts, Pinned, Record, Records
+from ringback_session.views.client import ClientSnapshot
+
+__all__ = ["Keeper", "Saved", "load_saved", "save"]
+
+OUTBOX_MAX = 10_000
+RETRY_MS = 250
+
+
+class Saved(msgspec.Struct):
+    """The snapshot in a record: the core's state and the client's view."""
+
+    core: CallState
+    client: ClientSnapshot
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Saved)
+
+
+def save(saved: Saved) -> bytes:
+    return _encoder.encode(saved)
+
+
+def load_saved(data: bytes) -> Saved:
+    """Raises msgspec.ValidationError for what no version of ours wrote."""
+    return _decoder.decode(data)
+
+
+class Keeper:
+    """Writes one session's record and publishes its facts, for as long as this replica owns it."""
+
+    def __init__(
+        self,
+        *,
+        record: Record,
+        records: Records,
+        facts: Facts,
+        clock: Clock,
+        pinned: Pinned,
+        lease_ms: int,
+        take_snapshot: Callable[[], bytes],
+        on_fenced: Callable[[], None],
+    ) -> None:
+        self.record = record
+        self._records = records
+        self._facts = facts
+        self._clock = clock
+        self._pinned = pinned
+        self._lease_ms = lease_ms
+        self._take_snapshot = take_snapshot
+        self._on_fenced = on_fenced
+        self._outbox: dict[tuple[int, int], Publish] = {}
+        self._lock = asyncio.Lock()
+        self._dirty = asyncio.Event()
+        self.fenced = False
+
+    def publish(self, fact: Publish) -> None:
+        """Put a fact in the outbox and on the bus; it leaves the outbox when the stream has it."""
+        key = (fact.epoch, fact.seq)
+        if len(self._outbox) < OUTBOX_MAX:
+            self._outbox[key] = fact
+        self._facts.publish(fact, self._pinned, lambda: self._acknowledged(key))
+
+    def republish(self) -> None:
+        """A new owner's first duty: what the owner before could not get acknowledged."""
+        for fact in self.record.outbox:
+            self.publish(fact)
+
+    def soon(self) -> None:
+        """Write when convenient; several requests become one write."""
+        self._dirty.set()
+
+    async def write(self) -> None:
+        """Write now. Raises Unavailable; Fenced ends the ownership."""
+        async with self._lock:
+            if self.fenced:
+                raise Fenced("another replica owns this session")
+            record = msgspec.structs.replace(
+                self.record,
+                snapshot=self._take_snapshot(),
+                outbox=list(self._outbox.values()),
+                lease_until_ms=self._clock.now_ms() + self._lease_ms,
+            )
+            try:
+                self.record = await self._records.save(record)
+            except Fenced:
+                self.fenced = True
+                self._on_fenced()
+                raise
+
+    async def write_within(self, wait_ms: int) -> bool:
+        """Keep trying for so long. False when the store stayed away."""
+        until_ms = self._clock.now_ms() + wait_ms
+        while True:
+            try:
+                await self.write()
+            except Unavailable:
+                if self._clock.now_ms() >= until_ms:
+                    return False
+                await asyncio.sleep(RETRY_MS / 1000)
+            else:
+                return True
+
+    async def run(self) -> None:
+        """Write whenever asked to, and in time to renew the lease; until cancelled or fenced."""
+        while not self.fenced:
+            try:
+                async with asyncio.timeout(self._lease_ms / 3000):
+                    await self._dirty.wait()
+            except TimeoutError:
+                pass
+            self._dirty.clear()
+            try:
+                await self.write()
+            except Unavailable:
+                self._dirty.set()
+                await asyncio.sleep(RETRY_MS / 1000)
+            except Fenced:
+                return
+
+    def _acknowledged(self, key: tuple[int, int]) -> None:
+        self._outbox.pop(key, None)

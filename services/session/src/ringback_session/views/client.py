@@ -1,0 +1,390 @@
+"""What the client sees: its configuration, its item list, its errors.
+
+Answers what the model need not be asked, and emulates what the client configured and the model was told not to do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import orjson
+from ringback_realtime import (
+    ContentPart,
+    EventHead,
+    EventIds,
+    Item,
+    ItemList,
+    Pcm,
+    ProtocolError,
+    ServerEvents,
+    SessionConfig,
+    active_response,
+    cancel_not_active,
+    check_truncation,
+    client_events,
+    decode_client_event,
+    invalid_value,
+    parse_item,
+    resolve_response,
+)
+
+from ringback_session.domain.inputs import (
+    CallerStartedSpeaking,
+    CallerStoppedSpeaking,
+    ClientCallOutput,
+    ClientCancelled,
+    ClientConfigured,
+    ClientTruncated,
+    ItemNoted,
+    ReplyWanted,
+    UtteranceCommitted,
+    UtteranceHeard,
+)
+from ringback_session.domain.playback import item as played_item
+from ringback_session.domain.state import CallState, HistoryItem
+from ringback_session.domain.step import SAMPLES_PER_MS
+from ringback_session.views.model import ModelView
+from ringback_session.views.out import Out
+from ringback_session.views.responses import Responses
+from ringback_session.views.route import Wanted
+
+__all__ = ["ClientSnapshot", "ClientView"]
+
+REQUESTS_KEPT = 16
+ITEMS_SAVED_MAX = 400
+
+
+class ClientSnapshot(msgspec.Struct):
+    """The client's view as the session's record keeps it."""
+
+    config: SessionConfig
+    items: list[Item]
+    audio_started: bool = False
+
+
+class ClientView:
+    """One client's conversation, from its first connection to its last."""
+
+    def __init__(self, state: CallState, *, config: SessionConfig, model: ModelView, ids_seed: str) -> None:
+        self.state = state
+        self.config = config
+        self.model = model
+        self.events = ServerEvents(EventIds(ids_seed))
+        self.items = ItemList()
+        self._resumed: set[str] = set()
+        self._requests: dict[str, tuple[dict[str, Any], str | None]] = {}
+        self._spans: dict[str, list[int]] = {}
+        self.responses = Responses(
+            events=self.events,
+            items=self.items,
+            conversation_id=f"conv_{state.session_id.removeprefix('sess_')}",
+            is_client_tool=self.is_client_tool,
+            client_tools_pass=lambda: state.rules.client_tools == "allow",
+        )
+
+    def saved(self) -> ClientSnapshot:
+        """What a resume needs; the oldest items are left out beyond a bound."""
+        return ClientSnapshot(
+            config=self.config,
+            items=list(self.items)[-ITEMS_SAVED_MAX:],
+            audio_started=self.responses.audio_started,
+        )
+
+    def load(self, snapshot: ClientSnapshot) -> None:
+        """Take over the view of the owner before: items that the client creates again are known already."""
+        for item in snapshot.items:
+            self.items.insert(item) if item.type != "function_call_output" else self._restore(item)
+        self._resumed = {item.id for item in snapshot.items}
+        self.responses.audio_started = snapshot.audio_started
+
+    def is_client_tool(self, name: str) -> bool:
+        return name not in self.state.tools and any(tool.get("name") == name for tool in self.config.tools)
+
+    def request(self, key: str, *, take: bool = False) -> dict[str, Any]:
+        """The parameters of a client's `response.create`; its metadata is echoed once (`take`)."""
+        params = self._requests.get(key, ({}, None))[0]
+        if take:
+            self._requests.pop(key, None)
+        return params
+
+    def refuse(self, key: str, response_id: str, out: Out) -> None:
+        """The documented error for a second `response.create`."""
+        event_id = self._requests.pop(key, ({}, None))[1]
+        self._error(active_response(response_id), event_id, out)
+
+    # From the client.
+
+    def frame(self, frame: bytes, out: Out) -> None:
+        """One client event that is not audio."""
+        event_id: str | None = None
+        try:
+            event = decode_client_event(frame)
+            event_id = event.event_id
+            self._take(event, frame, out)
+        except ProtocolError as error:
+            self._error(error, event_id, out)
+
+    def _take(self, event: client_events.ClientEvent, frame: bytes, out: Out) -> None:
+        match event:
+            case client_events.SessionUpdate():
+                self._update(event, out)
+            case client_events.ItemCreate():
+                self._create(event, out)
+            case client_events.ItemDelete():
+                self.items.delete(event.item_id)
+                out.client.append(self.events.item_deleted(event.item_id))
+                out.model.append(self.model.delete(event.item_id))
+            case client_events.ItemRetrieve():
+                item = self.items.retrieve(event.item_id)
+                out.client.append(self.events.item_retrieved(item.to_wire(with_audio=True)))
+            case client_events.ItemTruncate():
+                self._truncate(event, out)
+            case client_events.ResponseCreate():
+                self._respond(event, out)
+            case client_events.ResponseCancel():
+                self._cancel(event, out)
+            case client_events.InputAudioCommit() | client_events.InputAudioClear():
+                out.model.append(bytes(frame))
+            case _:
+                # output_audio_buffer.clear is for WebRTC; append never comes this way.
+                pass
+
+    def _update(self, event: client_events.SessionUpdate, out: Out) -> None:
+        config = self.config.merge(
+            event.session,
+            audio_started=self.responses.audio_started,
+            response_active=self.responses.active() is not None,
+        )
+        for number, tool in enumerate(config.tools):
+            if tool.get("name") in self.state.tools:
+                raise invalid_value(
+                    f"session.tools[{number}].name", f"'{tool['name']}' is a tool of the agent itself"
+                )
+        for side, chosen in (("input", config.input_format), ("output", config.output_format)):
+            if not isinstance(chosen, Pcm):
+                raise invalid_value(
+                    f"session.audio.{side}.format", "only audio/pcm at 24000 Hz is served yet"
+                )
+        self.config = config
+        out.client.append(self.events.session_updated(config))
+        out.model.append(self.model.session_update(config))
+        out.inputs.append(ClientConfigured(interrupt=self._interrupts()))
+
+    def _create(self, event: client_events.ItemCreate, out: Out) -> None:
+        ids = self.events.ids
+        item = parse_item(event.item, fresh_id=ids.item(), fresh_call_id=ids.call())
+        if item.id in self._resumed:
+            # Sent again by a client that resumed: it is there already.
+            self._resumed.discard(item.id)
+            previous = self.items.previous_id(item.id)
+        else:
+            previous = self.items.insert(item, previous_item_id=event.previous_item_id)
+            self._tell_model(item, event.previous_item_id, out)
+        wire = item.to_wire()
+        out.client.append(self.events.item_added(wire, previous_item_id=previous))
+        out.client.append(self.events.item_done(wire, previous_item_id=previous))
+
+    def _tell_model(self, item: Item, previous_item_id: str | None, out: Out) -> None:
+        wire = item.to_wire(with_audio=True)
+        wire.pop("object", None)
+        wire.pop("status", None)
+        out.model.append(self.model.create(wire, previous_item_id))
+        match item.type:
+            case "message" if item.role == "user":
+                out.inputs.append(UtteranceHeard(item_id=item.id, text=item.text, typed=True))
+            case "function_call_output":
+                output = item.output or ""
+                out.inputs.append(self._noted(item, data=output))
+                out.inputs.append(ClientCallOutput(call_id=item.call_id or "", output=output))
+            case "function_call":
+                out.inputs.append(self._noted(item, data=item.arguments or ""))
+            case "message":
+                out.inputs.append(self._noted(item))
+            case _:
+                pass
+
+    def _noted(self, item: Item, data: str = "") -> ItemNoted:
+        return ItemNoted(
+            item=HistoryItem(
+                item_id=item.id,
+                kind=item.type,
+                role=item.role or "",
+                text=item.text,
+                call_id=item.call_id or "",
+                name=item.name or "",
+                data=data,
+            )
+        )
+
+    def _truncate(self, event: client_events.ItemTruncate, out: Out) -> None:
+        played = played_item(self.state, event.item_id)
+        audio_ms = played.samples // SAMPLES_PER_MS if played is not None and played.samples else None
+        item = check_truncation(
+            self.items.get(event.item_id),
+            item_id=event.item_id,
+            content_index=event.content_index,
+            audio_end_ms=event.audio_end_ms,
+            audio_ms=audio_ms,
+        )
+        out.client.append(
+            self.events.item_truncated(
+                item.id, content_index=event.content_index, audio_end_ms=event.audio_end_ms
+            )
+        )
+        out.inputs.append(ClientTruncated(item_id=item.id, audio_end_ms=event.audio_end_ms))
+
+    def _respond(self, event: client_events.ResponseCreate, out: Out) -> None:
+        params = resolve_response(event.response, self.config)
+        key = self.events.ids.next("req")
+        self._requests[key] = (dict(event.response or {}), event.event_id)
+        while len(self._requests) > REQUESTS_KEPT:
+            del self._requests[next(iter(self._requests))]
+        if not params.out_of_band:
+            out.inputs.append(ReplyWanted(request_key=key))
+            return
+        wanted = Wanted(owner="client", own_id=key, metadata=params.metadata)
+        self.responses.want(wanted)
+        out.model.append(self.model.out_of_band(key, self.request(key, take=True)))
+
+    def _cancel(self, event: client_events.ResponseCancel, out: Out) -> None:
+        active = self.responses.active()
+        if active is None or event.response_id not in (None, active.response_id):
+            raise cancel_not_active()
+        out.inputs.append(ClientCancelled(response_id=active.response_id))
+
+    # From the model: everything but responses.
+
+    def model_event(self, head: EventHead, frame: bytes, out: Out) -> None:
+        """An event of the model about the caller's audio, the items or an error."""
+        event = orjson.loads(frame)
+        kind = head.type.removeprefix("input_audio_buffer.")
+        match kind:
+            case "speech_started" | "speech_stopped":
+                self._voice(kind, event, out)
+            case "committed":
+                self._committed(event["item_id"], out)
+            case "cleared":
+                out.client.append(self.events.cleared())
+            case "conversation.item.added" | "conversation.item.done":
+                self._model_item(head.type, event["item"], out)
+            case "error":
+                self._model_error(event.get("error") or {}, out)
+            case _ if kind.startswith("conversation.item.input_audio_transcription."):
+                self._transcription(kind.rpartition(".")[2], event, out)
+            case _:
+                pass
+
+    def _voice(self, kind: str, event: dict[str, Any], out: Out) -> None:
+        seen = self.config.turn_detection is not None
+        item_id = event["item_id"]
+        if kind == "speech_started":
+            start_ms = event["audio_start_ms"]
+            self._spans[item_id] = [start_ms, start_ms]
+            while len(self._spans) > REQUESTS_KEPT:
+                del self._spans[next(iter(self._spans))]
+            if seen:
+                out.client.append(self.events.speech_started(item_id, audio_start_ms=start_ms))
+            out.inputs.append(CallerStartedSpeaking(audio_start_ms=start_ms))
+        else:
+            end_ms = event["audio_end_ms"]
+            self._spans.setdefault(item_id, [end_ms, end_ms])[1] = end_ms
+            if seen:
+                out.client.append(self.events.speech_stopped(item_id, audio_end_ms=end_ms))
+            out.inputs.append(CallerStoppedSpeaking(audio_end_ms=end_ms))
+
+    def _committed(self, item_id: str, out: Out) -> None:
+        out.client.append(self.events.committed(item_id, previous_item_id=self.items.last_id))
+        detection = self.config.turn_detection
+        wants = detection is not None and detection.create_response
+        out.inputs.append(UtteranceCommitted(item_id=item_id, wants_reply=wants))
+
+    def _model_item(self, type: str, raw: Mapping[str, Any], out: Out) -> None:
+        """The caller's spoken item; every other item the client has been told of already, or must not see."""
+        if raw.get("role") != "user" or not any(
+            part["type"] == "input_audio" for part in raw.get("content") or ()
+        ):
+            return
+        item = Item(id=raw["id"], type="message", role="user", content=(ContentPart("input_audio"),))
+        if type.endswith("added"):
+            previous = self.items.insert(item) if item.id not in self.items else None
+            out.client.append(self.events.item_added(item.to_wire(), previous_item_id=previous))
+        elif item.id in self.items:
+            previous = self.items.previous_id(item.id)
+            out.client.append(self.events.item_done(item.to_wire(), previous_item_id=previous))
+
+    def _transcription(self, kind: str, event: dict[str, Any], out: Out) -> None:
+        item_id = event["item_id"]
+        seen = self.config.transcription is not None
+        logprobs = event.get("logprobs") if self.config.wants_logprobs else None
+        start_ms, end_ms = self._spans.get(item_id, [0, 0])
+        if kind == "delta":
+            if seen and event.get("delta"):
+                out.client.append(
+                    self.events.transcription_delta(item_id, delta=event["delta"], logprobs=logprobs)
+                )
+            return
+        failed = kind == "failed"
+        text = "" if failed else event.get("transcript", "").strip()
+        self._write_transcript(item_id, text)
+        if seen and failed:
+            error = event.get("error") or {}
+            code, message = error.get("code") or "transcription_failed", error.get("message") or ""
+            out.client.append(self.events.transcription_failed(item_id, code=code, message=message))
+        elif seen:
+            out.client.append(
+                self.events.transcription_completed(
+                    item_id,
+                    transcript=text,
+                    seconds=max(0, end_ms - start_ms) / 1000,
+                    logprobs=logprobs,
+                )
+            )
+        out.inputs.append(
+            UtteranceHeard(
+                item_id=item_id,
+                text=text,
+                confidence=confidence_of(event.get("logprobs")),
+                failed=failed,
+                audio_start_ms=start_ms,
+                audio_end_ms=end_ms,
+            )
+        )
+
+    def _write_transcript(self, item_id: str, text: str) -> None:
+        if item_id in self.items:
+            part = ContentPart("input_audio", transcript=text)
+            self.items.replace(Item(id=item_id, type="message", role="user", content=(part,)))
+
+    def _model_error(self, error: Mapping[str, Any], out: Out) -> None:
+        """Errors of what the client asked for are the client's; errors of what we asked for are ours."""
+        if self.model.is_own(error.get("event_id")):
+            return
+        known = ProtocolError(
+            str(error.get("code") or "model_error"), str(error.get("message") or ""), error.get("param")
+        )
+        self._error(known, error.get("event_id"), out)
+
+    def _interrupts(self) -> bool:
+        detection = self.config.turn_detection
+        return detection is not None and detection.interrupt_response
+
+    def _error(self, error: ProtocolError, event_id: str | None, out: Out) -> None:
+        if event_id is not None and error.event_id is None:
+            error.event_id = event_id
+        out.client.append(self.events.error(error))
+
+    def _restore(self, item: Item) -> None:
+        if self.items.has_call(item.call_id or ""):
+            self.items.insert(item)
+
+
+def confidence_of(logprobs: object) -> float | None:
+    """Geometric mean of the tokens' probabilities, 0 to 1; None when the provider gives none."""
+    if not isinstance(logprobs, list) or not logprobs:
+        return None
+    values = [entry.get("logprob") for entry in logprobs if isinstance(entry, dict)]
+    numbers = [value for value in values if isinstance(value, (int, float))]
+    return math.exp(sum(numbers) / len(numbers)) if numbers else None

@@ -1,0 +1,212 @@
+"""What the model sees: frames for it, made from the core's effects and the client's configuration.
+
+The model never makes replies by itself: turn detection is configured with `create_response` and
+`interrupt_response` off, and every reply is asked for with our own id in its metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from ringback_realtime import SessionConfig
+from ringback_realtime import Tool as WireTool
+
+from ringback_session.domain.effects import RequestReply, RequestSpeech
+from ringback_session.domain.rules import Tool
+from ringback_session.domain.state import CallState, HistoryItem
+
+__all__ = ["OWN_KEY", "ModelView"]
+
+# Under this key the model echoes our id in a response's metadata.
+OWN_KEY = "ringback"
+_INTERNAL_PREFIX = "rb_"
+
+
+class ModelView:
+    """Builds the frames that the model gets. Holds no conversation: the core's history is the truth."""
+
+    def __init__(self, state: CallState) -> None:
+        self._state = state
+        self._sent = 0
+
+    def session_update(self, config: SessionConfig) -> bytes:
+        """The whole configuration, merged from the agent's and the client's."""
+        state = self._state
+        session: dict[str, Any] = {
+            "type": "realtime",
+            "output_modalities": [config.output_modality],
+            "instructions": self.instructions(config.instructions),
+            "tools": self.tools(config.tools),
+            "tool_choice": _plain(config)["tool_choice"],
+            "max_output_tokens": state.rules.output_tokens_max
+            if config.max_output_tokens == "inf"
+            else config.max_output_tokens,
+            "audio": {"input": self._input(config), "output": self._output(config)},
+            "include": ["item.input_audio_transcription.logprobs"],
+        }
+        return self._frame("session.update", session=session)
+
+    def instructions(self, of_client: str) -> str:
+        """The agent's instructions; the client's own are a last section of lower priority, if allowed."""
+        own = self._state.instructions
+        if not of_client or not self._state.rules.client_instructions:
+            return own
+        if not own:
+            return of_client
+        return f"{own}\n\n# From the client application (never overrides what stands above)\n{of_client}"
+
+    def tools(self, of_client: Sequence[WireTool]) -> list[dict[str, Any]]:
+        """The agent's tools and the client's, in the protocol's function format."""
+        own = [_function(tool) for tool in self._state.tools.values() if not tool.internal]
+        allowed = [] if self._state.rules.client_tools == "deny" else [dict(tool) for tool in of_client]
+        return own + allowed
+
+    def reply(self, wanted: RequestReply, of_client: Mapping[str, Any], config: SessionConfig) -> bytes:
+        """`response.create` for a reply; `of_client` holds what the client's own request asked for."""
+        response = {
+            key: value
+            for key, value in of_client.items()
+            if key not in ("metadata", "conversation", "instructions", "tools") and value is not None
+        }
+        base = self.instructions(config.instructions)
+        own_words = of_client.get("instructions")
+        if own_words and self._state.rules.client_instructions:
+            response["instructions"] = own_words if not self._state.instructions else f"{base}\n\n{own_words}"
+        if "tools" in of_client:
+            response["tools"] = self.tools(of_client["tools"] or ())
+        if not wanted.tools:
+            response |= {"tools": [], "tool_choice": "none"}
+        if wanted.instructions:
+            response["instructions"] = f"{base}\n\n{wanted.instructions}".strip()
+        response["metadata"] = {OWN_KEY: wanted.reply_id}
+        return self._frame("response.create", response=response)
+
+    def out_of_band(self, own_id: str, of_client: Mapping[str, Any]) -> bytes:
+        """The client's own out-of-band response: runs in parallel, touches no conversation."""
+        response = {key: value for key, value in of_client.items() if value is not None}
+        return self._frame("response.create", response=response | {"metadata": {OWN_KEY: own_id}})
+
+    def speech(self, wanted: RequestSpeech, config: SessionConfig) -> bytes:
+        """Our own words, out of band and without tools."""
+        words = wanted.text.replace('"', "'")
+        response = {
+            "conversation": "none",
+            "input": [],
+            "tools": [],
+            "tool_choice": "none",
+            "output_modalities": [config.output_modality],
+            "instructions": f'Say exactly: "{words}"',
+            "metadata": {OWN_KEY: wanted.speech_id},
+        }
+        return self._frame("response.create", response=response)
+
+    def cancel(self, response_id: str) -> bytes:
+        return self._frame("response.cancel", response_id=response_id)
+
+    def truncate(self, item_id: str, audio_end_ms: int) -> bytes:
+        return self._frame(
+            "conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=audio_end_ms
+        )
+
+    def create(self, item: Mapping[str, Any], previous_item_id: str | None = None) -> bytes:
+        previous = {"previous_item_id": previous_item_id} if previous_item_id else {}
+        return self._frame("conversation.item.create", item=item, **previous)
+
+    def delete(self, item_id: str) -> bytes:
+        return self._frame("conversation.item.delete", item_id=item_id)
+
+    def note(self, item_id: str, role: str, text: str) -> bytes:
+        return self.create(_message(item_id, role, text))
+
+    def result(self, item_id: str, call_id: str, output_json: str) -> bytes:
+        return self.create(
+            {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": output_json}
+        )
+
+    def rebuild(self, context: str) -> list[bytes]:
+        """The conversation again, for a new connection: memory's context, then what the core kept.
+
+        Open calls are created with their own call_ids, so that their results still fit.
+        """
+        frames = [self.note("item_context", "system", context)] if context else []
+        calls: set[str] = set()
+        for entry in self._state.history:
+            if entry.kind == "function_call":
+                calls.add(entry.call_id)
+            elif entry.kind == "function_call_output" and entry.call_id not in calls:
+                # Its call fell off the bounded history: an output alone would be refused.
+                continue
+            item = _item(entry)
+            if item is not None:
+                frames.append(self.create(item))
+        return frames
+
+    def is_own(self, event_id: str | None) -> bool:
+        """Was this event sent by us rather than passed on for the client?"""
+        return event_id is not None and event_id.startswith(_INTERNAL_PREFIX)
+
+    def _input(self, config: SessionConfig) -> dict[str, Any]:
+        wire = _plain(config)["audio"]["input"]
+        turns = wire["turn_detection"]
+        if turns is not None:
+            turns = turns | {"create_response": False, "interrupt_response": False}
+            turns.pop("idle_timeout_ms", None)
+        transcription = wire["transcription"] or {"model": "whisper-1"}
+        section = {
+            "format": wire["format"],
+            "turn_detection": turns,
+            "transcription": transcription,
+        }
+        if wire["noise_reduction"] is not None:
+            section["noise_reduction"] = wire["noise_reduction"]
+        return section
+
+    def _output(self, config: SessionConfig) -> dict[str, Any]:
+        output: dict[str, Any] = _plain(config)["audio"]["output"]
+        return output
+
+    def _frame(self, type: str, **fields: Any) -> bytes:
+        self._sent += 1
+        event_id = f"{_INTERNAL_PREFIX}{self._state.epoch}_{self._sent}"
+        return orjson.dumps({"type": type, "event_id": event_id, **fields})
+
+
+def _plain(config: SessionConfig) -> dict[str, Any]:
+    return config.to_wire()
+
+
+def _function(tool: Tool) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": orjson.loads(tool.parameters_json),
+    }
+
+
+def _message(item_id: str, role: str, text: str) -> dict[str, Any]:
+    part = "output_text" if role == "assistant" else "input_text"
+    return {"id": item_id, "type": "message", "role": role, "content": [{"type": part, "text": text}]}
+
+
+def _item(entry: HistoryItem) -> dict[str, Any] | None:
+    match entry.kind:
+        case "message":
+            return _message(entry.item_id, entry.role, entry.text) if entry.text else None
+        case "function_call":
+            return {
+                "id": entry.item_id,
+                "type": "function_call",
+                "call_id": entry.call_id,
+                "name": entry.name,
+                "arguments": entry.data,
+            }
+        case _:
+            return {
+                "id": entry.item_id,
+                "type": "function_call_output",
+                "call_id": entry.call_id,
+                "output": entry.data,
+            }

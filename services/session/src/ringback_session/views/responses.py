@@ -1,0 +1,398 @@
+"""Responses on their way from the model to the client: re-assembled, held, dropped or passed on.
+
+Calls that the platform runs are taken out and the rest renumbered; if nothing remains, the response never
+appears. Audio payloads go through verbatim: only indices around them are rewritten, where they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from ringback_realtime import (
+    EventHead,
+    Item,
+    ItemList,
+    ProtocolError,
+    ServerEvents,
+    audio_samples,
+    splice_ids,
+)
+
+from ringback_session.domain.inputs import (
+    AudioSent,
+    CallRequested,
+    ReplyEnded,
+    ReplyStarted,
+    ReplyText,
+    SpeechEnded,
+    SpeechText,
+)
+from ringback_session.views.model import OWN_KEY
+from ringback_session.views.out import Out
+from ringback_session.views.route import Route, Wanted, cut_content, item_of, response_of
+
+__all__ = ["Responses"]
+
+ROUTES_KEPT = 64
+AUDIO_DELTA = "response.output_audio.delta"
+_WORDS = ("response.output_audio_transcript.delta", "response.output_text.delta")
+
+
+class Responses:
+    """All responses of one connection to the model."""
+
+    def __init__(
+        self,
+        *,
+        events: ServerEvents,
+        items: ItemList,
+        conversation_id: str,
+        is_client_tool: Callable[[str], bool],
+        client_tools_pass: Callable[[], bool],
+    ) -> None:
+        self._events = events
+        self._items = items
+        self._conversation_id = conversation_id
+        self._is_client_tool = is_client_tool
+        self._client_tools_pass = client_tools_pass
+        self._routes: dict[str, Route] = {}
+        self._wanted: dict[str, Wanted] = {}
+        self.audio_started = False
+
+    def want(self, wanted: Wanted) -> None:
+        self._wanted[wanted.own_id] = wanted
+
+    def active(self) -> Route | None:
+        """The response of the default conversation that the client sees as active."""
+        return next(
+            (
+                route
+                for route in reversed(self._routes.values())
+                if route.visible and not route.closed and not route.out_of_band
+            ),
+            None,
+        )
+
+    def by_own_id(self, own_id: str) -> Route | None:
+        return next((route for route in self._routes.values() if route.own_id == own_id), None)
+
+    def answered(self, request_key: str) -> bool:
+        """Has the client seen a response to this request of its own?"""
+        return any(route.visible and route.request_key == request_key for route in self._routes.values())
+
+    def audio(self, head: EventHead, frame: bytes, out: Out) -> None:
+        """The fast path: one audio delta."""
+        route = self._routes.get(head.response_id or "")
+        if route is None or route.closed:
+            return
+        if route.held:
+            route.hold(head, frame)
+        else:
+            self._audio(route, head, frame, out)
+
+    def event(self, head: EventHead, frame: bytes, out: Out) -> str:
+        """Any other `response.*` event. Returns the id of a response that must be cancelled now, or ""."""
+        if head.type == "response.created":
+            return self._created(orjson.loads(frame)["response"], out)
+        if head.type == "response.done":
+            self._done(orjson.loads(frame)["response"], out)
+            return ""
+        route = self._routes.get(head.response_id or "")
+        if route is None:
+            return ""
+        if head.type in _WORDS:
+            self._words(route, head, orjson.loads(frame)["delta"], out)
+        if route.held and not route.closed:
+            route.hold(head, frame)
+        else:
+            self._part_of(route, head, frame, out)
+        return ""
+
+    def release(self, own_id: str, out: Out) -> None:
+        """What was held may be heard."""
+        route = self.by_own_id(own_id)
+        if route is None or not route.held:
+            return
+        route.held = False
+        waiting, route.waiting = route.waiting, []
+        for head, frame in waiting:
+            if head.type == AUDIO_DELTA:
+                self._audio(route, head, frame, out)
+            else:
+                self._part_of(route, head, frame, out)
+
+    def cancel(self, own_id: str, reason: str, out: Out) -> str:
+        """Close a response before the client at once. Returns the model's id of it to cancel, or ""."""
+        wanted = self._wanted.get(own_id)
+        if wanted is not None:
+            wanted.cancel_reason = reason
+            return ""
+        route = self.by_own_id(own_id)
+        if route is None or route.closed:
+            return ""
+        route.cancel_reason = reason
+        self._close(route, "cancelled", reason, None, out)
+        return route.response_id
+
+    def lost(self, out: Out) -> None:
+        """The model's connection broke: close what the client still sees as open."""
+        self._wanted.clear()
+        for route in self._routes.values():
+            if not route.closed:
+                error = {
+                    "type": "server_error",
+                    "code": "model_connection_lost",
+                    "message": "The connection to the model was lost; the conversation goes on.",
+                }
+                self._close(route, "failed", None, error, out)
+        self._routes.clear()
+
+    def client_call(self, call_id: str, name: str, arguments: str, out: Out) -> None:
+        """A call of the client's own tool that passed policy late: a response of its own."""
+        ids = self._events.ids
+        route = Route(owner="client", own_id=ids.next("call"), response_id=ids.response())
+        item = Item(id=ids.item(), type="function_call", call_id=call_id, name=name, arguments=arguments)
+        self._announce(route, out)
+        self._add_item(route, item, 0, out)
+        common: dict[str, Any] = {"item_id": item.id, "output_index": 0, "call_id": call_id}
+        out.client.append(
+            self._events.arguments_done(route.response_id, name=name, arguments=arguments, **common)
+        )
+        self._finish_item(route, item, 0, out)
+        self._close(route, "completed", None, None, out)
+
+    def _created(self, raw: dict[str, Any], out: Out) -> str:
+        own_id = (raw.get("metadata") or {}).get(OWN_KEY, "")
+        wanted = self._wanted.pop(own_id, None)
+        if wanted is None and not own_id and self._wanted:
+            # A model that does not echo metadata: the oldest request is meant.
+            wanted = self._wanted.pop(next(iter(self._wanted)))
+        if wanted is None:
+            return str(raw["id"])
+        route = Route(
+            owner=wanted.owner,
+            own_id=wanted.own_id,
+            response_id=raw["id"],
+            metadata=wanted.metadata,
+            held=wanted.hold,
+            raw=raw,
+            out_of_band=wanted.owner == "client",
+            speech_kind=wanted.speech_kind,
+            request_key=wanted.request_key,
+        )
+        self._routes[route.response_id] = route
+        while len(self._routes) > ROUTES_KEPT:
+            del self._routes[next(iter(self._routes))]
+        if wanted.owner == "reply":
+            out.inputs.append(ReplyStarted(reply_id=wanted.own_id, response_id=route.response_id))
+        if wanted.cancel_reason:
+            route.cancel_reason = wanted.cancel_reason
+            route.closed = True
+            return route.response_id
+        return ""
+
+    def _part_of(self, route: Route, head: EventHead, frame: bytes, out: Out) -> None:
+        match head.type:
+            case "response.output_item.added":
+                self._item_added(route, orjson.loads(frame), out)
+            case "response.output_item.done":
+                self._item_done(route, orjson.loads(frame), out)
+            case _:
+                self._note_parts(route, head, frame)
+                self._pass_part(route, head, frame, out)
+
+    def _item_added(self, route: Route, event: dict[str, Any], out: Out) -> None:
+        raw = event["item"]
+        if raw["type"] == "function_call" and not self._passes(raw.get("name", "")):
+            return
+        item = item_of(raw, "in_progress")
+        index = len(route.indices)
+        route.indices[event["output_index"]] = index
+        route.items[item.id] = item
+        if route.closed:
+            return
+        self._announce(route, out)
+        self._add_item(route, item, index, out)
+
+    def _item_done(self, route: Route, event: dict[str, Any], out: Out) -> None:
+        raw = event["item"]
+        item_id = raw["id"]
+        if item_id not in route.items:
+            if not route.cancel_reason and raw["type"] == "function_call":
+                out.inputs.append(
+                    CallRequested(
+                        reply_id=route.own_id,
+                        call_id=raw["call_id"],
+                        tool=raw["name"],
+                        arguments_json=raw["arguments"],
+                        item_id=item_id,
+                        client_tool=self._is_client_tool(raw["name"]),
+                    )
+                )
+            return
+        item = item_of(raw, raw.get("status", "completed"))
+        route.items[item_id] = item
+        if route.closed:
+            return
+        self._finish_item(route, item, route.indices[event["output_index"]], out)
+        if route.owner == "reply" and item.type == "message":
+            text = route.texts.get(item_id) or item.text
+            out.inputs.append(ReplyText(reply_id=route.own_id, item_id=item_id, text=text))
+
+    def _done(self, raw: dict[str, Any], out: Out) -> None:
+        route = self._routes.get(raw["id"])
+        if route is None:
+            return
+        status = "cancelled" if route.cancel_reason else raw.get("status", "completed")
+        details = raw.get("status_details") or {}
+        if not route.closed:
+            if route.visible or route.owner == "client" or status == "failed":
+                self._announce(route, out)
+                usage = raw.get("usage")
+                self._close(route, status, details.get("reason"), details.get("error"), out, usage=usage)
+            route.closed = True
+        match route.owner:
+            case "reply":
+                out.inputs.append(ReplyEnded(reply_id=route.own_id, status=status))
+            case "speech":
+                out.inputs.append(SpeechEnded(speech_id=route.own_id, status=status))
+            case _:
+                pass
+
+    def _words(self, route: Route, head: EventHead, delta: str, out: Out) -> None:
+        item_id = head.item_id or ""
+        text = route.texts.get(item_id, "") + delta
+        route.texts[item_id] = text
+        if route.owner == "speech" and not route.cancel_reason:
+            out.inputs.append(
+                SpeechText(
+                    speech_id=route.own_id,
+                    transcript=text,
+                    item_id=item_id,
+                    response_id=route.response_id,
+                )
+            )
+
+    def _note_parts(self, route: Route, head: EventHead, frame: bytes) -> None:
+        item_id = head.item_id or ""
+        if head.type == "response.content_part.added":
+            route.open_parts[item_id] = orjson.loads(frame)["part"]["type"]
+        elif head.type == "response.content_part.done":
+            route.open_parts.pop(item_id, None)
+
+    def _pass_part(self, route: Route, head: EventHead, frame: bytes, out: Out) -> None:
+        if not route.closed and head.item_id in route.items:
+            out.client.append(self._renumbered(route, head, frame))
+
+    def _audio(self, route: Route, head: EventHead, frame: bytes, out: Out) -> None:
+        item_id = head.item_id or ""
+        if item_id not in route.items:
+            return
+        self.audio_started = True
+        out.client.append(self._renumbered(route, head, frame))
+        if route.owner == "client":
+            return
+        out.inputs.append(
+            AudioSent(
+                item_id=item_id,
+                samples=audio_samples(frame),
+                text=route.texts.get(item_id, ""),
+                kind=route.speech_kind,
+                in_model=route.owner == "reply",
+                response_id=route.response_id,
+            )
+        )
+
+    def _renumbered(self, route: Route, head: EventHead, frame: bytes) -> bytes:
+        index = head.output_index or 0
+        mine = route.indices.get(index, index)
+        return frame if mine == index else splice_ids(frame, output_index=mine)
+
+    def _announce(self, route: Route, out: Out) -> None:
+        if route.visible:
+            return
+        route.visible = True
+        out.client.append(self._events.response_created(self._wire(route, "in_progress")))
+
+    def _add_item(self, route: Route, item: Item, index: int, out: Out) -> None:
+        route.open_items.append(item.id)
+        wire = item.to_wire()
+        out.client.append(self._events.output_item_added(route.response_id, output_index=index, item=wire))
+        if route.out_of_band:
+            return
+        previous = self._items.last_id
+        with suppress(ProtocolError):
+            # A full list (or a model that repeats an id) never stops the caller from hearing the answer.
+            self._items.insert(item)
+        out.client.append(self._events.item_added(wire, previous_item_id=previous))
+
+    def _finish_item(self, route: Route, item: Item, index: int, out: Out) -> None:
+        if item.id in route.open_items:
+            route.open_items.remove(item.id)
+        route.items[item.id] = item
+        wire = item.to_wire()
+        if not route.out_of_band and item.id in self._items:
+            self._items.replace(item)
+            previous = self._items.previous_id(item.id)
+            out.client.append(self._events.item_done(wire, previous_item_id=previous))
+        out.client.append(self._events.output_item_done(route.response_id, output_index=index, item=wire))
+
+    def _close(
+        self,
+        route: Route,
+        status: str,
+        reason: str | None,
+        error: Mapping[str, Any] | None,
+        out: Out,
+        *,
+        usage: Mapping[str, Any] | None = None,
+    ) -> None:
+        """End a response before the client: open parts and items first, then `response.done`, once."""
+        if route.held:
+            # Nothing of it was heard, and nothing will be.
+            route.waiting.clear()
+            route.closed = True
+            return
+        if not route.visible or route.closed:
+            route.closed = True
+            return
+        for item_id in list(route.open_items):
+            self._cut_item(route, item_id, out)
+        done = self._wire(route, status, reason=reason, error=error, usage=usage)
+        out.client.append(self._events.response_done(done))
+        route.closed = True
+
+    def _cut_item(self, route: Route, item_id: str, out: Out) -> None:
+        item = route.items[item_id]
+        text = route.texts.get(item_id, "")
+        index = route.index_of(item_id)
+        where: dict[str, Any] = {"item_id": item_id, "output_index": index}
+        kind = route.open_parts.pop(item_id, None)
+        if kind == "audio":
+            out.client.append(self._events.audio_done(route.response_id, **where))
+            out.client.append(self._events.transcript_done(route.response_id, transcript=text, **where))
+        elif kind == "text":
+            out.client.append(self._events.text_done(route.response_id, text=text, **where))
+        if kind is not None:
+            part = {"type": kind, "transcript" if kind == "audio" else "text": text}
+            out.client.append(self._events.part_done(route.response_id, part=part, **where))
+        cut = Item(
+            id=item.id,
+            type=item.type,
+            status="incomplete",
+            role=item.role,
+            content=cut_content(kind, text) or item.content,
+            call_id=item.call_id,
+            name=item.name,
+            arguments=item.arguments,
+        )
+        self._finish_item(route, cut, index, out)
+
+    def _wire(self, route: Route, status: str, **outcome: Any) -> dict[str, Any]:
+        return response_of(route, status, conversation_id=self._conversation_id, **outcome)
+
+    def _passes(self, name: str) -> bool:
+        return self._is_client_tool(name) and self._client_tools_pass()

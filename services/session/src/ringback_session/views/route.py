@@ -1,0 +1,122 @@
+"""One response of the model and what the client sees of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ringback_realtime import ContentPart, EventHead, Item, usage_object
+
+__all__ = ["HELD_BYTES_MAX", "Owner", "Route", "Wanted", "cut_content", "item_of", "response_of"]
+
+# A minute of PCM16 as base64 JSON; more than that is no read-back.
+HELD_BYTES_MAX = 4 * 1024 * 1024
+
+Owner = Literal["reply", "speech", "client"]
+
+
+@dataclass
+class Route:
+    """One response of the model, and what the client sees of it."""
+
+    owner: Owner
+    own_id: str
+    response_id: str
+    metadata: Mapping[str, str] | None = None
+    visible: bool = False
+    held: bool = False
+    closed: bool = False
+    cancel_reason: str = ""
+    out_of_band: bool = False
+    raw: dict[str, Any] = field(default_factory=dict)
+    indices: dict[int, int] = field(default_factory=dict)
+    items: dict[str, Item] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    open_items: list[str] = field(default_factory=list)
+    open_parts: dict[str, str] = field(default_factory=dict)
+    waiting: list[tuple[EventHead, bytes]] = field(default_factory=list)
+    waiting_bytes: int = 0
+    speech_kind: str = "reply"
+    request_key: str = ""
+
+    def hold(self, head: EventHead, frame: bytes) -> None:
+        """Keep a frame of the model until it may be heard. Beyond the bound the rest is never heard."""
+        self.waiting_bytes += len(frame)
+        if self.waiting_bytes <= HELD_BYTES_MAX:
+            self.waiting.append((head, frame))
+
+    def index_of(self, item_id: str) -> int:
+        """The item's place among what the client sees."""
+        return list(self.items).index(item_id)
+
+
+@dataclass
+class Wanted:
+    """A response that was asked for and that the model has not announced yet."""
+
+    owner: Owner
+    own_id: str
+    metadata: Mapping[str, str] | None = None
+    hold: bool = False
+    request_key: str = ""
+    speech_kind: str = "reply"
+    cancel_reason: str = ""
+
+
+def item_of(raw: Mapping[str, Any], status: str) -> Item:
+    parts = []
+    for part in raw.get("content") or ():
+        kind = {"audio": "output_audio", "text": "output_text"}.get(part["type"], part["type"])
+        parts.append(ContentPart(kind, text=part.get("text"), transcript=part.get("transcript")))
+    return Item(
+        id=raw["id"],
+        type=raw["type"],
+        status=status if status in ("in_progress", "completed", "incomplete") else "completed",  # type: ignore[arg-type]
+        role=raw.get("role"),
+        content=tuple(parts),
+        call_id=raw.get("call_id"),
+        name=raw.get("name"),
+        arguments=raw.get("arguments"),
+    )
+
+
+def cut_content(kind: str | None, text: str) -> tuple[ContentPart, ...]:
+    if kind == "audio":
+        return (ContentPart("output_audio", transcript=text),)
+    if kind == "text":
+        return (ContentPart("output_text", text=text),)
+    return ()
+
+
+def response_of(
+    route: Route,
+    status: str,
+    *,
+    conversation_id: str | None,
+    reason: str | None = None,
+    error: Mapping[str, Any] | None = None,
+    usage: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The response as `response.created` and `response.done` carry it."""
+    details: dict[str, Any] | None = None
+    if status in ("cancelled", "incomplete", "failed"):
+        details = {"type": status}
+        if reason:
+            details["reason"] = reason
+        if error:
+            details["error"] = dict(error)
+    raw = route.raw
+    return {
+        "object": "realtime.response",
+        "id": route.response_id,
+        "status": status,
+        "status_details": details,
+        "output": [] if status == "in_progress" else [item.to_wire() for item in route.items.values()],
+        "conversation_id": None if route.out_of_band else conversation_id,
+        "output_modalities": raw.get("output_modalities", ["audio"]),
+        "max_output_tokens": raw.get("max_output_tokens", "inf"),
+        "audio": raw.get("audio", {}),
+        "usage": None if status == "in_progress" else (usage or usage_object()),
+        "metadata": None if route.metadata is None else dict(route.metadata),
+    }
