@@ -2,10 +2,14 @@
 
 import hashlib
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from onnxruntime import InferenceSession, SessionOptions  # type: ignore[attr-defined]
 from ringback_errors import ConfigError
 
@@ -48,6 +52,8 @@ MOONSHINE_TOKENS = ModelFile(
     "assets/tiny-en/tokenizer.bin",
     "6884b35fd6377d4c4d32336a0bc152f36b64d1e45b6503683cdc238250a8472d",
 )
+_REMEDY = "run `make setup`"
+
 MODEL_FILES = (SILERO, MOONSHINE_ENCODER, MOONSHINE_DECODER, MOONSHINE_TOKENS)
 
 
@@ -75,19 +81,29 @@ def missing() -> str | None:
     return None
 
 
+class Network:
+    """A loaded model; running it changes nothing, so all sessions and threads share it."""
+
+    def __init__(self, session: InferenceSession) -> None:
+        self._session = session
+        self.inputs = tuple(given.name for given in session.get_inputs())
+        self.outputs = tuple(made.name for made in session.get_outputs())
+
+    def run(self, given: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """The outputs, in the order of `outputs`."""
+        return [np.asarray(made) for made in self._session.run(None, dict(given))]
+
+
 @lru_cache(maxsize=8)
-def session(model: ModelFile) -> InferenceSession:
-    """The model, loaded once per process; every voice session shares it, as running it changes nothing."""
+def network(model: ModelFile) -> Network:
+    """The model, loaded once per process, run on the calling thread alone."""
     options = SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    return InferenceSession(str(find(model)), options, providers=["CPUExecutionProvider"])
-
-
-_REMEDY = "run `make setup`"
+    return Network(InferenceSession(str(find(model)), options, providers=["CPUExecutionProvider"]))
 
 
 @lru_cache(maxsize=16)

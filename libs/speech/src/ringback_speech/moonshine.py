@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +33,10 @@ class MoonshineRecogniser:
     """Recognises English utterances; holds no state, so one serves every session and thread."""
 
     def __init__(self) -> None:
-        self._encoder = models.session(models.MOONSHINE_ENCODER)
-        self._decoder = models.session(models.MOONSHINE_DECODER)
+        self._encoder = models.network(models.MOONSHINE_ENCODER)
+        self._decoder = models.network(models.MOONSHINE_DECODER)
         self._pieces = _vocabulary(models.find(models.MOONSHINE_TOKENS))
-        self._past_names = [
-            i.name for i in self._decoder.get_inputs() if i.name.startswith("past_key_values.")
-        ]
-        self._outputs = [output.name for output in self._decoder.get_outputs()]
+        self._past_names = [name for name in self._decoder.inputs if name.startswith("past_key_values.")]
 
     def transcribe(self, pcm: bytes) -> Transcript:
         """The transcript of an utterance; empty for silence, noise and less than 200 ms of audio."""
@@ -59,7 +57,7 @@ class MoonshineRecogniser:
         """Token ids with their log probabilities, up to the end token, which is left out."""
         given = audio[None, :]
         (states,) = self._encoder.run(
-            None, {"input_values": given, "attention_mask": np.ones(given.shape, np.int64)}
+            {"input_values": given, "attention_mask": np.ones(given.shape, np.int64)}
         )
         fixed = {
             "encoder_hidden_states": states,
@@ -70,7 +68,6 @@ class MoonshineRecogniser:
         last = _START
         for step in range(2 + int(len(audio) / MODEL_RATE * _TOKENS_PER_SECOND)):
             outputs = self._decoder.run(
-                self._outputs,
                 {
                     "input_ids": np.array([[last]], np.int64),
                     "use_cache_branch": np.array([step > 0]),
@@ -85,11 +82,13 @@ class MoonshineRecogniser:
             self._keep(past, outputs, first=step == 0)
         return decoded
 
-    def _keep(self, past: dict[str, NDArray[np.float32]], outputs: list[object], *, first: bool) -> None:
+    def _keep(
+        self, past: dict[str, NDArray[np.float32]], outputs: list[NDArray[Any]], *, first: bool
+    ) -> None:
         """Keep the attention caches; those over the encoder's output are made in the first step alone."""
-        for name, value in zip(self._outputs[1:], outputs[1:], strict=True):
+        for name, value in zip(self._decoder.outputs[1:], outputs[1:], strict=True):
             if first or ".decoder." in name:
-                past[name.replace("present", "past_key_values")] = value  # type: ignore[assignment]
+                past[name.replace("present", "past_key_values")] = value
 
     def _is_silence(self, tokens: list[tuple[int, float]]) -> bool:
         transcript = self._transcript(tokens)

@@ -19,7 +19,7 @@ class SileroVoiceActivity:
     """
 
     def __init__(self, parameters: VadParameters | None = None) -> None:
-        self._session = models.session(models.SILERO)
+        self._network = models.network(models.SILERO)
         self._endpointer = Endpointer(parameters or VadParameters())
         self._half_sample = b""
         self._samples = 0
@@ -73,13 +73,11 @@ class SileroVoiceActivity:
         self._forget()
 
     def _forget(self) -> None:
-        self._state = np.zeros((2, 1, 128), np.float32)
+        self._state: Samples = np.zeros((2, 1, 128), np.float32)
         self._context: Samples = np.zeros(_CONTEXT, np.float32)
 
     def _probability(self, window: Samples) -> float:
         given = np.concatenate((self._context, window))[None, :]
         self._context = window[-_CONTEXT:]
-        output, self._state = self._session.run(
-            None, {"input": given, "state": self._state, "sr": self._rate}
-        )
+        output, self._state = self._network.run({"input": given, "state": self._state, "sr": self._rate})
         return float(output[0, 0])

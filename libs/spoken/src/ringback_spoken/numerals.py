@@ -31,6 +31,8 @@ def ordinal_at(scan: Scan, index: int) -> tuple[int, int] | None:
     if text.isdecimal() and len(text) <= 4 and scan.gap(index + 1) == GLUED:
         number = int(text)
         return (number, index + 2) if scan.text(index + 1) == ordinal_ending(number) else None
+    if scan.gap(index + 1) == GLUED:
+        return None
     if text in ORDINAL_UNITS:
         return ORDINAL_UNITS[text], index + 1
     if text in ORDINAL_TENS:
@@ -71,6 +73,8 @@ def _group_at(scan: Scan, index: int) -> tuple[int, int] | None:
 
 def _small_at(scan: Scan, index: int) -> tuple[int, int] | None:
     text = scan.text(index)
+    if scan.gap(index + 1) == GLUED:
+        return None  # a part of a code
     if text in {"a", "an"}:
         return (1, index + 1) if _follow(scan, index + 1) in _MULTIPLIERS else None
     if text in TENS:

@@ -5,6 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 
 GLUED, WEAK, STRONG = 0, 1, 2
+SIGNS = frozenset("$€£%")
 
 _WEAK_MARKS = frozenset(",-()_'\"‑")
 _FOLDED = {"’": "'", "‘": "'", "–": "-", "‐": "-", "‑": "-", "“": '"', "”": '"', "\u00a0": " "}
@@ -33,7 +34,7 @@ class Token:
 
     @property
     def word(self) -> bool:
-        return not self.numeric and self.text not in "$€£%"
+        return not self.numeric and self.text not in SIGNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,8 @@ def scan(text: str) -> Scan:
     for match in _TOKEN.finditer(folded):
         between = folded[end : match.start()]
         gap = _gap(between) if tokens else STRONG
+        if gap == GLUED and not {match[0], tokens[-1].text}.isdisjoint(SIGNS):
+            gap = WEAK  # a sign is never part of a code
         start = match.start()
         tokens.append(Token(match[0], start, match.end(), gap, text[start].isupper(), "," in between))
         end = match.end()

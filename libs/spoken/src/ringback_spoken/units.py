@@ -147,10 +147,10 @@ def _two_digit_words_at(scanned: Scan, index: int) -> tuple[str, int] | None:
 def _signed_money(scanned: Scan, index: int) -> _Found | None:
     text = scanned.text(index)
     currency = CURRENCY_SIGNS.get(text) or (CURRENCY_WORDS.get(text) if len(text) == 3 else None)
-    if currency is None or scanned.gap(index + 1) == STRONG or not scanned.text(index + 1)[:1].isdecimal():
+    if currency is None or scanned.gap(index + 1) == STRONG:
         return None
     amount = amount_at(scanned, index + 1)
-    if amount is None:
+    if amount is None or scanned.gap(amount[1]) == GLUED:
         return None
     return _with_cents(scanned, currency, amount[0], amount[1])
 
