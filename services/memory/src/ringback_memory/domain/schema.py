@@ -1,0 +1,207 @@
+"""Owns what the extractor knows of a session's slots: names, kinds and values, read from the pack's tool
+schemas.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+Kind = Literal[
+    "category", "flag", "number", "money", "date", "time", "code", "phone", "email", "name", "text"
+]
+
+SLOTS_IN_SCHEMA_MAX = 256
+_VALUES_MAX = 64
+_WORD = re.compile(r"[A-Za-z]+|\d+")
+_STOP = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "any",
+        "are",
+        "as",
+        "at",
+        "be",
+        "been",
+        "by",
+        "can",
+        "do",
+        "for",
+        "from",
+        "has",
+        "have",
+        "id",
+        "in",
+        "is",
+        "it",
+        "its",
+        "of",
+        "on",
+        "or",
+        "that",
+        "the",
+        "their",
+        "this",
+        "to",
+        "user",
+        "was",
+        "what",
+        "when",
+        "where",
+        "which",
+        "who",
+        "will",
+        "with",
+        "you",
+        "your",
+        "whether",
+        "if",
+        "no",
+        "not",
+    ]
+)
+
+
+class SlotSpec(msgspec.Struct, frozen=True):
+    """One slot that a tool takes. `values` holds the spelling to store for each phrase that names it."""
+
+    name: str
+    kind: Kind
+    description: str = ""
+    values: tuple[str, ...] = ()
+    pattern: str = ""
+    words: frozenset[str] = frozenset()
+    tools: frozenset[str] = frozenset()
+
+
+class SlotSchema(msgspec.Struct, frozen=True):
+    """The slots of a pack."""
+
+    slots: tuple[SlotSpec, ...] = ()
+    names: frozenset[str] = frozenset()
+
+
+EMPTY_SCHEMA = SlotSchema()
+
+
+class ToolOutline(msgspec.Struct, frozen=True):
+    """As much of a tool as the extractor reads: `parameters` is its JSON Schema."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+def schema_of(specs: Iterable[SlotSpec]) -> SlotSchema:
+    """A schema of these slots, the first of each name."""
+    by_name: dict[str, SlotSpec] = {}
+    for spec in specs:
+        if len(by_name) < SLOTS_IN_SCHEMA_MAX:
+            by_name.setdefault(spec.name, spec)
+    return SlotSchema(tuple(by_name.values()), frozenset(by_name))
+
+
+def schema_of_tools(tools: Iterable[ToolOutline]) -> SlotSchema:
+    """The slots that the tools' arguments make; arguments of one name are one slot."""
+    specs: dict[str, SlotSpec] = {}
+    for tool in tools:
+        properties = tool.parameters.get("properties")
+        if not isinstance(properties, Mapping):
+            continue
+        for name, schema in properties.items():
+            spec = spec_of_property(str(name), schema if isinstance(schema, Mapping) else {}, tool=tool.name)
+            known = specs.get(spec.name)
+            if known is not None:
+                spec = msgspec.structs.replace(known, tools=known.tools | spec.tools)
+            specs[spec.name] = spec
+    return schema_of(specs.values())
+
+
+def spec_of_property(name: str, schema: Mapping[str, Any], *, tool: str = "") -> SlotSpec:
+    """The slot of one argument's JSON Schema."""
+    description = str(schema.get("description", ""))
+    values = schema.get("enum")
+    texts = tuple(v for v in values if isinstance(v, str))[:_VALUES_MAX] if isinstance(values, list) else ()
+    pattern = str(schema.get("pattern", "")) if schema.get("type", "string") == "string" else ""
+    return SlotSpec(
+        name=name,
+        kind="category" if texts else _kind(name, description, schema, pattern),
+        description=description,
+        values=texts,
+        pattern=pattern,
+        words=words_of(f"{name} {description}"),
+        tools=frozenset({tool}) if tool else frozenset(),
+    )
+
+
+def words_of(text: str) -> frozenset[str]:
+    """The words of a name or description that carry meaning, singular and in lower case."""
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text.replace("_", " "))
+    return frozenset(stem(w) for w in (m.lower() for m in _WORD.findall(spaced)) if w not in _STOP)
+
+
+def stem(word: str) -> str:
+    """`word` without the endings that do not change what it names."""
+    for ending, least in (("ies", 4), ("ing", 5), ("ed", 4), ("es", 5), ("s", 3)):
+        if word.endswith(ending) and len(word) - len(ending) >= least - 1 and not word.endswith("ss"):
+            return word[: -len(ending)] + ("y" if ending == "ies" else "")
+    return word
+
+
+def _kind(name: str, description: str, schema: Mapping[str, Any], pattern: str) -> Kind:
+    json_type = schema.get("type")
+    if json_type == "boolean":
+        return "flag"
+    if json_type in ("integer", "number"):
+        return "money" if _names(name, description, _MONEY) else "number"
+    form = str(schema.get("format", ""))
+    by_format: dict[str, Kind] = {"date": "date", "time": "time", "email": "email", "date-time": "date"}
+    if form in by_format:
+        return by_format[form]
+    return "code" if pattern else kind_by_words(name, description)
+
+
+def kind_by_words(name: str, description: str) -> Kind:
+    """What kind of value a slot holds, judged by its name first and its description second."""
+    for words, kind in _BY_WORDS:
+        if words & words_of(name):
+            return kind
+    for words, kind in _BY_WORDS:
+        if words & words_of(description):
+            return kind
+    return "text"
+
+
+def _names(name: str, description: str, words: frozenset[str]) -> bool:
+    return bool(words & (words_of(name) | words_of(description)))
+
+
+_MONEY = frozenset(
+    {"price", "fare", "amount", "cost", "fee", "balance", "rent", "charge", "dollar", "budget"}
+)
+_BY_WORDS: tuple[tuple[frozenset[str], Kind], ...] = (
+    (frozenset({"email"}), "email"),
+    (frozenset({"phone", "telephone", "mobile"}), "phone"),
+    (frozenset({"date", "day", "birthday"}), "date"),
+    (frozenset({"time", "hour"}), "time"),
+    (frozenset({"code", "reference", "confirmation", "pin", "zip", "number_plate"}), "code"),
+    (_MONEY, "money"),
+    (
+        frozenset({"number", "count", "quantity", "size", "rating", "seat", "people", "passenger", "ticket"}),
+        "number",
+    ),
+    (
+        frozenset(
+            {"name", "city", "location", "place", "address", "area", "street", "airport", "station", "title"}
+        )
+        | frozenset(
+            {"origin", "destination", "artist", "album", "director", "actor", "airline", "restaurant"}
+        ),
+        "name",
+    ),
+)

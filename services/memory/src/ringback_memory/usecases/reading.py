@@ -1,0 +1,45 @@
+"""Owns how a request waits for the state that it names: what a session published, memory must have folded."""
+
+from __future__ import annotations
+
+from ringback_errors import Behind, InvalidInput, NotFound
+
+from ringback_memory.domain.events import START, Position
+from ringback_memory.ports import Clock, SessionKey
+from ringback_memory.usecases.sessions import Sessions, View
+
+POLLS_MS = (5, 10, 20, 40)
+"""How long to wait for this replica's own fold before the store is asked whether another one was faster."""
+
+
+async def read_view(
+    sessions: Sessions, key: SessionKey, *, at_least: Position, deadline_ms: int, clock: Clock
+) -> View:
+    """The session's state, not older than `at_least`.
+
+    Raises NotFound for a session that nothing is known of, Behind when the state was not reached in
+    `deadline_ms`.
+    """
+    if bool(at_least.epoch) != bool(at_least.seq):
+        raise InvalidInput("min_epoch and min_seq: both or neither expected", field="min_seq")
+    until_ms = clock.monotonic_ms() + deadline_ms
+    polls = 0
+    while True:
+        view = await sessions.view(key, at_least=at_least)
+        if view is not None and view.watermark >= at_least:
+            return view
+        left_ms = until_ms - clock.monotonic_ms()
+        if left_ms <= 0 or (view is None and at_least == START):
+            raise _not_there(key, view, at_least)
+        await sessions.changed(key, timeout_ms=min(left_ms, POLLS_MS[min(polls, len(POLLS_MS) - 1)]))
+        polls += 1
+
+
+def _not_there(key: SessionKey, view: View | None, at_least: Position) -> NotFound | Behind:
+    if view is None:
+        return NotFound(f"session {key.session_id!r}: no fact of it has been folded", field="session_id")
+    return Behind(
+        f"the state is at epoch {view.watermark.epoch}, seq {view.watermark.seq}; "
+        f"asked for epoch {at_least.epoch}, seq {at_least.seq}",
+        field="min_seq",
+    )

@@ -1,0 +1,230 @@
+"""Owns the sessions at hand: the stored record, its folded timeline, and the one way to change them.
+
+Any replica may fold any fact. Changes to one session queue up behind its lock and are stored together, so a
+burst costs one compare-and-set; who loses it reads again and folds again. A timeline is kept only while it
+equals what is stored: nothing is remembered that a crash could take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ringback_errors import Conflict, Overloaded, Unavailable
+
+from ringback_memory.domain.events import START, Event, LateFact, Position
+from ringback_memory.domain.schema import EMPTY_SCHEMA
+from ringback_memory.domain.state import State
+from ringback_memory.domain.timeline import Placed, Record, Timeline
+from ringback_memory.ports import Clock, EventSource, NeedsRebuildError, SchemaSource, SessionKey, StateStore
+
+CONFLICTS_MAX = 16
+QUEUED_MAX = 1_024
+"""Facts of one session that may wait for its lock."""
+
+Fact = Event | LateFact
+
+
+@dataclass(slots=True)
+class Held:
+    """A timeline that equals revision `revision` of the store, as of `read_at_ms` (monotonic)."""
+
+    timeline: Timeline
+    revision: int | None
+    read_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A state to answer from. `unverified_ms` 0: as stored now."""
+
+    state: State
+    revision: int | None
+    watermark: Position
+    unverified_ms: int = 0
+
+
+@dataclass(slots=True)
+class _Waiting:
+    fact: Fact
+    done: asyncio.Future[bool]
+
+
+@dataclass(slots=True)
+class _Queue:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: list[_Waiting] = field(default_factory=list)
+
+
+class Sessions:
+    """The sessions of this replica's memory, at most `held_max` of them at hand."""
+
+    def __init__(
+        self,
+        store: StateStore,
+        *,
+        schemas: SchemaSource,
+        source: EventSource,
+        clock: Clock,
+        held_max: int = 512,
+        gap_wait_ms: int = 2_000,
+    ) -> None:
+        self._store = store
+        self._schemas = schemas
+        self._source = source
+        self._clock = clock
+        self._held_max = held_max
+        self._gap_wait_ms = gap_wait_ms
+        self._held: OrderedDict[SessionKey, Held] = OrderedDict()
+        self._queues: dict[SessionKey, _Queue] = {}
+        self._changed: dict[SessionKey, list[asyncio.Event]] = {}
+
+    async def fold(self, key: SessionKey, fact: Fact) -> bool:
+        """Fold one fact and store the result; False when it was folded before.
+
+        Raises Unavailable when it could not be stored, Overloaded when too many wait; both may be tried
+        again.
+        """
+        queue = self._queues.setdefault(key, _Queue())
+        if len(queue.waiting) >= QUEUED_MAX:
+            raise Overloaded(f"more than {QUEUED_MAX} facts of one session wait to be folded")
+        mine = _Waiting(fact, asyncio.get_running_loop().create_future())
+        queue.waiting.append(mine)
+        try:
+            async with queue.lock:
+                if not mine.done.done():
+                    await self._fold_waiting(key, queue)
+            return mine.done.result()
+        finally:
+            if mine in queue.waiting:
+                queue.waiting.remove(mine)
+            if not queue.waiting and not queue.lock.locked():
+                self._queues.pop(key, None)
+
+    async def view(self, key: SessionKey, *, at_least: Position = START) -> View | None:
+        """The state of a session; None if nothing is known of it.
+
+        What is at hand is enough when it includes `at_least`; else the store is asked. When the store is
+        away, what is at hand is given with its age; Unavailable if nothing is.
+        """
+        held = self._held.get(key)
+        if held is not None and at_least > START and self._view(held).watermark >= at_least:
+            return self._view(held)
+        try:
+            held = await self._load(key)
+        except Unavailable:
+            held = self._held.get(key)
+            if held is None:
+                raise
+            return self._view(held, unverified=True)
+        return self._view(held) if held.revision is not None else None
+
+    async def changed(self, key: SessionKey, *, timeout_ms: int) -> None:
+        """Return when this replica stored a change of the session, or after `timeout_ms`."""
+        event = asyncio.Event()
+        waiting = self._changed.setdefault(key, [])
+        waiting.append(event)
+        tasks = [asyncio.create_task(event.wait()), asyncio.ensure_future(self._clock.wait(timeout_ms))]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            waiting.remove(event)
+            if not waiting:
+                self._changed.pop(key, None)
+
+    async def rebuild(self, key: SessionKey, *, revision: int | None) -> None:
+        """Fold every stored fact of a session anew and put the result in the place of `revision`."""
+        timeline = Timeline(Record())
+        async for fact in self._source.replay(key):
+            await self._add(timeline, fact)
+        stored = await self._store.save(key, timeline.record, revision=revision)
+        self._hold(key, Held(timeline, stored, self._clock.monotonic_ms()))
+
+    def _view(self, held: Held, *, unverified: bool = False) -> View:
+        mark = held.timeline.watermark(now_ms=self._clock.now_ms(), gap_wait_ms=self._gap_wait_ms)
+        age_ms = max(1, self._clock.monotonic_ms() - held.read_at_ms) if unverified else 0
+        return View(held.timeline.state, held.revision, mark, age_ms)
+
+    async def _fold_waiting(self, key: SessionKey, queue: _Queue) -> None:
+        batch = queue.waiting
+        queue.waiting = []
+        try:
+            fresh = await self._fold_all(key, [one.fact for one in batch])
+        except Exception as error:
+            self._held.pop(key, None)
+            _fail(batch, error)
+        except BaseException:
+            # Cancelled: those who wait with us fold their own facts.
+            self._held.pop(key, None)
+            queue.waiting[:0] = [one for one in batch if not one.done.done()]
+            raise
+        else:
+            for one, is_fresh in zip(batch, fresh, strict=True):
+                if not one.done.done():
+                    one.done.set_result(is_fresh)
+
+    async def _fold_all(self, key: SessionKey, facts: Sequence[Fact]) -> list[bool]:
+        held = self._held.get(key) or await self._load(key)
+        for _ in range(CONFLICTS_MAX):
+            fresh = [await self._add(held.timeline, fact) for fact in facts]
+            if not any(fresh):
+                return fresh
+            try:
+                revision = await self._store.save(key, held.timeline.record, revision=held.revision)
+            except Conflict:
+                self._held.pop(key, None)
+                held = await self._load(key)
+                continue
+            self._hold(key, Held(held.timeline, revision, self._clock.monotonic_ms()))
+            for waiter in self._changed.get(key, ()):
+                waiter.set()
+            return fresh
+        raise Unavailable(f"lost {CONFLICTS_MAX} compare-and-sets in a row to other replicas")
+
+    async def _add(self, timeline: Timeline, fact: Fact) -> bool:
+        if isinstance(fact, LateFact):
+            return timeline.add_late(fact)
+        before = timeline.state.pack_digest
+        fresh = timeline.add(fact) is not Placed.DUPLICATE
+        digest = timeline.state.pack_digest
+        if digest and digest != before:
+            timeline.learn_schema(await self._schemas.schema(digest))
+        return fresh
+
+    async def _load(self, key: SessionKey) -> Held:
+        try:
+            stored = await self._store.load(key)
+        except NeedsRebuildError as stale:
+            await self.rebuild(key, revision=stale.revision)
+            return self._held[key]
+        now_ms = self._clock.monotonic_ms()
+        if stored is None:
+            return Held(Timeline(Record()), None, now_ms)
+        held = self._held.get(key)
+        if held is None or held.revision is None or held.revision < stored.revision:
+            held = Held(await self._timeline(stored.record), stored.revision, now_ms)
+        held.read_at_ms = now_ms
+        self._hold(key, held)
+        return held
+
+    async def _timeline(self, record: Record) -> Timeline:
+        digest = record.pack_digest
+        return Timeline(record, schema=await self._schemas.schema(digest) if digest else EMPTY_SCHEMA)
+
+    def _hold(self, key: SessionKey, held: Held) -> None:
+        self._held[key] = held
+        self._held.move_to_end(key)
+        while len(self._held) > self._held_max:
+            self._held.popitem(last=False)
+
+
+def _fail(batch: Sequence[_Waiting], error: Exception) -> None:
+    for one in batch:
+        if not one.done.done():
+            one.done.set_exception(error)
+            # Looked at here, so that a waiter that was cancelled leaves no complaint behind.
+            one.done.exception()

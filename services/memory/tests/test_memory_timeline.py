@@ -1,0 +1,136 @@
+"""Order, repetition, gaps and late facts."""
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ringback_memory.domain import events as ev
+from ringback_memory.domain import limits
+from ringback_memory.domain.events import Event, LateFact, Position
+from ringback_memory.domain.timeline import Gap, Placed, Record, Timeline
+
+
+def _long_call(new_script):
+    script = new_script()
+    for _ in range(3):
+        script.spine()
+    second = new_script(epoch=2)
+    second.now_ms = script.now_ms
+    second.add(ev.Resumed(1))
+    second.spine()
+    return script.events + second.events
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_any_order_and_repetition_within_the_bound_gives_the_same_record(
+    new_script, folded, airline_schema, seed
+):
+    events = _long_call(new_script)
+    expected = folded(events, schema=airline_schema)
+    pick = random.Random(seed)
+    # Each event is delayed by less than the bound, and half of them come twice.
+    delayed = [(n + pick.randrange(limits.TAIL_EVENTS_MAX - 1), e) for n, e in enumerate(events)]
+    delayed += [
+        (n + pick.randrange(2 * limits.TAIL_EVENTS_MAX), e)
+        for n, e in enumerate(events)
+        if pick.random() < 0.5
+    ]
+    shuffled = [event for _, event in sorted(delayed, key=lambda one: one[0])]
+    assert folded(shuffled, schema=airline_schema).record == expected.record
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_late_facts_fold_to_the_same_state_wherever_they_come(new_script, seed):
+    script = new_script()
+    for n in range(40):
+        script.requested(f"act_{n}", call_id=f"call_{n}")
+        script.finished("unknown", action_id=f"act_{n}", result="")
+    late = [
+        LateFact(
+            "tools", n + 1, 9_000_000, ev.ActionFinished(f"act_{n}", "cancel_reservation", "ok", '{"a":1}')
+        )
+        for n in range(0, 40, 3)
+    ]
+    states = []
+    for facts in (script.events + late, random.Random(seed).sample(late, len(late)) + script.events):
+        timeline = Timeline(Record())
+        for fact in facts:
+            timeline.add_late(fact) if isinstance(fact, LateFact) else timeline.add(fact)
+        states.append({key: action.status for key, action in timeline.state.actions.items()})
+    assert states[0] == states[1]
+
+
+def test_a_missing_fact_holds_the_mark_back_until_it_comes(script):
+    script.spine()
+    timeline = Timeline(Record())
+    for event in [*script.events[:4], *script.events[5:8]]:
+        timeline.add(event)
+    now_ms = script.events[7].at_ms
+    assert timeline.watermark(now_ms=now_ms, gap_wait_ms=60_000) == Position(1, 4)
+    assert timeline.state.position == Position(1, 8)
+    assert timeline.add(script.events[4]) is Placed.MOVED
+    assert timeline.watermark(now_ms=now_ms, gap_wait_ms=60_000) == Position(1, 8)
+
+
+def test_a_missing_fact_is_given_up_after_the_wait(script):
+    script.spine()
+    timeline = Timeline(Record())
+    for event in [*script.events[:4], *script.events[5:8]]:
+        timeline.add(event)
+    later_ms = script.events[7].at_ms + 2_001
+    assert timeline.watermark(now_ms=later_ms, gap_wait_ms=2_000) == Position(1, 8)
+
+
+def test_a_fact_that_comes_after_its_gap_was_settled_is_folded_once(script, folded):
+    script.started()
+    lost = script.caller("My name is Ada and I need a wheelchair.")
+    for n in range(limits.TAIL_EVENTS_MAX + 8):
+        script.caller(f"turn {n}")
+    timeline = folded([e for e in script.events if e is not lost])
+    assert timeline.record.gaps == (Gap(1, 2, 2),)
+    assert timeline.add(lost) is Placed.FILLED
+    assert timeline.record.gaps == ()
+    assert timeline.add(lost) is Placed.DUPLICATE
+    assert any("wheelchair" in turn.text for turn in timeline.state.turns)
+    assert timeline.state.position == script.events[-1].position
+
+
+def test_facts_of_an_older_epoch_that_come_very_late_are_not_lost(new_script, folded):
+    first, second = new_script(), new_script(epoch=2)
+    first.started()
+    outbox = Event(Position(1, 2), 2_000_000, ev.TaskOpened("task_1", "Call back", "promise"))
+    for n in range(limits.TAIL_EVENTS_MAX + 8):
+        second.caller(f"turn {n}")
+    timeline = folded(first.events + second.events)
+    assert timeline.add(outbox) is Placed.FILLED
+    assert timeline.add(outbox) is Placed.DUPLICATE
+    assert "task_1" in timeline.state.tasks
+
+
+def test_a_stored_record_goes_on_where_it_stopped(new_script, folded, airline_schema):
+    events = _long_call(new_script)
+    expected = folded(events, schema=airline_schema)
+    timeline = Timeline(Record(), schema=airline_schema)
+    for event in events:
+        timeline = Timeline(timeline.record, schema=airline_schema)
+        timeline.add(event)
+    assert timeline.record == expected.record
+    assert timeline.state == expected.state
+
+
+def test_late_facts_beyond_the_bound_are_settled_not_lost(script):
+    count = limits.LATE_FACTS_MAX + 10
+    for n in range(count):
+        script.requested(f"act_{n}", call_id=f"call_{n}")
+        script.finished("unknown", action_id=f"act_{n}", result="")
+    timeline = Timeline(Record())
+    for event in script.events:
+        timeline.add(event)
+    for n in range(count):
+        outcome = ev.ActionFinished(f"act_{n}", "cancel_reservation", "ok")
+        assert timeline.add_late(LateFact("tools", n + 1, 9_000_000, outcome))
+    assert len(timeline.record.late) == limits.LATE_FACTS_MAX
+    assert {action.status for action in timeline.state.actions.values()} == {"ok"}
+    assert not timeline.add_late(LateFact("tools", 1, 9_000_000, None))
