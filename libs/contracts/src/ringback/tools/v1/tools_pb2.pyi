@@ -641,6 +641,7 @@ class OutcomeRecord(_message.Message):
     DECISION_ID_FIELD_NUMBER: _builtins.int
     PACK_DIGEST_FIELD_NUMBER: _builtins.int
     UPDATED_AT_MS_FIELD_NUMBER: _builtins.int
+    LATE_FACT_DUE_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     tenant: _builtins.str
     session_id: _builtins.str
@@ -658,6 +659,8 @@ class OutcomeRecord(_message.Message):
     decision_id: _builtins.str
     pack_digest: _builtins.str
     updated_at_ms: _builtins.int
+    late_fact_due: _builtins.bool
+    """Was told as unknown, is known now, and the session is still to be told by a late fact."""
     @_builtins.property
     def result(self) -> Global___Result: ...
     def __init__(
@@ -680,10 +683,11 @@ class OutcomeRecord(_message.Message):
         decision_id: _builtins.str = ...,
         pack_digest: _builtins.str = ...,
         updated_at_ms: _builtins.int = ...,
+        late_fact_due: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "arguments_digest", b"arguments_digest", "arguments_json", b"arguments_json", "attempt", b"attempt", "attempt_deadline_ms", b"attempt_deadline_ms", "decision_id", b"decision_id", "epoch", b"epoch", "owner", b"owner", "pack_digest", b"pack_digest", "result", b"result", "schema_version", b"schema_version", "session_id", b"session_id", "state", b"state", "tenant", b"tenant", "tool", b"tool", "tool_version", b"tool_version", "updated_at_ms", b"updated_at_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "arguments_digest", b"arguments_digest", "arguments_json", b"arguments_json", "attempt", b"attempt", "attempt_deadline_ms", b"attempt_deadline_ms", "decision_id", b"decision_id", "epoch", b"epoch", "late_fact_due", b"late_fact_due", "owner", b"owner", "pack_digest", b"pack_digest", "result", b"result", "schema_version", b"schema_version", "session_id", b"session_id", "state", b"state", "tenant", b"tenant", "tool", b"tool", "tool_version", b"tool_version", "updated_at_ms", b"updated_at_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
