@@ -32,6 +32,7 @@ TODAY = date(2026, 11, 22)  # a Sunday
         ("double seven oh four, 2 2", "770422"),
         ("My reservation number is 482,915.", "482915"),
         ("4 8 2. 9 1 5.", "482915"),
+        ("It's 482.915 please", "482915"),
         ("four eight two... uh nine one five", "482915"),
         ("reservation 482915 2 bags", "482915"),
         ("No, it's 4-8-2-9-1-5.", "482915"),

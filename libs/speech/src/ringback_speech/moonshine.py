@@ -55,14 +55,10 @@ class MoonshineRecogniser:
 
     def _decode(self, audio: Samples) -> list[tuple[int, float]]:
         """Token ids with their log probabilities, up to the end token, which is left out."""
-        given = audio[None, :]
-        (states,) = self._encoder.run(
-            {"input_values": given, "attention_mask": np.ones(given.shape, np.int64)}
-        )
-        fixed = {
-            "encoder_hidden_states": states,
-            "encoder_attention_mask": np.ones(states.shape[:2], np.int64),
-        }
+        given, mask = audio[None, :], np.ones((1, len(audio)), np.int64)
+        (states,) = self._encoder.run({"input_values": given, "attention_mask": mask})
+        # The decoder thins the mask out from audio samples to the encoder's frames itself.
+        fixed = {"encoder_hidden_states": states, "encoder_attention_mask": mask}
         past = {name: np.zeros((1, _HEADS, 0, _HEAD_SIZE), np.float32) for name in self._past_names}
         decoded: list[tuple[int, float]] = []
         last = _START

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Literal
 
 from ringback_spoken.identifiers import Span
-from ringback_spoken.runs import atom_at, past_fillers
-from ringback_spoken.scanning import STRONG, Scan, scan
+from ringback_spoken.runs import WHOLE_CHARS_MIN, atom_at, past_fillers
+from ringback_spoken.scanning import SIGNS, STRONG, Scan, scan
 from ringback_spoken.units import Unit, structured_at, units_of
 from ringback_spoken.vocabulary import (
     CENT_WORDS,
@@ -72,7 +72,7 @@ def contains_value(transcript: str, value: object, kind: Kind | None = None) -> 
     """Where the transcript says the value, or None; of several places the last.
 
     Compares whole values: 48 is not in "482915", nor 15 in "150". Without a kind, it follows from the
-    value: numbers and dates by type or form, codes as ids, all else as text.
+    value: by type, or by form (up to four digits a number, longer ones and codes an id), all else is text.
     """
     kind = kind or kind_of(value)
     match kind:
@@ -205,7 +205,7 @@ def _continues(scanned: Scan, index: int) -> bool:
 def _piece_at(scanned: Scan, at: int) -> bool:
     text = scanned.text(at)
     letter = len(text) == 1 and text.isalpha() and text not in "aio"
-    return letter or text[:1].isdecimal() or text in _NUMBER_WORDS
+    return letter or text in SIGNS or text[:1].isdecimal() or text in _NUMBER_WORDS
 
 
 def _whole(scanned: Scan, index: int) -> bool:

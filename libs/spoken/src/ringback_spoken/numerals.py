@@ -30,7 +30,8 @@ def ordinal_at(scan: Scan, index: int) -> tuple[int, int] | None:
     text = scan.text(index)
     if text.isdecimal() and len(text) <= 4 and scan.gap(index + 1) == GLUED:
         number = int(text)
-        return (number, index + 2) if scan.text(index + 1) == ordinal_ending(number) else None
+        ends = scan.text(index + 1) == ordinal_ending(number) and scan.gap(index + 2) != GLUED
+        return (number, index + 2) if ends else None
     if scan.gap(index + 1) == GLUED:
         return None
     if text in ORDINAL_UNITS:

@@ -1,5 +1,6 @@
 """Owns the joining of digits, number words and spelled letters into one run, as identifiers are said."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -12,6 +13,8 @@ AtomKind = Literal["code", "number", "letter", "soft"]
 
 WHOLE_CHARS_MIN = 5  # a code written in one piece this long is an identifier by itself
 _SOFT_IN_A_ROW_MAX = 2
+# Recognisers write "482.915" for six digits said in two groups.
+_GROUPED = re.compile(r"[0-9]{3}\.[0-9]{3}")
 _REPEATS = {"double": 2, "triple": 3}
 _ARTICLES = frozenset({"a", "i", "o"})
 
@@ -147,6 +150,8 @@ def _code(scan: Scan, index: int) -> Atom | None:
     while scan.gap(end) == GLUED and scan.text(end) not in {"$", "€", "£", "%"}:
         end += 1
     tokens = scan.tokens[index:end]
+    if _GROUPED.fullmatch(tokens[0].text) and len(tokens) == 1:
+        return Atom(tokens[0].text.replace(".", ""), index, end, "code")
     if not any(token.numeric for token in tokens) or any("." in token.text for token in tokens):
         return None
     return Atom("".join(plain_digits(token.text) for token in tokens), index, end, "code")

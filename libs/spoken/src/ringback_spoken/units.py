@@ -79,7 +79,7 @@ def _loose_at(scanned: Scan, index: int) -> _Found:
     decimal = _decimal_at(scanned, index)
     if decimal is not None:
         return _Found("decimal", decimal[0], decimal[1])
-    run = run_at(scanned, index, stop=lambda at: structured_at(scanned, at) is not None)
+    run = run_at(scanned, index, stop=lambda at: bool(structured_at(scanned, at) or _decimal_at(scanned, at)))
     if run is not None:
         return _Found("run", run.chars, run.next_index)
     return _Found("word", token.text, index + 1)

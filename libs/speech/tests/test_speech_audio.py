@@ -1,0 +1,174 @@
+"""What resampling, recordings, sentences, the pool and the scripted twin promise."""
+
+import asyncio
+import threading
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ringback_errors import Overloaded
+from ringback_speech import (
+    AsyncRecogniser,
+    AsyncSynthesiser,
+    InferencePool,
+    Resampler,
+    ScriptedRecogniser,
+    ToneRecogniser,
+    ToneSynthesiser,
+    Track,
+    mix,
+    read_wav,
+    resample,
+    sentences,
+    stereo,
+    transcript_of,
+    write_wav,
+)
+
+RATES = st.sampled_from([(24_000, 16_000), (16_000, 24_000), (88, 100), (48_000, 24_000), (8_000, 24_000)])
+
+
+@given(RATES, st.integers(0, 3_000), st.lists(st.integers(0, 3_000), max_size=8))
+def test_resampling_piecewise_is_resampling_at_once(
+    rates: tuple[int, int], length: int, cuts: list[int]
+) -> None:
+    source, target = rates
+    signal = np.random.default_rng(length).normal(0, 0.1, length).astype(np.float32)
+    stream = Resampler(source, target=target)
+    pieces = np.split(signal, sorted(min(cut, length) for cut in cuts))
+    made = np.concatenate([*(stream.feed(piece) for piece in pieces), stream.flush()])
+    assert len(made) == -(-length * target // source)
+    np.testing.assert_allclose(made, resample(signal, source=source, target=target), atol=1e-6)
+
+
+@pytest.mark.parametrize(("source", "target"), [(24_000, 16_000), (16_000, 24_000)])
+def test_a_tone_keeps_its_place_and_level(source: int, target: int) -> None:
+    def tone(rate: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+        return np.sin(2 * np.pi * 1_000 * np.arange(rate) / rate).astype(np.float32)
+
+    made = resample(tone(source), source=source, target=target)
+    assert np.abs(made - tone(target))[200:-200].max() < 2e-3
+
+
+def test_what_the_lower_rate_cannot_carry_is_filtered_out() -> None:
+    tone = np.sin(2 * np.pi * 9_500 * np.arange(24_000) / 24_000).astype(np.float32)
+    assert np.abs(resample(tone, source=24_000, target=16_000))[200:-200].max() < 2e-3
+
+
+def test_rates_below_one_are_refused() -> None:
+    with pytest.raises(ValueError, match="rates above 0"):
+        Resampler(0, target=16_000)
+
+
+@given(st.text())
+def test_sentences_joined_are_the_text(text: str) -> None:
+    assert "".join(sentences(text)) == text
+
+
+def test_sentences_end_where_people_stop() -> None:
+    text = "Hi Dr. Smith. It leaves at 3.30 p.m. today! Is $240.50 fine?"
+    assert sentences(text) == ["Hi Dr. Smith. ", "It leaves at 3.30 p.m. today! ", "Is $240.50 fine?"]
+
+
+def test_long_sentences_are_cut_after_clauses() -> None:
+    pieces = sentences("one two three four five six seven eight, " * 20)
+    assert len(pieces) > 2
+    assert all(len(piece) <= 240 and piece.rstrip().endswith(",") for piece in pieces)
+
+
+@given(st.text(min_size=1).filter(str.strip), st.integers(0, 2_000))
+def test_tones_are_read_back_letter_for_letter(text: str, silence: int) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    pcm = b"".join(chunk.pcm for chunk in ToneSynthesiser().stream(text))
+    assert ToneRecogniser().transcribe(bytes(2 * silence) + pcm).text == "".join(
+        filter(str.strip, sentences(text))
+    )
+
+
+def test_a_script_is_given_in_order_then_nothing() -> None:
+    recogniser = ScriptedRecogniser(["yes please", transcript_of("no", logprob=-2.0)])
+    assert [recogniser.transcribe(b"12").text for _ in range(3)] == ["yes please", "no", ""]
+    assert recogniser.heard == [b"12"] * 3
+
+
+def test_wav_files_come_back_as_written(tmp_path: Path) -> None:
+    pcm = stereo(b"\1\0\2\0", right=b"\3\0")
+    write_wav(tmp_path / "a.wav", pcm=pcm, channels=2)
+    assert read_wav(tmp_path / "a.wav") == (b"\1\0\3\0\2\0\0\0", 2, 24_000)
+
+
+def test_a_file_that_is_no_pcm16_wav_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    with pytest.raises(ValueError, match="expected a WAV file of PCM16"):
+        read_wav(tmp_path / "a.wav")
+    with wave.open(str(tmp_path / "b.wav"), "wb") as file:
+        file.setparams((1, 1, 8_000, 0, "NONE", ""))
+        file.writeframes(b"\0")
+    with pytest.raises(ValueError, match="got 8-bit"):
+        read_wav(tmp_path / "b.wav")
+
+
+def test_a_track_lays_audio_at_its_place_and_forgets_what_was_cut() -> None:
+    track = Track()
+    track.lay(b"\1\0\1\0", at_samples=2)
+    track.lay(b"\2\0\2\0")
+    track.cut(at_samples=5)
+    track.lay(b"\3\0")
+    assert track.pcm() == bytes(4) + b"\1\0\1\0\2\0\3\0"
+    with pytest.raises(ValueError, match="at_samples"):
+        track.lay(b"\1\0", at_samples=-1)
+
+
+def test_mixing_adds_and_clips() -> None:
+    loud = np.array([30_000, 1], "<i2").tobytes()
+    assert np.frombuffer(mix([loud, loud, b"\1\0"]), "<i2").tolist() == [32_767, 2]
+    assert mix([]) == b""
+
+
+async def test_speech_is_made_and_heard_beside_the_loop() -> None:
+    pool = InferencePool(threads=1)
+    synthesiser = AsyncSynthesiser(ToneSynthesiser(), pool=pool)
+    recogniser = AsyncRecogniser(ToneRecogniser(), pool=pool)
+    pcm = b"".join([chunk.pcm async for chunk in synthesiser.stream("Hello. Bye.", voice="caller")])
+    assert (await recogniser.transcribe(pcm)).text == "Hello. Bye."
+    assert synthesiser.voices == ("agent", "caller")
+    pool.close()
+
+
+async def test_the_pool_refuses_more_than_its_bound() -> None:
+    pool = InferencePool(threads=1, waiting_max=2)
+    gate = threading.Event()
+    calls = [asyncio.ensure_future(pool.run(lambda: gate.wait(10))) for _ in range(2)]
+    await asyncio.sleep(0)  # lets both calls in
+    assert pool.waiting == 2
+    with pytest.raises(Overloaded, match="2 calls are already waiting"):
+        await pool.run(lambda: None)
+    gate.set()
+    assert await asyncio.gather(*calls) == [True, True]
+    assert await pool.run(lambda: 7) == 7
+    pool.close()
+
+
+async def test_a_cancelled_waiter_frees_its_place() -> None:
+    pool = InferencePool(threads=1, waiting_max=2)
+    gate = threading.Event()
+    running = asyncio.ensure_future(pool.run(lambda: gate.wait(10)))
+    waiting = asyncio.ensure_future(pool.run(lambda: None))
+    await asyncio.sleep(0)  # lets both calls in
+    assert pool.waiting == 2
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    gate.set()
+    await running
+    assert await pool.run(lambda: 7) == 7
+    pool.close()
+
+
+@pytest.mark.parametrize(("threads", "waiting_max"), [(0, 4), (4, 2)])
+def test_a_pool_without_room_is_refused(threads: int, waiting_max: int) -> None:
+    with pytest.raises(ValueError, match="threads, waiting_max"):
+        InferencePool(threads=threads, waiting_max=waiting_max)
