@@ -1,0 +1,31 @@
+"""Realtime WebSockets on picows: upgrade, whole messages, bounded sending, defined closes.
+
+`RealtimeLink` is one connection, on either side: it hands over whole messages, never fragments, and closes a peer that
+does not read with a reason rather than dropping anything. `listen` serves, `dial` connects.
+"""
+
+from ringback_sockets.dialing import dial
+from ringback_sockets.link import FRAME_BYTES_MAX, Closed, RealtimeLink
+from ringback_sockets.listening import listen
+from ringback_sockets.upgrade import (
+    Upgrade,
+    accepted,
+    presented_key,
+    read_upgrade,
+    refusal,
+    text_answer,
+)
+
+__all__ = [
+    "FRAME_BYTES_MAX",
+    "Closed",
+    "RealtimeLink",
+    "Upgrade",
+    "accepted",
+    "dial",
+    "listen",
+    "presented_key",
+    "read_upgrade",
+    "refusal",
+    "text_answer",
+]
