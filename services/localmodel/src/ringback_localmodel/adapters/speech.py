@@ -1,0 +1,82 @@
+"""The local speech models behind the ports: recognition and synthesis off the event loop, voice activity on it."""
+
+from collections.abc import AsyncIterator, Callable
+
+from ringback_speech import (
+    AsyncRecogniser,
+    AsyncSynthesiser,
+    InferencePool,
+    LocalVoice,
+    SpeechStarted,
+    VadParameters,
+    VoiceActivity,
+)
+
+from ringback_localmodel.domain.turns import SpeechBegan, SpeechEnded, TurnRule
+from ringback_localmodel.ports import Heard, HeardToken
+
+__all__ = ["Detector", "Ears", "Mouth", "detectors"]
+
+_THRESHOLD_MIN, _THRESHOLD_MAX = 0.01, 0.99
+_MS_MAX = 10_000
+
+
+class Ears:
+    """A recogniser for all sessions."""
+
+    def __init__(self, voice: LocalVoice, *, pool: InferencePool) -> None:
+        self._recogniser = AsyncRecogniser(voice.recogniser, pool=pool)
+
+    async def recognise(self, pcm: bytes) -> Heard:
+        transcript = await self._recogniser.transcribe(pcm)
+        tokens = tuple(HeardToken(token.text, token.logprob) for token in transcript.tokens)
+        return Heard(transcript.text.strip(), tokens)
+
+
+class Mouth:
+    """A synthesiser for all sessions; clients name the voices of other models, which sound like our own."""
+
+    def __init__(self, voice: LocalVoice, *, pool: InferencePool, default: str | None = None) -> None:
+        self._synthesiser = AsyncSynthesiser(voice.synthesiser, pool=pool)
+        self._default = default or self._synthesiser.voices[0]
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        return self._synthesiser.voices
+
+    async def speak(self, text: str, *, voice: str) -> AsyncIterator[bytes]:
+        known = voice if voice in self._synthesiser.voices else self._default
+        async for chunk in self._synthesiser.stream(text, voice=known):
+            yield chunk.pcm
+
+
+class Detector:
+    """Voice activity of one stream of audio."""
+
+    def __init__(self, new_voice_activity: Callable[[VadParameters], VoiceActivity]) -> None:
+        self._activity = new_voice_activity(VadParameters())
+
+    def tune(self, rule: TurnRule) -> None:
+        self._activity.update(
+            VadParameters(
+                threshold=min(max(rule.threshold, _THRESHOLD_MIN), _THRESHOLD_MAX),
+                prefix_padding_ms=min(rule.prefix_ms, _MS_MAX),
+                silence_duration_ms=min(rule.silence_ms, _MS_MAX),
+            )
+        )
+
+    def feed(self, pcm: bytes) -> list[SpeechBegan | SpeechEnded]:
+        return [
+            SpeechBegan(event.audio_start_samples, event.onset_samples)
+            if isinstance(event, SpeechStarted)
+            else SpeechEnded(event.audio_end_samples, event.speech_samples)
+            for event in self._activity.feed(pcm)
+        ]
+
+    def reset(self) -> None:
+        self._activity.reset()
+
+
+def detectors(voice: LocalVoice) -> Callable[[], Detector]:
+    """A maker of detectors, one for each stream."""
+    return lambda: Detector(voice.new_voice_activity)

@@ -1,0 +1,70 @@
+"""What a session needs from outside, in its own words. All audio is PCM16 mono at 24 kHz."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from ringback_localmodel.domain.context import Call, Context, Say
+from ringback_localmodel.domain.turns import SpeechBegan, SpeechEnded, TurnRule
+
+__all__ = ["Brain", "Heard", "HeardToken", "Outbox", "Recogniser", "Synthesiser", "VoiceDetector"]
+
+
+@dataclass(frozen=True, slots=True)
+class HeardToken:
+    """One token of a transcript with the natural logarithm of its probability."""
+
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was understood of an utterance; empty text when nothing was."""
+
+    text: str
+    tokens: tuple[HeardToken, ...] = ()
+
+
+class Recogniser(Protocol):
+    """Turns an utterance into words."""
+
+    async def recognise(self, pcm: bytes) -> Heard: ...
+
+
+class Synthesiser(Protocol):
+    """Turns a sentence into audio, piece by piece."""
+
+    def speak(self, text: str, *, voice: str) -> AsyncIterator[bytes]: ...
+
+
+class VoiceDetector(Protocol):
+    """Finds turns in one stream of audio; holds state, so each stream has its own."""
+
+    def tune(self, rule: TurnRule) -> None:
+        """Put a rule in force from the next sample on."""
+        ...
+
+    def feed(self, pcm: bytes) -> list[SpeechBegan | SpeechEnded]:
+        """Take audio in; positions count samples since the stream began."""
+        ...
+
+    def reset(self) -> None:
+        """Forget a turn that is going on; the count of samples goes on."""
+        ...
+
+
+class Brain(Protocol):
+    """Decides what to say and which tool to call, from what a model would know and nothing else."""
+
+    def reply(self, context: Context) -> AsyncIterator[Say | Call]: ...
+
+
+class Outbox(Protocol):
+    """Where a session's events go, in order."""
+
+    def send(self, frame: bytes) -> None: ...
+
+    async def room(self) -> None:
+        """Return once the reader has caught up enough to take more audio."""
+        ...

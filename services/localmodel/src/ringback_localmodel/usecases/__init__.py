@@ -1,0 +1,1 @@
+"""What a session does: listen, hold the conversation, respond."""

@@ -1,0 +1,130 @@
+"""Gathers what a brain may know for one response, once the caller's words are known."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec.structs import replace
+from ringback_realtime import (
+    EventIds,
+    FunctionChoice,
+    Item,
+    ResponseParams,
+    decode_audio,
+    invalid_value,
+    parse_item,
+)
+
+from ringback_localmodel.domain.audio import SAMPLE_BYTES, ms_of
+from ringback_localmodel.domain.context import Context
+from ringback_localmodel.domain.speech_text import AUDIO_TOKENS_PER_S, text_tokens
+from ringback_localmodel.domain.turns import SpeechBegan
+from ringback_localmodel.ports import VoiceDetector
+from ringback_localmodel.usecases.conversation import Conversation, entries_of
+from ringback_localmodel.usecases.listening import Utterance
+from ringback_localmodel.usecases.response_run import ResponseRun
+from ringback_localmodel.usecases.transcriber import Transcriber
+
+__all__ = ["ContextBuilder"]
+
+
+class ContextBuilder:
+    """``pending`` holds the transcriptions under way, by item id; done ones are let go when a context is built."""
+
+    def __init__(
+        self,
+        *,
+        conversation: Conversation,
+        transcriber: Transcriber,
+        detectors: Callable[[], VoiceDetector],
+    ) -> None:
+        self.pending: dict[str, asyncio.Task[Any]] = {}
+        self._conversation = conversation
+        self._transcriber = transcriber
+        self._detectors = detectors
+
+    def items(self, params: ResponseParams, *, ids: EventIds) -> list[Item] | None:
+        """The items of a response that brings its own ``input``; None when the conversation is its context.
+
+        Raises ProtocolError for an item that is malformed or refers to none.
+        """
+        if params.input is None:
+            return None
+        return [
+            self._input_item(data, ids=ids, param=f"response.input[{n}]")
+            for n, data in enumerate(params.input)
+        ]
+
+    async def build(self, run: ResponseRun, items: list[Item] | None) -> Context:
+        """Wait for the words of the audio in the context, then describe it."""
+        params = run.params
+        if items is None:
+            ids = [item.id for item in self._conversation.items]
+            waiting = [task for item_id in ids if (task := self.pending.pop(item_id, None)) is not None]
+            if waiting:
+                await asyncio.wait(waiting)
+            found = [item for item_id in ids if (item := self._conversation.items.get(item_id)) is not None]
+        else:
+            found = [await self._with_words(item) for item in items]
+        entries = entries_of(item for item in found if item.status != "in_progress")
+        words = sum(text_tokens(item.text or item.arguments or item.output or "") for item in found)
+        run.input_tokens["text"] = words + text_tokens(params.instructions)
+        run.input_tokens["audio"] = (
+            self._conversation.input_audio_ms(found) * AUDIO_TOKENS_PER_S["in"] // 1000
+        )
+        tools, must_call = _tools(params)
+        return Context(
+            entries=entries,
+            session_instructions=run.session_instructions,
+            own_instructions=params.own_instructions,
+            tools=tools,
+            must_call=must_call,
+        )
+
+    def utterance(self, pcm: bytes) -> Utterance:
+        """Audio that came as a whole, with the speech in it measured."""
+        detector = self._detectors()
+        voiced, onset = 0, None
+        for boundary in detector.feed(pcm):
+            if isinstance(boundary, SpeechBegan):
+                onset = boundary.onset
+            else:
+                voiced, onset = voiced + boundary.voiced, None
+        if onset is not None:
+            voiced += len(pcm) // SAMPLE_BYTES - onset
+        return Utterance(pcm, ms_of(voiced))
+
+    def _input_item(self, data: Mapping[str, Any], *, ids: EventIds, param: str) -> Item:
+        if data.get("type") == "item_reference":
+            item = self._conversation.items.get(str(data.get("id")))
+            if item is None:
+                raise invalid_value(f"{param}.id", "no item has this id")
+            return item
+        return parse_item(data, fresh_id=ids.item(), fresh_call_id=ids.call(), param=param)
+
+    async def _with_words(self, item: Item) -> Item:
+        """Audio in an item that is in no conversation is decoded here; a reference may still be in the making."""
+        task = self.pending.get(item.id)
+        if task is not None:
+            await asyncio.wait([task])
+            return self._conversation.items.get(item.id) or item
+        parts = []
+        for part in item.content:
+            if part.type == "input_audio" and part.audio is not None and part.transcript is None:
+                heard = await self._transcriber.decode(self.utterance(decode_audio(part.audio)))
+                part = replace(part, transcript=heard.text)
+            parts.append(part)
+        return replace(item, content=tuple(parts))
+
+
+def _tools(params: ResponseParams) -> tuple[tuple[Mapping[str, Any], ...], str | None]:
+    """The tools that may be called now, and the one that must be."""
+    match params.tool_choice:
+        case "none":
+            return (), None
+        case "required":
+            return params.tools, "*" if params.tools else None
+        case FunctionChoice(name=name):
+            return params.tools, name
+        case _:
+            return params.tools, None

@@ -1,0 +1,159 @@
+"""The caller's side of a session: the input buffer, voice activity, and turning committed audio into words."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+from ringback_realtime import ProtocolError, SemanticVad, ServerVad, TurnDetection, commit_empty
+
+from ringback_localmodel.domain.audio import (
+    RATE,
+    SAMPLE_BYTES,
+    BufferFullError,
+    InputBuffer,
+    ms_of,
+    samples_of,
+)
+from ringback_localmodel.domain.turns import (
+    SEMANTIC_SILENCE_MS,
+    SpeechBegan,
+    SpeechEnded,
+    TurnRule,
+)
+from ringback_localmodel.ports import VoiceDetector
+from ringback_localmodel.usecases.limits import SessionLimits
+
+__all__ = ["Listening", "Utterance"]
+
+COMMIT_MS_MIN: Final = 100
+# How long after a voice's onset it may take to be sure of it.
+ONSET_MS_MAX: Final = 500
+VOICED_STRETCHES_MAX: Final = 2_000
+
+
+class Utterance:
+    """Committed audio and how much of it the voice detector took for speech."""
+
+    __slots__ = ("pcm", "voiced_ms")
+
+    def __init__(self, pcm: bytes, voiced_ms: int) -> None:
+        self.pcm = pcm
+        self.voiced_ms = voiced_ms
+
+    @property
+    def seconds(self) -> float:
+        return round(len(self.pcm) / SAMPLE_BYTES / RATE, 3)
+
+
+class Listening:
+    """Takes audio in and says what happens in it. Offsets count samples written since the session began."""
+
+    def __init__(self, *, detector: VoiceDetector, limits: SessionLimits) -> None:
+        self._detector = detector
+        self._limits = limits
+        self._buffer = InputBuffer(ms_max=limits.audio_buffer_ms_max)
+        self._rule: TurnRule | None = None
+        self._began: int | None = None
+        self._onset: int | None = None
+        self._voiced: deque[tuple[int, int]] = deque(maxlen=VOICED_STRETCHES_MAX)
+
+    @property
+    def end(self) -> int:
+        """Samples written so far."""
+        return self._buffer.end
+
+    @property
+    def speaking(self) -> bool:
+        """Whether a turn is going on."""
+        return self._began is not None
+
+    def feed(self, pcm: bytes, detection: TurnDetection | None) -> Iterator[SpeechBegan | SpeechEnded]:
+        """Take audio in; yields turn boundaries as they are found, none while detection is off.
+
+        Raises ProtocolError when the buffer is full; the audio is then dropped.
+        """
+        try:
+            self._buffer.append(pcm)
+        except BufferFullError as full:
+            raise ProtocolError("input_audio_buffer_full", str(full), "audio") from None
+        rule = _rule(detection) or TurnRule()
+        if rule != self._rule:
+            self._rule = rule
+            self._detector.tune(rule)
+        for boundary in self._detector.feed(pcm):
+            yield from self._boundary(boundary, turns=detection is not None)
+        if self._began is not None and self.end - self._began >= samples_of(self._limits.turn_ms_max):
+            self._detector.reset()
+            yield from self._boundary(SpeechEnded(self.end, self.end - self._began), turns=True)
+        if detection is not None and self._onset is None:
+            self._forget(before=self.end - samples_of(rule.prefix_ms + ONSET_MS_MAX))
+
+    def take(self, *, start: int | None = None, end: int | None = None) -> Utterance:
+        """Remove the audio between two offsets (default: all) from the buffer, and what lies before it."""
+        first = self._buffer.start if start is None else max(start, self._buffer.start)
+        last = self.end if end is None else end
+        voiced = sum(samples for at, samples in self._voiced if first < at <= last)
+        if self._onset is not None:
+            voiced += max(0, last - max(first, self._onset))
+        utterance = Utterance(self._buffer.peek(first, last), ms_of(voiced))
+        self._forget(before=last)
+        return utterance
+
+    def commit(self) -> Utterance:
+        """The client's own commit. Raises ProtocolError when there is less than 100 ms."""
+        start = self._began if self._began is not None else self._buffer.start
+        have = self.end - start
+        if have < samples_of(COMMIT_MS_MIN):
+            raise commit_empty(have * 1000 / RATE)
+        utterance = self.take(start=start)
+        self.stop_turn()
+        return utterance
+
+    def clear(self) -> None:
+        self._forget(before=self.end)
+        self.stop_turn()
+
+    def so_far(self) -> bytes:
+        """The audio of the turn that is going on."""
+        return b"" if self._began is None else self._buffer.peek(self._began, self.end)
+
+    def stop_turn(self) -> None:
+        """The turn is no more; audio that is still in the buffer stays."""
+        self._began = self._onset = None
+        self._detector.reset()
+
+    def _boundary(
+        self, boundary: SpeechBegan | SpeechEnded, *, turns: bool
+    ) -> Iterator[SpeechBegan | SpeechEnded]:
+        match boundary:
+            case SpeechBegan(sample, onset):
+                self._onset = onset
+                if turns:
+                    # Two turns never share audio: the prefix stops where the last turn ended.
+                    self._began = max(sample, self._buffer.start)
+                    yield SpeechBegan(self._began, onset)
+            case SpeechEnded(sample, voiced):
+                self._onset = None
+                self._voiced.append((sample, voiced))
+                if turns and self._began is not None:
+                    self._began = None
+                    yield boundary
+
+    def _forget(self, *, before: int) -> None:
+        self._buffer.drop_before(before)
+        while self._voiced and self._voiced[0][0] <= self._buffer.start:
+            self._voiced.popleft()
+
+
+def _rule(detection: TurnDetection | None) -> TurnRule | None:
+    match detection:
+        case None:
+            return None
+        case ServerVad():
+            return TurnRule(
+                threshold=detection.threshold,
+                prefix_ms=detection.prefix_padding_ms,
+                silence_ms=detection.silence_duration_ms,
+            )
+        case SemanticVad():
+            return TurnRule(silence_ms=SEMANTIC_SILENCE_MS[detection.eagerness])
