@@ -79,11 +79,12 @@ class Health(health_pb2_grpc.HealthServicer):
             known = request.service in self._names
             last = None
             while True:
+                stopping = self._stopping.is_set()  # asked before the status: the last one must be told
                 status = await self._status() if known else _Reply.SERVICE_UNKNOWN
                 if status != last:
                     last = status
                     yield health_pb2.HealthCheckResponse(status=status)
-                if self._stopping.is_set():
+                if stopping:
                     return
                 await self._pause()
         finally:

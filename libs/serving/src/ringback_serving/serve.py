@@ -135,7 +135,8 @@ def _options(settings: ServingSettings) -> list[tuple[str, Any]]:
         ("grpc.so_reuseport", 0),  # a taken port is an error, not a silent sharing
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
-        ("grpc.max_concurrent_streams", settings.rpcs_max),
+        # A bound for a connection; above rpcs_max, as streams beyond this wait unseen instead of being refused.
+        ("grpc.max_concurrent_streams", 2 * settings.rpcs_max + 64),
         # Our channels ping every 20 s, also while idle; without these the server would call that abuse.
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
