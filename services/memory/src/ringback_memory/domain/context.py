@@ -98,6 +98,7 @@ class _Page:
         self._count = count
         self._budget = budget_tokens
         self._lines: list[str] = []
+        self._opened = False
         self.tokens = 0
         self.wanted = 0
         self.left_out: list[str] = []
@@ -107,22 +108,22 @@ class _Page:
         return "".join(self._lines)
 
     def take(self, part: str, title: str, lines: Iterable[str], *, newest_first: bool = False) -> int:
-        """Add what fits of a part under its title, note the part if something does not, return the lines
-        taken.
+        """Add what fits of a part under its title, note the part if something does not; return how many.
 
         With `newest_first` the lines taken are the first ones without a hole, written in reverse.
         """
         titles = [f"{title}\n"] if self._lines else [HEADER, f"{title}\n"]
         head = sum(map(self._count, titles))
+        costs = [(f"{line}\n", self._count(f"{line}\n")) for line in lines]
+        self._want(title, sum(own for _, own in costs))
         kept: list[str] = []
         missing = False
-        for line in lines:
-            cost = self._count(f"{line}\n") + (0 if kept else head)
-            self.wanted += cost
+        for line, own in costs:
+            cost = own + (0 if kept else head)
             if (missing and newest_first) or self.tokens + cost > self._budget:
                 missing = True
                 continue
-            kept.append(f"{line}\n")
+            kept.append(line)
             self.tokens += cost
         if kept:
             self._lines += titles
@@ -130,6 +131,12 @@ class _Page:
         if missing:
             self.left_out.append(part)
         return len(kept)
+
+    def _want(self, title: str, lines_tokens: int) -> None:
+        if lines_tokens:
+            self.wanted += lines_tokens + self._count(f"{title}\n")
+            self.wanted += 0 if self._opened else self._count(HEADER)
+            self._opened = True
 
 
 def _recent_turns(page: _Page, state: State) -> tuple[Turn, ...]:

@@ -1,0 +1,76 @@
+"""Owns the gRPC face: requests in, answers out, nothing decided here."""
+
+from __future__ import annotations
+
+import grpc
+from ringback.memory.v1 import memory_pb2 as pb
+from ringback.memory.v1 import memory_pb2_grpc
+from ringback_errors import InvalidInput
+from ringback_events.subjects import session_events
+from ringback_serving import deadline_ms
+from ringback_telemetry import histogram, set_attributes, span
+from ringback_telemetry.names import Attr, Metric, Span
+
+from ringback_memory.domain.events import Position
+from ringback_memory.ports import SessionKey
+from ringback_memory.usecases.get_context import GetContext
+from ringback_memory.usecases.get_handoff import GetHandoff
+from ringback_memory.wire import context_to_wire, packet_to_wire
+
+NO_DEADLINE_MS = 1_000
+"""How long a call without a deadline waits."""
+ANSWER_MS = 5
+"""Kept back from the deadline for the answer's way home."""
+
+
+class MemoryService(memory_pb2_grpc.MemoryServiceServicer):
+    """ringback.memory.v1.MemoryService."""
+
+    def __init__(self, *, get_context: GetContext, get_handoff: GetHandoff) -> None:
+        self._get_context = get_context
+        self._get_handoff = get_handoff
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Add the service to a server."""
+        memory_pb2_grpc.add_MemoryServiceServicer_to_server(self, server)
+
+    async def GetContext(self, request: pb.GetContextRequest, context: object) -> pb.GetContextResponse:  # noqa: N802
+        """The state that fits the budget."""
+        key = _key(request.tenant, request.session_id)
+        with span(Span.MEMORY_CONTEXT) as here:
+            answer = await self._get_context(
+                key,
+                budget_tokens=request.budget_tokens,
+                at_least=Position(request.min_epoch, request.min_seq),
+                deadline_ms=_wait_ms(),
+            )
+            set_attributes(here, {Attr.SESSION_ID: key.session_id, Attr.TOKENS: answer.context.tokens})
+        histogram(Metric.CONTEXT_TOKENS).record(answer.context.tokens)
+        return context_to_wire(answer)
+
+    async def GetHandoffPacket(  # noqa: N802
+        self, request: pb.GetHandoffPacketRequest, context: object
+    ) -> pb.GetHandoffPacketResponse:
+        """What whoever takes over needs to know."""
+        key = _key(request.tenant, request.session_id)
+        answer = await self._get_handoff(
+            key,
+            at_least=Position(request.min_epoch, request.min_seq),
+            reason=request.reason,
+            deadline_ms=_wait_ms(),
+        )
+        return packet_to_wire(answer, tenant=key.tenant, session_id=key.session_id)
+
+
+def _key(tenant: str, session_id: str) -> SessionKey:
+    for field, value in (("tenant", tenant), ("session_id", session_id)):
+        if not value:
+            raise InvalidInput(f"{field}: expected, got none", field=field)
+    # The same characters that a subject takes: checked where subjects are made.
+    session_events(tenant, session_id)
+    return SessionKey(tenant, session_id)
+
+
+def _wait_ms() -> int:
+    left = deadline_ms()
+    return NO_DEADLINE_MS if left is None else max(0, left - ANSWER_MS)

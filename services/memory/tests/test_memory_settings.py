@@ -1,0 +1,26 @@
+"""Settings: safe defaults, and one clear line for what is wrong."""
+
+import pytest
+from ringback_errors import ConfigError
+from ringback_memory.settings import MemorySettings
+
+
+def test_nothing_set_is_a_valid_setting():
+    settings = MemorySettings.from_env({}, service="memory")
+    assert settings.rules.above_tokens == 2_400
+    assert settings.port == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RINGBACK_COMPACT_ABOVE_TOKENS", "many"),
+        ("RINGBACK_COMPACT_KEEP_TURNS", "1"),
+        ("RINGBACK_SESSIONS_HELD_MAX", "0"),
+        ("RINGBACK_COMPACT_KEEP_TOKENS", "5000"),
+        ("RINGBACK_NATS_URL", "http://x"),
+    ],
+)
+def test_a_wrong_setting_names_its_variable(name, value):
+    with pytest.raises(ConfigError, match=name):
+        MemorySettings.from_env({name: value}, service="memory")
