@@ -1,7 +1,8 @@
 """Ends the processes that a test run started when the run itself is gone, however it went.
 
-A small child process holds a pipe from the test run. Each started process is told to it by its process group and start
-time; when the pipe closes (normal end, crash or kill -9 alike), it kills what is still there and still the same.
+A small child process holds a pipe from the test run. Each started process is told to it by its process
+group and start time; when the pipe closes (normal end, crash or kill -9 alike), it kills what is still
+there and still the same.
 """
 
 from __future__ import annotations
