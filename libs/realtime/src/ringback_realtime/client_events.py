@@ -122,12 +122,22 @@ def decode_client_event(frame: bytes | memoryview) -> ClientEvent:
         raise _explain(frame, error) from None
 
 
+class _Label(msgspec.Struct):
+    type: str
+    event_id: Any = None
+
+
 def _explain(frame: bytes | memoryview, error: ValueError) -> ProtocolError:
     try:
-        head = classify(frame)
-    except MalformedFrameError as malformed:
-        return malformed
-    if head.type not in CLIENT_EVENT_TYPES:
+        label = msgspec.json.decode(frame, type=_Label)
+    except (ValueError, RecursionError):
+        try:
+            classify(frame)
+        except MalformedFrameError as malformed:
+            return malformed
+        return MalformedFrameError(str(error))
+    event_id = label.event_id if isinstance(label.event_id, str) else None
+    if label.type not in CLIENT_EVENT_TYPES:
         known = ", ".join(f"'{name}'" for name in CLIENT_EVENT_TYPES)
-        return invalid_value("type", f"'{head.type[:64]}' is none of {known}").for_event(head.event_id)
-    return protocol_error(error).for_event(head.event_id)
+        return invalid_value("type", f"'{label.type[:64]}' is none of {known}").for_event(event_id)
+    return protocol_error(error).for_event(event_id)

@@ -24,9 +24,12 @@ class EventHead(msgspec.Struct, frozen=True, gc=False):
     call_id: str | None = None
 
 
+_ABSENT: Final = msgspec.Raw()
+
+
 class _Payload(msgspec.Struct, gc=False):
-    audio: msgspec.Raw | None = None
-    delta: msgspec.Raw | None = None
+    audio: msgspec.Raw = _ABSENT
+    delta: msgspec.Raw = _ABSENT
 
 
 _head_decoder: Final = msgspec.json.Decoder(EventHead)
@@ -59,10 +62,7 @@ def audio_samples(frame: bytes | memoryview, *, sample_bytes: int = 2) -> int:
         raise MalformedFrameError(_MAX_NESTED_SKIP) from None
     except ValueError as error:
         raise _malformed(error) from None
-    raw = payload.audio if payload.audio is not None else payload.delta
-    if raw is None:
-        return 0
-    return _base64_bytes(bytes(raw)) // sample_bytes
+    return _base64_bytes(bytes(payload.audio) or bytes(payload.delta)) // sample_bytes
 
 
 def splice_ids(
