@@ -7,6 +7,7 @@ tenth back, and below half full nobody retries, so that retries never multiply a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
@@ -63,6 +64,7 @@ async def retry_after(
     attempts_max: int,
     left_s: float,
     budget: RetryBudget,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> _T:
     """Go on after a first attempt that failed: at most `attempts_max` in all, none past the deadline.
 
@@ -81,6 +83,7 @@ async def retry_after(
         stop=stop_after_attempt(attempts_max) | stop_before_delay(left_s),
         wait=_wait,
         retry=retry_if_exception(lambda error: may_repeat(error) and budget.may_retry),
+        sleep=sleep,
         reraise=True,
     )
     return await retrying(next_attempt)
