@@ -160,10 +160,17 @@ class Call:
             self._report_items(final=True)
             self.recording.close()
 
-    def add_line(self, speaker: Literal["caller", "agent", "system"], text: str, *, heard: str = "") -> None:
-        """Add a line to the transcript."""
+    def add_line(
+        self,
+        speaker: Literal["caller", "agent", "system"],
+        text: str,
+        *,
+        heard: str = "",
+        at_ms: int | None = None,
+    ) -> None:
+        """Add a line to the transcript, by default at this moment of the call."""
         if len(self.lines) < _LINES_MAX:
-            line = CallLine(self.clock_ms, speaker, text, heard or text)
+            line = CallLine(self.clock_ms if at_ms is None else at_ms, speaker, text, heard or text)
             self.lines.append(line)
             self.on_line(line)
 
@@ -221,7 +228,8 @@ class Call:
             if item.item_id in self._reported or not (complete or final) or not item.text:
                 continue
             self._reported.add(item.item_id)
-            self.add_line("agent", item.text, heard=item.heard or "(nothing)")
+            at_ms = ms_of(item.first_heard_at) if item.first_heard_at >= 0 else None
+            self.add_line("agent", item.text, heard=item.heard or "(nothing)", at_ms=at_ms)
 
     def _on_session_created(self, event: Event) -> None:
         self.session_id = str(event["session"].get("id", ""))

@@ -150,9 +150,9 @@ class _Listener(WSListener):  # type: ignore[misc, unused-ignore]
 
 
 def _refusal(url: str, refused: WSInvalidStatusError) -> Unauthenticated | Unavailable:
-    """picows gives (message, raw headers, body, response)."""
-    _, _, body, response = refused.args
-    said = _message_of(bytes(body or b""))
+    said, response = _message_of(bytes(refused.raw_body or b"")), refused.response
+    if response is None:
+        return Unavailable(f"{url}: {refused}")
     if response.status in (401, 403):
         return Unauthenticated(f"{url}: the key is not accepted ({said or int(response.status)})")
     wait_s = response.headers.get("Retry-After")

@@ -76,7 +76,7 @@ class Script(msgspec.Struct, forbid_unknown_fields=True):
     title: str
     pack: str
     steps: list[Step]
-    voice: int = 7
+    voice: int = 3
     faults: list[BackendFault] = []
     checks: list[Check] = []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from ringback_cli.caller import (
     realtime_url,
 )
 from ringback_cli.caller.script import Script
+from ringback_cli.caller.transcript import write_transcript
 from ringback_cli.commands.connection import Target, find_target
 from ringback_cli.commands.running import run
 from ringback_cli.console import TOPIC_STYLES, console
@@ -72,18 +72,6 @@ async def _call(
         if transcript is not None:
             write_transcript(transcript, call.lines)
     console.print("[green]the call went as scripted[/]")
-
-
-def write_transcript(path: Path, lines: Sequence[CallLine]) -> None:
-    """Write a transcript, one line each."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(transcript_line(line) + "\n" for line in lines))
-
-
-def transcript_line(line: CallLine) -> str:
-    """One line of a transcript file."""
-    cut = "" if line.heard == line.text else f"  [heard: {line.heard}]"
-    return f"{line.at_ms / 1000:8.2f}  {line.speaker:<7} {line.text}{cut}"
 
 
 def _print_line(line: CallLine) -> None:

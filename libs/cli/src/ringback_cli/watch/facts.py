@@ -84,11 +84,11 @@ def _session_started(body: pb.SessionStarted) -> FactLine:
 
 def _user_turn(body: pb.UserTurnEnded) -> FactLine:
     if body.transcription_failed:
-        return FactLine("caller", "caller", "(not understood)")
+        return FactLine("caller", "heard", "(not understood)")
     sure = (
         f"confidence {body.confidence:.2f}" if body.HasField("confidence") else "typed" if body.typed else ""
     )
-    return FactLine("caller", "caller", f"“{body.text.strip()}”", sure)
+    return FactLine("caller", "heard", f"“{body.text.strip()}”", sure)
 
 
 def _agent_turn(body: pb.AgentTurnEnded) -> FactLine:
@@ -135,7 +135,7 @@ def _consent_answered(body: pb.ConsentAnswered) -> FactLine:
 
 def _action_progressed(body: pb.ActionProgressed) -> FactLine:
     attempt = f" {body.attempt}" if body.attempt else ""
-    return FactLine("action", "tools", f"{body.stage}{attempt}", body.message)
+    return FactLine("action", "tools", f"{body.stage or 'progress'}{attempt}", body.message)
 
 
 def _action_finished(body: pb.ActionFinished) -> FactLine:

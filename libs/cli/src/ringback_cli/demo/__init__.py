@@ -1,0 +1,1 @@
+"""Three spoken calls through a whole stack, watched live and checked afterwards."""

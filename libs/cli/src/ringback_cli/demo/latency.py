@@ -1,0 +1,40 @@
+"""Owns the per-turn figures of a call: first audio, policy, tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ringback.events.v1 import events_pb2 as pb
+
+__all__ = ["TurnFigures", "turn_figures"]
+
+
+@dataclass
+class TurnFigures:
+    """One turn of one call. Times in ms; lists hold one entry per decision or action."""
+
+    turn_id: str
+    caller: str = ""
+    first_audio_ms: int = 0
+    policy_ms: list[float] = field(default_factory=list)
+    tool_ms: list[float] = field(default_factory=list)
+
+
+def turn_figures(events: Iterable[pb.SessionEvent]) -> list[TurnFigures]:
+    """The figures of every turn, in order."""
+    turns: dict[str, TurnFigures] = {}
+    for event in events:
+        turn = turns.setdefault(event.turn_id, TurnFigures(event.turn_id))
+        match event.WhichOneof("body"):
+            case "user_turn_ended":
+                turn.caller = event.user_turn_ended.text.strip()
+            case "agent_turn_ended":
+                turn.first_audio_ms = turn.first_audio_ms or event.agent_turn_ended.first_audio_ms
+            case "action_decided":
+                turn.policy_ms.append(event.action_decided.wait_ms)
+            case "action_finished":
+                turn.tool_ms.append(event.action_finished.duration_ms)
+            case _:
+                pass
+    return [turn for turn in turns.values() if turn.caller or turn.policy_ms or turn.tool_ms]
