@@ -1,0 +1,85 @@
+"""Owns what tools tell others over the bus: breakers as control facts, reconciled outcomes as late facts."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from ringback.events.v1 import events_pb2
+from ringback_errors import RingbackError, Unavailable
+from ringback_events import Bus, control_subject, fact_subject
+from ringback_identity import new_id
+from ringback_telemetry import gauge
+from ringback_telemetry.names import Attr, Metric
+
+from ringback_tools.domain.breaker import Breaker, BreakerState
+from ringback_tools.domain.catalogue import SideEffect
+from ringback_tools.ports import Clock, JournalAway, Stored
+from ringback_tools.wire import late_fact, timestamp
+
+__all__ = ["BusFacts", "NoFacts"]
+
+_log = logging.getLogger(__name__)
+_LEVEL: Final = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
+TIMEOUT_MS: Final = 2_000
+
+
+class BusFacts:
+    """Facts on the bus."""
+
+    def __init__(self, bus: Bus, *, replica: str, clock: Clock) -> None:
+        self._bus = bus
+        self._replica = replica
+        self._clock = clock
+
+    def breaker_changed(self, dependency: str, breaker: Breaker) -> None:
+        gauge(Metric.BREAKER_STATE).set(_LEVEL[breaker.state], {Attr.DEPENDENCY: dependency})
+        fact = events_pb2.ControlFact(
+            schema_version=1, producer="tools", occurred_at=timestamp(self._clock.now_ms())
+        )
+        if breaker.state is BreakerState.OPEN:
+            kind = "breaker_opened"
+            opened = events_pb2.BreakerOpened(
+                dependency=dependency,
+                replica=self._replica,
+                reason=breaker.reason,
+                open_ms=breaker.rule.open_ms,
+            )
+            fact.breaker_opened.CopyFrom(opened)
+            _log.warning("breaker of %s opened: %s", dependency, breaker.reason)
+        else:
+            kind = "breaker_closed"
+            closed = events_pb2.BreakerClosed(dependency=dependency, replica=self._replica)
+            fact.breaker_closed.CopyFrom(closed)
+            _log.info("breaker of %s closed", dependency)
+        try:
+            self._bus.publish(control_subject(kind), fact.SerializeToString(), msg_id=new_id("ctl"))
+        except RingbackError as error:
+            _log.error("a breaker's change was not published: %s", error.code)
+
+    async def action_reconciled(self, stored: Stored, *, side_effect: SideEffect) -> None:
+        record = stored.record
+        # The revision grows with every write of the bucket and is the same for whoever tells this outcome.
+        fact = late_fact(record, side_effect=side_effect, producer_seq=stored.revision)
+        subject = fact_subject("tools", record.tenant, record.session_id)
+        msg_id = f"{record.action_id}.reconciled"
+        try:
+            await self._bus.publish_now(
+                subject, fact.SerializeToString(), msg_id=msg_id, timeout_ms=TIMEOUT_MS
+            )
+        except Unavailable as away:
+            raise JournalAway(str(away)) from None
+
+
+class NoFacts:
+    """Nobody to tell; keeps what was said."""
+
+    def __init__(self) -> None:
+        self.breakers: list[tuple[str, BreakerState]] = []
+        self.reconciled: list[Stored] = []
+
+    def breaker_changed(self, dependency: str, breaker: Breaker) -> None:
+        self.breakers.append((dependency, breaker.state))
+
+    async def action_reconciled(self, stored: Stored, *, side_effect: SideEffect) -> None:
+        self.reconciled.append(stored)

@@ -1,0 +1,259 @@
+"""The HTTP connector: a request from the declaration's templates, and what its answer means.
+
+One client per address, pooled. What HTTP says about effects (RFC 9110 §9.2, §15): a connection that never
+came about and a 4xx changed nothing; anything else that is not a good answer leaves a write in doubt.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import httpx
+import orjson
+from ringback_telemetry import inject
+
+from ringback_tools.adapters.credentials import Credentials
+from ringback_tools.domain.messages import clean_text
+from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
+from ringback_tools.domain.templates import ABSENT, fill, lookup, render, say
+from ringback_tools.ports import Call
+
+__all__ = ["HttpConnector"]
+
+CONNECTIONS_MAX: Final = 256
+# Below what common servers keep an idle connection for, so that a write does not meet a closing one.
+KEEPALIVE_S: Final = 4.0
+CONNECT_MS_MAX: Final = 1_000
+RETRY_AFTER_MS_MAX: Final = 60_000
+
+_BY_STATUS: Final[Mapping[int, ErrorCode]] = {
+    400: ErrorCode.INVALID_ARGUMENTS,
+    401: ErrorCode.AUTH,
+    403: ErrorCode.AUTH,
+    404: ErrorCode.NOT_FOUND,
+    408: ErrorCode.TIMEOUT,
+    410: ErrorCode.NOT_FOUND,
+    429: ErrorCode.RATE_LIMITED,
+    504: ErrorCode.TIMEOUT,
+}
+_PASSING: Final = frozenset(
+    {ErrorCode.TIMEOUT, ErrorCode.TOOL_UNAVAILABLE, ErrorCode.RATE_LIMITED, ErrorCode.OVERLOADED}
+)
+_SPOKEN_AT: Final = ("error.message", "message", "detail", "error")
+
+
+class HttpConnector:
+    """Calls over HTTP. `addresses` gives the base address of each reference."""
+
+    def __init__(
+        self,
+        *,
+        addresses: Mapping[str, str],
+        credentials: Credentials,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._addresses = addresses
+        self._credentials = credentials
+        limits = httpx.Limits(
+            max_connections=CONNECTIONS_MAX,
+            max_keepalive_connections=CONNECTIONS_MAX,
+            keepalive_expiry=KEEPALIVE_S,
+        )
+        self._client = httpx.AsyncClient(
+            limits=limits, transport=transport, trust_env=False, follow_redirects=False
+        )
+
+    async def call(self, call: Call) -> Answer:
+        """One attempt."""
+        request = self._request(call)
+        if isinstance(request, Failed):
+            return request
+        try:
+            response = await self._client.send(request, stream=True)
+            try:
+                raw = await _body(response, bytes_max=call.bytes_max)
+            finally:
+                await response.aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, detail=type(error).__name__)
+        except httpx.TimeoutException as error:
+            return Failed(ErrorCode.TIMEOUT, retryable=True, in_doubt=True, detail=type(error).__name__)
+        except httpx.HTTPError as error:
+            return Failed(
+                ErrorCode.TOOL_UNAVAILABLE, retryable=True, in_doubt=True, detail=type(error).__name__
+            )
+        return _answer(call, response, raw)
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._client.aclose()
+
+    def _request(self, call: Call) -> httpx.Request | Failed:
+        options = call.spec.options
+        scope = _scope(call)
+        url = self._url(options, scope)
+        headers = self._headers(call, scope)
+        if isinstance(url, Failed):
+            return url
+        if isinstance(headers, Failed):
+            return headers
+        body = fill(options.get("body"), scope)
+        seconds = call.timeout_ms / 1000
+        return self._client.build_request(
+            options.get("method", "GET"),
+            url,
+            params={name: _text(value) for name, value in fill(options.get("query") or {}, scope).items()},
+            headers=headers,
+            content=orjson.dumps(body) if body is not None and body is not ABSENT else None,
+            timeout=httpx.Timeout(seconds, connect=min(seconds, CONNECT_MS_MAX / 1000)),
+        )
+
+    def _url(self, options: Mapping[str, Any], scope: Mapping[str, Any]) -> str | Failed:
+        reference = options.get("base_url_ref", "")
+        base = self._addresses.get(reference, "") if reference else ""
+        if reference and not base:
+            detail = f"no address is set for connector {reference}"
+            return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=detail)
+        try:
+            path = render(options["url"], scope, quote=lambda value: quote(value, safe=""))
+        except KeyError as missing:
+            return Failed(ErrorCode.INVALID_ARGUMENTS, blames=False, detail=f"nothing fills {missing}")
+        return base.rstrip("/") + path
+
+    def _headers(self, call: Call, scope: Mapping[str, Any]) -> dict[str, str] | Failed:
+        options = call.spec.options
+        headers = {"accept": "application/json"}
+        for name, template in (options.get("headers") or {}).items():
+            value = say(template, scope)
+            if value is not None and value.isprintable():
+                headers[name] = value
+        if options.get("body") is not None:
+            headers["content-type"] = "application/json"
+        if call.key:
+            headers[call.key_field] = call.key
+        if wanted := options.get("credential"):
+            secret = self._credentials.get(wanted)
+            if secret is None:
+                detail = f"no secret is set for credential {wanted}"
+                return Failed(ErrorCode.AUTH, blames=False, detail=detail)
+            scheme = options.get("credential_scheme", "Bearer")
+            headers[options.get("credential_header", "Authorization")] = f"{scheme} {secret}".strip()
+        inject(headers)
+        return headers
+
+
+async def _body(response: httpx.Response, *, bytes_max: int) -> bytes | None:
+    """The answer's body; None if it is larger than anybody wants."""
+    parts, size = [], 0
+    async for part in response.aiter_bytes():
+        size += len(part)
+        if size > bytes_max:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _answer(call: Call, response: httpx.Response, raw: bytes | None) -> Answer:
+    status = response.status_code
+    body = _parsed(raw)
+    if 200 <= status < 300:
+        return _good(call, status, raw, body)
+    declared = _declared(call.spec.options.get("errors") or {}, status)
+    code = ErrorCode(declared["code"]) if declared else _code(status)
+    body = None if body is ABSENT else body
+    text = _declared_text(declared, call, status, body) or _own_text(status, body)
+    return Failed(
+        code,
+        retryable=code in _PASSING,
+        in_doubt=status >= 500 or status < 400,
+        definitive=400 <= status < 500 and code not in _PASSING,
+        blames=status >= 500 or status < 400,
+        text=text,
+        retry_after_ms=_retry_after_ms(response.headers.get("retry-after", "")),
+        detail=f"HTTP {status}",
+        status=status,
+        body=body,
+    )
+
+
+def _good(call: Call, status: int, raw: bytes | None, body: Any) -> Answer:
+    if raw is None:
+        detail = f"more than {call.bytes_max} bytes"
+        return Failed(ErrorCode.INVALID_RESULT, in_doubt=True, detail=detail)
+    if body is ABSENT:
+        # Cut off or garbled on the way, perhaps; for a write the key or the check tells.
+        return Failed(ErrorCode.INVALID_RESULT, retryable=True, in_doubt=True, detail="no JSON")
+    template = call.spec.options.get("result")
+    if template is None:
+        return Answered(body, status=status, body=body)
+    data = fill(template, {**_scope(call), "body": body, "status": status})
+    return Answered(None if data is ABSENT else data, status=status, body=body)
+
+
+def _parsed(raw: bytes | None) -> Any:
+    if raw is None:
+        return ABSENT
+    if not raw.strip():
+        return {}
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return ABSENT
+
+
+def _scope(call: Call) -> dict[str, Any]:
+    return {
+        "arguments": call.arguments,
+        "action_id": call.action_id,
+        "session_id": call.session_id,
+        "tenant": call.tenant,
+    }
+
+
+def _declared(errors: Mapping[str, Any], status: int) -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] | None = errors.get(str(status)) or errors.get(f"{status // 100}xx")
+    return found
+
+
+def _declared_text(declared: Mapping[str, Any] | None, call: Call, status: int, body: Any) -> str:
+    if not declared or not declared.get("message"):
+        return ""
+    said = say(declared["message"].strip(), {**_scope(call), "body": body, "status": status})
+    return clean_text(said) if said else ""
+
+
+def _own_text(status: int, body: Any) -> str:
+    """The system's own words count only where it speaks about the matter, not about its health."""
+    if not 400 <= status < 500 or status in (401, 403, 408, 429):
+        return ""
+    texts = (clean_text(lookup(body, path)) for path in _SPOKEN_AT)
+    return next((text for text in texts if text), "")
+
+
+def _code(status: int) -> ErrorCode:
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    return ErrorCode.REJECTED if 400 <= status < 500 else ErrorCode.TOOL_UNAVAILABLE
+
+
+def _retry_after_ms(value: str) -> int:
+    """Seconds or a date (RFC 9110 §10.2.3), bounded."""
+    if not value:
+        return 0
+    if value.strip().isdigit():
+        return min(RETRY_AFTER_MS_MAX, int(value) * 1000)
+    try:
+        at = email.utils.parsedate_to_datetime(value).timestamp()
+    except (TypeError, ValueError):
+        return 0
+    return int(min(RETRY_AFTER_MS_MAX, max(0.0, at - time.time()) * 1000))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

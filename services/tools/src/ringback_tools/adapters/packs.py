@@ -1,0 +1,162 @@
+"""Owns how a pack's declaration becomes tools that can run.
+
+The sentences of a result stand in its schema, under `x-say` and `x-say-error`: what a result says belongs
+to what it is.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from ringback_errors import InvalidInput, NotFound
+from ringback_packs import Pack, PackStore, ToolSpec
+from ringback_packs import model as declared
+
+from ringback_tools.domain.breaker import BreakerRule
+from ringback_tools.domain.catalogue import (
+    CheckRule,
+    Condition,
+    ConnectorSpec,
+    FallbackRule,
+    Limits,
+    MessageRule,
+    RetryRule,
+    SideEffect,
+    Tool,
+)
+from ringback_tools.domain.results import ErrorCode, FallbackKind
+
+__all__ = ["PackCatalogue", "tool_from_spec", "tools_from_pack"]
+
+PACKS_MAX: Final = 64
+_QUEUE_PER_SLOT: Final = 2
+
+
+class PackCatalogue:
+    """Tools of published packs."""
+
+    def __init__(self, store: PackStore, *, settle_ms: int) -> None:
+        self._store = store
+        self._settle_ms = settle_ms
+        self._tools: OrderedDict[str, tuple[Pack, tuple[Tool, ...]]] = OrderedDict()
+
+    async def tools(self, pack_digest: str) -> tuple[Tool, ...]:
+        return (await self._pack(pack_digest))[1]
+
+    async def agent_tools(self, pack_digest: str, agent: str) -> frozenset[str]:
+        pack, _ = await self._pack(pack_digest)
+        found = pack.agent(agent)
+        if found is None and (agent or pack.agents):
+            names = ", ".join(sorted(each.name for each in pack.agents)) or "none"
+            raise NotFound(f"expected one of the pack's agents ({names})", field="agent")
+        return frozenset(spec.name for spec in pack.tools_of(agent))
+
+    async def _pack(self, pack_digest: str) -> tuple[Pack, tuple[Tool, ...]]:
+        found = self._tools.get(pack_digest)
+        if found is None:
+            try:
+                pack = await self._store.get(pack_digest)
+            except InvalidInput as error:
+                raise NotFound(str(error), field="pack_digest") from None
+            found = self._tools[pack_digest] = (pack, tools_from_pack(pack, settle_ms=self._settle_ms))
+            if len(self._tools) > PACKS_MAX:
+                self._tools.popitem(last=False)
+        self._tools.move_to_end(pack_digest)
+        return found
+
+
+def tools_from_pack(pack: Pack, *, settle_ms: int) -> tuple[Tool, ...]:
+    """Every tool of a pack, ready to run."""
+    return tuple(tool_from_spec(spec, settle_ms=settle_ms) for spec in pack.tools)
+
+
+def tool_from_spec(spec: ToolSpec, *, settle_ms: int) -> Tool:
+    """One tool, ready to run."""
+    result: Mapping[str, Any] = spec.result or {}
+    return Tool(
+        name=spec.name,
+        version=spec.version,
+        description=spec.description,
+        side_effect=SideEffect(spec.side_effect),
+        parameters=spec.parameters,
+        connector=_connector(spec.connector, credential=spec.credential),
+        result=result,
+        deadline_ms=spec.deadline_ms,
+        attempt_timeout_ms=spec.attempt_timeout_ms,
+        slow_after_ms=spec.slow_after_ms,
+        dependency=spec.dependency,
+        internal=spec.internal,
+        scopes=frozenset(spec.scopes),
+        retry=RetryRule(
+            attempts_max=spec.retry.attempts_max,
+            base_ms=spec.retry.base_ms,
+            cap_ms=spec.retry.max_ms,
+            codes=frozenset(ErrorCode(code) for code in spec.retry.retry_on),
+        ),
+        key_field=spec.idempotency.header if spec.idempotency.kind == "key" else "",
+        check=_check(spec, settle_ms=settle_ms),
+        limits=Limits(
+            concurrency_max=spec.concurrency_max,
+            queue_max=_QUEUE_PER_SLOT * spec.concurrency_max,
+            result_bytes_max=spec.result_bytes_max,
+        ),
+        fallback=FallbackRule(
+            kind=FallbackKind(spec.fallback.kind),
+            message=spec.fallback.message.strip(),
+            data=spec.fallback.data or {},
+            age_max_ms=spec.fallback.age_max_ms,
+        ),
+        breaker=BreakerRule(
+            failures_max=spec.breaker.failures_max,
+            rate_max=0.5,
+            rate_calls_min=2 * spec.breaker.failures_max,
+            window_ms=spec.breaker.window_ms,
+            open_ms=spec.breaker.open_ms,
+        ),
+        ok_messages=_sentences(result.get("x-say")),
+        error_messages=_named_sentences(result.get("x-say-error")),
+    )
+
+
+def _connector(connector: declared.Connector, *, credential: str) -> ConnectorSpec:
+    options: dict[str, Any] = msgspec.to_builtins(connector)
+    kind = options.pop("kind")
+    if credential:
+        options["credential"] = credential
+    return ConnectorSpec(kind, options)
+
+
+def _check(spec: ToolSpec, *, settle_ms: int) -> CheckRule | None:
+    if spec.check is None:
+        return None
+    not_done = spec.check.not_done_when
+    return CheckRule(
+        connector=_connector(spec.check.connector, credential=spec.credential),
+        done_when=_condition(spec.check.done_when),
+        not_done_when=_condition(not_done) if not_done else None,
+        timeout_ms=spec.check.timeout_ms,
+        settle_ms=settle_ms,
+    )
+
+
+def _condition(condition: declared.Condition) -> Condition:
+    return Condition(tuple(condition.status), condition.path, tuple(condition.equals))
+
+
+def _sentences(found: Any) -> tuple[MessageRule, ...]:
+    if not isinstance(found, list):
+        return ()
+    return tuple(
+        MessageRule(say=rule["say"].strip(), when=rule.get("when") or {})
+        for rule in found
+        if isinstance(rule, dict) and isinstance(rule.get("say"), str)
+    )
+
+
+def _named_sentences(found: Any) -> dict[str, str]:
+    if not isinstance(found, dict):
+        return {}
+    return {str(name): text.strip() for name, text in found.items() if isinstance(text, str)}

@@ -1,0 +1,1 @@
+"""What tools decide, as functions of their arguments: no I/O, no clock, no randomness."""

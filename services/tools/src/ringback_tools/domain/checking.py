@@ -1,0 +1,43 @@
+"""Owns what a check's answer means for a write in doubt."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from ringback_tools.domain.catalogue import CheckRule, Condition
+from ringback_tools.domain.results import Answer
+from ringback_tools.domain.templates import ABSENT, lookup
+
+__all__ = ["Verdict", "judge"]
+
+
+class Verdict(Enum):
+    """What a check found."""
+
+    DONE = "done"
+    NOT_DONE = "not_done"
+    # The system could not say.
+    SILENT = "silent"
+
+
+def judge(rule: CheckRule, answer: Answer) -> Verdict:
+    """Done, not done, or no answer to that."""
+    if not answer.status and answer.body is None:
+        return Verdict.SILENT
+    if _met(rule.done_when, answer):
+        return Verdict.DONE
+    if rule.not_done_when is not None and _met(rule.not_done_when, answer):
+        return Verdict.NOT_DONE
+    return Verdict.SILENT
+
+
+def _met(condition: Condition, answer: Answer) -> bool:
+    # Without a status of its own a condition is about good answers: an error page must not read as "done".
+    if condition.status and answer.status not in condition.status:
+        return False
+    if not condition.status and not 200 <= answer.status < 300:
+        return False
+    if not condition.path:
+        return bool(condition.status)
+    value = lookup(answer.body, condition.path)
+    return value is not ABSENT and value in condition.equals

@@ -1,0 +1,70 @@
+"""Owns the settings of tools; the only reader of its environment.
+
+Besides the settings that every service has: RINGBACK_MAC_KEYS_FILE (the keys shared with policy),
+RINGBACK_CONNECTOR_<REF> (the address behind a reference in a pack, `airline_reservations` →
+RINGBACK_CONNECTOR_AIRLINE_RESERVATIONS), RINGBACK_CREDENTIALS_DIR (one file per secret), RINGBACK_SETTLE_MS
+(how long after an attempt's deadline "not done" is not believed yet), RINGBACK_TEST_PAUSE_AT (tests only).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+from ringback_errors import ConfigError
+from ringback_serving import CommonSettings, Env
+from ringback_serving.settings import PREFIX
+
+from ringback_tools.adapters.pauses import STATES
+
+__all__ = ["ToolsSettings"]
+
+_CONNECTOR: Final = re.compile(PREFIX + r"CONNECTOR_([A-Z][A-Z0-9_]{0,63})")
+_SCHEMES: Final = ("http", "https", "grpc", "mcp", "stdio")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolsSettings(CommonSettings):
+    """All settings, checked."""
+
+    mac_keys_file: Path
+    connectors: Mapping[str, str] = field(default_factory=dict)
+    credentials_dir: Path | None = None
+    settle_ms: int = 3_000
+    test_pause_at: str = ""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], *, service: str = "tools") -> Self:
+        values = cls.read(Env(environ, service=service))
+        return cls(**values, connectors=_connectors(environ))
+
+    @classmethod
+    def read(cls, env: Env) -> dict[str, Any]:
+        return {
+            **super().read(env),
+            "mac_keys_file": env.path("MAC_KEYS_FILE"),
+            "credentials_dir": env.optional_path("CREDENTIALS_DIR"),
+            "settle_ms": env.integer("SETTLE_MS", default=3_000, least=0, most=600_000),
+            "test_pause_at": _held(env.choice("TEST_PAUSE_AT", default="none", choices=("none", *STATES))),
+        }
+
+
+def _held(state: str) -> str:
+    return "" if state == "none" else state
+
+
+def _connectors(environ: Mapping[str, str]) -> dict[str, str]:
+    """Addresses by reference, in lower case."""
+    found = {}
+    for name, value in environ.items():
+        match = _CONNECTOR.fullmatch(name)
+        if match is None or not value.strip():
+            continue
+        scheme, mark, rest = value.strip().partition("://")
+        if not mark or not rest or scheme not in _SCHEMES:
+            raise ConfigError(f"{name}: expected an address beginning with http://, https://, grpc:// …")
+        found[match[1].lower()] = value.strip()
+    return found

@@ -1,0 +1,1 @@
+"""What tools do: execute, cancel, tell, list, reconcile."""

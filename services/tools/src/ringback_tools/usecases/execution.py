@@ -1,0 +1,181 @@
+"""Owns a running execution: what was asked, what happened so far, and whoever watches.
+
+The execution belongs to the service, not to the call that asked for it: observers come and go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Final
+
+from ringback_identity import Canonical, Proof
+
+from ringback_tools.domain.catalogue import Tool
+from ringback_tools.domain.outcomes import Permit
+from ringback_tools.domain.results import Result
+
+__all__ = [
+    "ActionRequest",
+    "Attempting",
+    "Checked",
+    "Event",
+    "Execution",
+    "Finished",
+    "Priority",
+    "Progress",
+    "Refused",
+    "Slow",
+    "Started",
+]
+
+# Attempts are capped and progress is paced, so this is never met; it keeps a bug from filling the memory.
+EVENTS_MAX: Final = 512
+
+
+class Priority(IntEnum):
+    """Who goes first when slots are short; lower is earlier."""
+
+    LIVE_CALL = 0
+    BACKGROUND = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequest:
+    """What a caller of Execute asks."""
+
+    tenant: str
+    session_id: str
+    epoch: int
+    action_id: str
+    pack_digest: str
+    tool: str
+    tool_version: str
+    arguments_json: str
+    proof: Proof | None = None
+    scopes: frozenset[str] = frozenset()
+    priority: Priority = Priority.LIVE_CALL
+    attach_only: bool = False
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The action among all that run here."""
+        return self.tenant, self.session_id, self.action_id
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The execution began, or this caller joined it."""
+
+    attached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attempting:
+    """Attempt n is on its way."""
+
+    attempt: int
+    delay_ms: int
+    after_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """It takes longer than the tool usually does."""
+
+    elapsed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """It still runs."""
+
+    message: str
+    elapsed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end; exactly one, and last."""
+
+    result: Result
+
+
+Event = Started | Attempting | Slow | Progress | Finished
+
+
+class Refused(Exception):  # noqa: N818 - reads as what happened
+    """The pipeline ends here, with this result, and nothing was done."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.message)
+        self.result = result
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A request that passed the checks which need no journal."""
+
+    request: ActionRequest
+    tool: Tool
+    arguments: Mapping[str, Any]
+    canonical: Canonical
+    permit: Permit
+
+
+@dataclass(slots=True)
+class Execution:
+    """One execution in this process. Times are of the monotonic clock, in ms."""
+
+    checked: Checked
+    started_ms: float
+    deadline_ms: float
+    # Attempts begun, whether one of them may have taken effect, and whether anything may have been sent.
+    attempts: int = 0
+    in_doubt: bool = False
+    sent: bool = False
+    last_error: str = ""
+    next_delay_ms: int = 0
+    events: list[Event] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def tool(self) -> Tool:
+        """The tool that runs."""
+        return self.checked.tool
+
+    @property
+    def result(self) -> Result | None:
+        """How it ended, if it has."""
+        last = self.events[-1] if self.events else None
+        return last.result if isinstance(last, Finished) else None
+
+    def emit(self, event: Event) -> None:
+        """Tell every observer; nothing follows the end."""
+        if self.result is not None or len(self.events) >= EVENTS_MAX:
+            return
+        self.events.append(event)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def observe(self, *, attached: bool) -> AsyncIterator[Event]:
+        """Every event from the first to the end."""
+        seen = 0
+        while True:
+            changed = self._changed
+            while seen < len(self.events):
+                event = self.events[seen]
+                seen += 1
+                yield Started(attached=True) if attached and isinstance(event, Started) else event
+                if isinstance(event, Finished):
+                    return
+            await changed.wait()
+
+    async def ended(self) -> Result:
+        """Wait for the end."""
+        while self.result is None:
+            await self._changed.wait()
+        return self.result

@@ -1,0 +1,41 @@
+"""Owns ListTools: what an agent may use, and what of it can be had now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ringback_tools.domain.catalogue import Tool, visible
+from ringback_tools.ports import Catalogue
+from ringback_tools.usecases.breakers import Breakers
+
+__all__ = ["Listing", "Offer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A tool, and why it cannot be had, if it cannot."""
+
+    tool: Tool
+    unavailable_reason: str = ""
+
+
+class Listing:
+    """Lists tools."""
+
+    def __init__(self, *, catalogue: Catalogue, breakers: Breakers) -> None:
+        self._catalogue = catalogue
+        self._breakers = breakers
+
+    async def list(self, *, pack_digest: str, agent: str, scopes: Iterable[str]) -> list[Offer]:
+        """What this agent may use with these scopes; raises NotFound for an unknown pack or agent."""
+        allowed = await self._catalogue.agent_tools(pack_digest, agent)
+        tools = visible(await self._catalogue.tools(pack_digest), allowed=allowed, scopes=scopes)
+        return [Offer(tool, self._reason(tool)) for tool in tools]
+
+    def open_breakers(self) -> tuple[str, ...]:
+        """Dependencies that are refused now."""
+        return self._breakers.open()
+
+    def _reason(self, tool: Tool) -> str:
+        return f"{tool.dependency} does not answer" if tool.dependency in self._breakers.open() else ""

@@ -1,0 +1,320 @@
+"""Owns a write from its record to its outcome: start, follow, take over, settle what is in doubt.
+
+The loop reads: look at the record, decide by `domain.outcomes.plan`, do it; whoever loses a compare-and-set
+looks again. A check is a read and needs no claim; every conclusion from it is a compare-and-set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any, Final
+
+from ringback_tools.domain.checking import Verdict, judge
+from ringback_tools.domain.outcomes import ActionState, OutcomeRecord, Permit, Plan, plan
+from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed, Result, Status
+from ringback_tools.ports import Clock, Fenced, Journal, JournalAway, LostRace, Pauses, Stored
+from ringback_tools.usecases.attempts import Attempts
+from ringback_tools.usecases.breakers import Breakers
+from ringback_tools.usecases.execution import Execution, Finished, Started
+from ringback_tools.usecases.finishing import Finisher
+from ringback_tools.usecases.gate import refusal
+from ringback_tools.usecases.journaling import Scribe, is_known
+
+__all__ = ["Writing"]
+
+_LOOK_AGAIN_MS: Final = (20, 50, 100, 200)
+_CHECK_AGAIN_MS: Final = 400
+_ROUNDS_MAX: Final = 500
+
+
+class _Followed(Exception):  # noqa: N818 - steers, is no error
+    """Somebody else has the action now: look at the record again."""
+
+
+class Writing:
+    """Runs writes and irreversible actions."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        scribe: Scribe,
+        attempts: Attempts,
+        breakers: Breakers,
+        finisher: Finisher,
+        clock: Clock,
+        pauses: Pauses,
+    ) -> None:
+        self._journal = journal
+        self._scribe = scribe
+        self._attempts = attempts
+        self._breakers = breakers
+        self._finisher = finisher
+        self._clock = clock
+        self._pauses = pauses
+
+    async def run(self, execution: Execution) -> None:
+        """Bring the action to its outcome, or learn it; ends with Finished, and stores the outcome even after that."""
+        try:
+            stored = await self._admission(execution)
+        except Fenced:
+            execution.emit(Finished(refusal(ErrorCode.FENCED, tool=execution.tool)))
+            return
+        except JournalAway:
+            execution.emit(Finished(self._not_started(execution)))
+            return
+        await self._rounds(execution, stored)
+
+    async def verdict(self, execution: Execution) -> tuple[Verdict, Any]:
+        """Ask the system behind the tool whether the write took effect."""
+        rule = execution.tool.check
+        if rule is None:
+            return Verdict.SILENT, None
+        answer = await self._attempts.ask(execution, rule.connector, timeout_ms=rule.timeout_ms)
+        return judge(rule, answer), answer.data if isinstance(answer, Answered) else None
+
+    async def _admission(self, execution: Execution) -> Stored | None:
+        request = execution.checked.request
+        found, _ = await asyncio.gather(
+            self._journal.get(request.session_id, request.action_id),
+            self._journal.fence(request.session_id, epoch=request.epoch),
+        )
+        return found
+
+    async def _rounds(self, execution: Execution, stored: Stored | None) -> None:
+        request = execution.checked.request
+        for turn in range(_ROUNDS_MAX):
+            try:
+                if await self._round(execution, stored, turn):
+                    return
+            except (LostRace, _Followed):
+                pass
+            except JournalAway:
+                execution.emit(Finished(self._lost_sight(execution, stored)))
+                return
+            try:
+                stored = await self._journal.get(request.session_id, request.action_id)
+            except JournalAway:
+                execution.emit(Finished(self._lost_sight(execution, stored)))
+                return
+        execution.emit(Finished(self._finisher.in_doubt(execution)))
+
+    async def _round(self, execution: Execution, stored: Stored | None, turn: int) -> bool:
+        """One look at the record; true when the execution has ended."""
+        if stored and (refused := _not_the_same(execution, stored.record)):
+            execution.emit(Finished(refused))
+            return True
+        step = plan(
+            stored.record if stored else None,
+            permit=execution.checked.permit,
+            owner=self._scribe.owner,
+            now_ms=self._clock.now_ms(),
+        )
+        match step:
+            case Plan.START | Plan.RESUME:
+                return await self._start(execution, stored)
+            case Plan.NOT_STARTED:
+                execution.emit(Finished(refusal(ErrorCode.NOT_STARTED, tool=execution.tool)))
+                return True
+            case Plan.RETURN:
+                assert stored is not None
+                execution.emit(Finished(_again(stored.record)))
+                return True
+            case Plan.WAIT:
+                assert stored is not None
+                await self._wait(execution, stored, turn)
+                return False
+            case Plan.SETTLE:
+                assert stored is not None
+                _joined(execution, stored.record)
+                return await self._take_up(execution, stored)
+
+    async def _wait(self, execution: Execution, stored: Stored, turn: int) -> None:
+        _joined(execution, stored.record)
+        left_ms = stored.record.attempt_deadline_ms - self._clock.now_ms()
+        pace_ms = _LOOK_AGAIN_MS[min(turn, len(_LOOK_AGAIN_MS) - 1)]
+        await self._clock.sleep(max(1, min(pace_ms, left_ms)))
+
+    async def _start(self, execution: Execution, over: Stored | None) -> bool:
+        if self._breakers.is_open(execution.tool):
+            detail = f"breaker of {execution.tool.dependency} open"
+            failure = Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, blames=False, detail=detail)
+            execution.emit(Finished(self._finisher.failed(execution, failure)))
+            return True
+        execution.emit(Started(attached=over is not None))
+        return await self._run_attempts(execution, _Hand(over))
+
+    async def _run_attempts(self, execution: Execution, hand: _Hand) -> bool:
+        """Attempts until one answers or none may follow, then the outcome."""
+
+        async def before(execution: Execution, *, timeout_ms: int) -> Answer | None:
+            if hand.stored is None or hand.stored.record.state is ActionState.ADMITTED:
+                hand.stored = await self._scribe.admit(execution, hand.stored)
+                await self._pauses.at("admitted")
+            elif execution.in_doubt and not hand.checked and (done := await self._already_done(execution)):
+                return done
+            hand.checked = False
+            execution.sent = True
+            hand.stored = await self._scribe.attempt(hand.stored, timeout_ms=timeout_ms)
+            hand.written = True
+            await self._pauses.at("attempting")
+            return None
+
+        try:
+            answer = await self._attempts.run(execution, before=before)
+        except JournalAway:
+            if not hand.written:
+                # Nothing of ours went out. What was written down, if anything, says so to whoever finds it.
+                execution.emit(Finished(self._lost_sight(execution, hand.stored)))
+                return True
+            answer = Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail="the journal is away")
+        if hand.stored is None or not (hand.written or execution.in_doubt or isinstance(answer, Answered)):
+            execution.emit(Finished(self._finisher.failed(execution, _failure(answer))))
+            return True
+        await self._pauses.at("answered")
+        return await self._conclude(execution, hand.stored, answer)
+
+    async def _conclude(self, execution: Execution, stored: Stored, answer: Answer) -> bool:
+        if isinstance(answer, Answered):
+            broken = self._finisher.broken(execution.tool, answer)
+            if broken is None:
+                result = self._finisher.ok(execution, answer.data)
+                return await self._end(execution, stored, result, definitive=True)
+            execution.in_doubt, answer = True, broken
+        if not execution.in_doubt:
+            result = self._finisher.failed(execution, answer)
+            return await self._end(execution, stored, result, definitive=answer.definitive)
+        return await self._settle(execution, stored)
+
+    async def _take_up(self, execution: Execution, stored: Stored) -> bool:
+        """An attempt of a dead owner, or an outcome that was told as unknown: check, then what the rules allow."""
+        execution.in_doubt = True
+        execution.attempts = max(execution.attempts, stored.record.attempt)
+        tool, open_ended = execution.tool, stored.record.state is ActionState.ATTEMPTING
+        if tool.keyed and open_ended:
+            verdict, data = await self.verdict(execution)
+            if verdict is Verdict.DONE:
+                result = self._finisher.ok(execution, data)
+                return await self._end(execution, stored, result, definitive=True)
+            if execution.checked.permit is Permit.START:
+                # The backend recognises the key, so one more attempt can at worst be answered "done already".
+                execution.deadline_ms = self._clock.elapsed_ms() + tool.deadline_ms
+                execution.attempts = min(execution.attempts, tool.retry.attempts_max - 1)
+                return await self._run_attempts(execution, _Hand(stored, checked=verdict is Verdict.NOT_DONE))
+            if verdict is Verdict.NOT_DONE:
+                execution.emit(Finished(refusal(ErrorCode.NOT_STARTED, tool=tool, retryable=True)))
+                return True
+        return await self._settle(execution, stored)
+
+    async def _settle(self, execution: Execution, stored: Stored) -> bool:
+        """Find out what became of the attempt; "not done" counts only after the settling time."""
+        rule = execution.tool.check
+        if rule is None:
+            return await self._end(execution, stored, self._finisher.in_doubt(execution), definitive=False)
+        settled_at_ms = stored.record.attempt_deadline_ms + rule.settle_ms
+        # A check that begins before the deadline may end a little after it; the caller is not kept longer.
+        give_up_ms = self._clock.elapsed_ms() + rule.settle_ms + 2 * rule.timeout_ms
+        give_up_ms += max(0, stored.record.attempt_deadline_ms - self._clock.now_ms())
+        while True:
+            asked_ms = self._clock.now_ms()
+            verdict, data = await self.verdict(execution)
+            if verdict is Verdict.DONE:
+                result = self._finisher.ok(execution, data)
+                return await self._end(execution, stored, result, definitive=True)
+            if verdict is Verdict.NOT_DONE and asked_ms >= settled_at_ms:
+                result = self._finisher.not_done(execution)
+                return await self._end(execution, stored, result, definitive=False)
+            if self._clock.elapsed_ms() + _CHECK_AGAIN_MS > give_up_ms:
+                result = self._finisher.in_doubt(execution)
+                return await self._end(execution, stored, result, definitive=False)
+            until_settled_ms = settled_at_ms - self._clock.now_ms()
+            await self._clock.sleep(max(_CHECK_AGAIN_MS, min(until_settled_ms, 2 * _CHECK_AGAIN_MS)))
+
+    async def _already_done(self, execution: Execution) -> Answered | None:
+        """Before a repetition: the lost answer may have been a yes, and then nothing more need be sent."""
+        verdict, data = await self.verdict(execution)
+        if verdict is not Verdict.DONE:
+            return None
+        execution.in_doubt = False
+        return Answered(data)
+
+    async def _end(self, execution: Execution, stored: Stored, result: Result, *, definitive: bool) -> bool:
+        attempts = max(result.attempts, stored.record.attempt)
+        duration_ms = self._clock.elapsed_ms() - execution.started_ms
+        result = replace(result, attempts=attempts, duration_ms=duration_ms)
+        if is_unknown(stored.record) and not result.known:
+            execution.emit(Finished(result))
+            return True
+        try:
+            await self._scribe.finish(stored, result, definitive=definitive)
+        except LostRace as lost:
+            raise _Followed from lost
+        except JournalAway:
+            execution.emit(Finished(result))
+            await self._scribe.finish_sometime(stored, result, definitive=definitive)
+            return True
+        await self._pauses.at("finished")
+        execution.emit(Finished(result))
+        return True
+
+    def _not_started(self, execution: Execution) -> Result:
+        failure = Failed(
+            ErrorCode.TOOL_UNAVAILABLE, retryable=True, blames=False, detail="the journal is away"
+        )
+        if execution.checked.permit is Permit.LEARN:
+            return replace(self._finisher.in_doubt(execution), retryable=True)
+        return self._finisher.failed(execution, failure)
+
+    def _lost_sight(self, execution: Execution, stored: Stored | None) -> Result:
+        """The journal went away while the action was being followed."""
+        if stored is None or stored.record.state is ActionState.ADMITTED:
+            return self._not_started(execution)
+        return replace(self._finisher.in_doubt(execution), retryable=True)
+
+
+class _Hand:
+    """The record in this process's hand while it runs attempts."""
+
+    __slots__ = ("checked", "stored", "written")
+
+    def __init__(self, stored: Stored | None, *, checked: bool = False) -> None:
+        self.stored = stored
+        # A check has just said "not done".
+        self.checked = checked
+        # An attempt of ours was written down, so something may have gone out.
+        self.written = False
+
+
+def is_unknown(record: OutcomeRecord) -> bool:
+    """Whether the action ended with its effect unknown."""
+    return record.state is ActionState.FINISHED and not is_known(record)
+
+
+def _joined(execution: Execution, record: OutcomeRecord) -> None:
+    if not execution.events:
+        execution.emit(Started(attached=True))
+
+
+def _again(record: OutcomeRecord) -> Result:
+    assert record.result is not None
+    return replace(record.result, already_done=record.result.status is Status.OK)
+
+
+def _not_the_same(execution: Execution, record: OutcomeRecord) -> Result | None:
+    """A record under this action_id that is about something else: never attach to it."""
+    checked, request = execution.checked, execution.checked.request
+    same = (
+        record.tenant == request.tenant
+        and record.tool == checked.tool.name
+        and record.arguments_digest == checked.canonical.digest
+    )
+    if same:
+        return None
+    detail = "action_id: expected one of its own for each tool and arguments"
+    return refusal(ErrorCode.INVALID_ARGUMENTS, tool=checked.tool, detail=detail)
+
+
+def _failure(answer: Answer) -> Failed:
+    assert isinstance(answer, Failed), "nothing was sent, so nothing can have been answered"
+    return answer
