@@ -7,7 +7,7 @@ own.
 from ringback_serving.deadline import deadline_ms, detach
 from ringback_serving.health import Health
 from ringback_serving.run import run
-from ringback_serving.serve import serve
+from ringback_serving.serve import announce, serve
 from ringback_serving.settings import CommonSettings, Env, ServingSettings, TlsFiles
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Health",
     "ServingSettings",
     "TlsFiles",
+    "announce",
     "deadline_ms",
     "detach",
     "run",

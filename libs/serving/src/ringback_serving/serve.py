@@ -73,7 +73,7 @@ async def _serve(
     await server.start()
     try:
         if settings.ready_file:
-            _announce(settings.ready_file, port)
+            announce(settings.ready_file, port)
         if on_ready:
             on_ready(port)
         _log.info("%s serves on %s:%d", service, settings.host, port)
@@ -189,7 +189,7 @@ def _pem(path: Path) -> bytes:
         raise ConfigError(f"TLS file {path}: expected a readable file ({error.strerror})") from None
 
 
-def _announce(path: Path, port: int) -> None:
+def announce(path: Path, port: int) -> None:
     """Write whole or not at all: a supervisor may look at any moment."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")

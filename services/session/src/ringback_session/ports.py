@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -183,8 +183,6 @@ class Records(Protocol):
 
     async def bind_token(self, token_hash: bytes, session_id: str) -> None: ...
 
-    async def forget_token(self, token_hash: bytes) -> None: ...
-
     async def expired(self, *, before_ms: int) -> list[str]:
         """Sessions whose lease ran out before a time and that did not end; 100 at most."""
         ...
@@ -243,10 +241,6 @@ class Tracing(Protocol):
 
     def end_turn(self) -> None: ...
 
-    def span(self, name: str, attributes: Mapping[str, Any]) -> AbstractContextManager[Any]:
-        """A span under the current turn; entered around an await."""
-        ...
-
     def failed(self, error: Exception) -> None:
         """A defect of ours ended a call: log it with its trace, without what was said."""
         ...
@@ -258,6 +252,3 @@ class Tracing(Protocol):
     def in_turn(self) -> AbstractContextManager[Any]:
         """Makes the turn's span the current one without a new span."""
         ...
-
-
-Spawn = Callable[[Awaitable[None]], None]

@@ -215,7 +215,7 @@ def result(step: Step, event: ActionResult) -> None:
     action.attempts = event.attempts
     message = event.message
     if event.fallback in ("callback", "person"):
-        message = event.fallback_message or message
+        message = event.fallback_message or message or state.rules.say_unavailable
         outcomes.open_task(step, f"Call back about {action.tool}", action.action_id, reason=event.error_code)
     elif event.status == "unknown":
         outcomes.open_task(

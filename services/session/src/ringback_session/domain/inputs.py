@@ -230,6 +230,7 @@ class FactFetched(_Input, frozen=True):
     unavailable: bool = False
     message: str = ""
     fallback: str = ""
+    error_code: str = ""
     open_breakers: tuple[str, ...] = ()
 
 

@@ -118,11 +118,26 @@ class Call:
         self._spawn(self.keeper.run())
         self.feed(first)
 
+    def settle(self, resumed: Input) -> None:
+        """Nobody came back: find out what became of what was journalled, and end the call without a client."""
+        self._spawn(self.keeper.run())
+        self.feed(resumed, inputs.ClientGone(reason="expired"))
+        self._finish_if_settled()
+
+    async def hand_over(self) -> None:
+        """The replica stops: leave the call to whoever resumes it."""
+        if not self.over:
+            await self.keeper.write_within(self._limits.journal_wait_ms)
+            self._close_client(GOING_AWAY)
+            self._leave()
+
     def snapshot(self) -> bytes:
         return save(Saved(core=self.state, client=self.view.saved()))
 
-    def client_closed(self, *, hung_up: bool) -> None:
+    def client_closed(self, client: ClientSocket, *, hung_up: bool) -> None:
         """The caller's socket is gone: hung up, or lost and perhaps coming back."""
+        if client is not self.client:
+            return
         self.client = None
         self._link.close()
         if self.over or self.state.ended:

@@ -1,0 +1,1 @@
+"""The outside world behind the ports: gRPC, NATS, sockets, files, OpenTelemetry."""

@@ -1,0 +1,88 @@
+"""Session records in the KV bucket `sessions`, each write a compare-and-set.
+
+Keys: `record.<session_id>` holds a SessionRecord, `token.<hash>` the session of a resume token.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from ringback.session.v1 import record_pb2
+from ringback_errors import Conflict, Fenced, Unavailable
+from ringback_events import Bus, Entry, Subscription, WriteUnknown
+
+from ringback_session import wire
+from ringback_session.ports import Clock, Record
+
+__all__ = ["RecordsInBucket"]
+
+BUCKET = "sessions"
+RECORD = "record."
+TOKEN = "token."
+TIMEOUT_MS = 1_500
+EXPIRED_MAX = 100
+
+
+class RecordsInBucket:
+    """Implements `ports.Records`. `watch` keeps the leases of all sessions at hand for `expired`."""
+
+    def __init__(self, bus: Bus, clock: Clock) -> None:
+        self._bucket = bus.bucket(BUCKET)
+        self._clock = clock
+        self._leases: dict[str, int] = {}
+
+    async def watch(self) -> Subscription:
+        return await self._bucket.watch(RECORD, self._seen)
+
+    async def create(self, record: Record) -> Record:
+        revision = await self._bucket.create(
+            RECORD + record.session_id, self._encode(record), timeout_ms=TIMEOUT_MS
+        )
+        return msgspec.structs.replace(record, revision=revision)
+
+    async def save(self, record: Record) -> Record:
+        key = RECORD + record.session_id
+        data = self._encode(record)
+        try:
+            revision = await self._bucket.update(key, data, revision=record.revision, timeout_ms=TIMEOUT_MS)
+        except Conflict:
+            raise Fenced("another replica owns this session") from None
+        except WriteUnknown:
+            revision = await self._find_out(key, data, record)
+        return msgspec.structs.replace(record, revision=revision)
+
+    async def load(self, session_id: str) -> Record | None:
+        entry = await self._bucket.get(RECORD + session_id, timeout_ms=TIMEOUT_MS)
+        if entry is None:
+            return None
+        return wire.record_from(record_pb2.SessionRecord.FromString(entry.value), entry.revision)
+
+    async def find_by_token(self, token_hash: bytes) -> str | None:
+        entry = await self._bucket.get(TOKEN + token_hash.hex(), timeout_ms=TIMEOUT_MS)
+        return None if entry is None else entry.value.decode()
+
+    async def bind_token(self, token_hash: bytes, session_id: str) -> None:
+        await self._bucket.put(TOKEN + token_hash.hex(), session_id.encode(), timeout_ms=TIMEOUT_MS)
+
+    async def expired(self, *, before_ms: int) -> list[str]:
+        found = [session_id for session_id, until_ms in self._leases.items() if until_ms < before_ms]
+        return found[:EXPIRED_MAX]
+
+    async def _find_out(self, key: str, data: bytes, record: Record) -> int:
+        """A write without an answer: read before deciding whether it happened."""
+        entry = await self._bucket.get(key, timeout_ms=TIMEOUT_MS)
+        if entry is not None and entry.value == data:
+            return entry.revision
+        if entry is not None and entry.revision != record.revision:
+            raise Fenced("another replica owns this session")
+        raise Unavailable("the session's record could not be written")
+
+    async def _seen(self, key: str, entry: Entry | None) -> None:
+        session_id = key.removeprefix(RECORD)
+        self._leases.pop(session_id, None)
+        if entry is not None:
+            message = record_pb2.SessionRecord.FromString(entry.value)
+            if not message.ended:
+                self._leases[session_id] = message.lease_until_ms
+
+    def _encode(self, record: Record) -> bytes:
+        return wire.record_message(record, self._clock.now_ms()).SerializeToString(deterministic=True)

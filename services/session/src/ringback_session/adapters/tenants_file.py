@@ -1,0 +1,84 @@
+"""Tenants and their keys from `tenants.yaml`; read again when the file changes."""
+
+from __future__ import annotations
+
+import hmac
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ringback_errors import ConfigError, Unauthenticated
+from ringback_identity import hash_key
+
+from ringback_session.ports import Caller
+
+__all__ = ["TenantsInFile"]
+
+FILE_BYTES_MAX = 1024 * 1024
+
+
+class TenantsInFile:
+    """Implements `ports.Tenants`.
+
+    Shape: `tenants: [{tenant, key_hashes: [sha256:…], packs: [name], default_pack: name, quotas: {sessions_max}}]`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._mtime_ns = -1
+        self._callers: dict[str, Caller] = {}
+        self._read()
+
+    def authenticate(self, api_key: str) -> Caller:
+        if self._changed():
+            self._read()
+        presented = hash_key(api_key)
+        for known, caller in self._callers.items():
+            if hmac.compare_digest(known, presented):
+                return caller
+        raise Unauthenticated("Incorrect API key provided.")
+
+    def _changed(self) -> bool:
+        try:
+            return self._path.stat().st_mtime_ns != self._mtime_ns
+        except OSError:
+            return False
+
+    def _read(self) -> None:
+        try:
+            self._mtime_ns = self._path.stat().st_mtime_ns
+            data = yaml.safe_load(self._path.read_bytes()[:FILE_BYTES_MAX])
+        except OSError as error:
+            raise ConfigError(
+                f"RINGBACK_TENANTS_FILE: {self._path} can not be read ({error.strerror}); expected a tenants.yaml"
+            ) from None
+        except yaml.YAMLError:
+            raise ConfigError(f"{self._path}: expected YAML") from None
+        self._callers = {}
+        for number, entry in enumerate(_list(data, "tenants", self._path)):
+            caller = self._caller(entry, number)
+            for key_hash in _list(entry, "key_hashes", self._path):
+                self._callers[str(key_hash)] = caller
+
+    def _caller(self, entry: Any, number: int) -> Caller:
+        where = f"{self._path}: tenants[{number}]"
+        if not isinstance(entry, dict) or not isinstance(entry.get("tenant"), str):
+            raise ConfigError(f"{where}.tenant: expected a slug")
+        packs = tuple(str(pack) for pack in _list(entry, "packs", self._path))
+        default = str(entry.get("default_pack") or (packs[0] if packs else ""))
+        if default not in packs:
+            raise ConfigError(f"{where}.default_pack: expected one of its packs")
+        quotas = entry.get("quotas") or {}
+        return Caller(
+            tenant=entry["tenant"],
+            packs=packs,
+            default_pack=default,
+            sessions_max=int(quotas.get("sessions_max", 0)),
+        )
+
+
+def _list(data: Any, key: str, path: Path) -> list[Any]:
+    found = data.get(key) if isinstance(data, dict) else None
+    if not isinstance(found, list):
+        raise ConfigError(f"{path}: {key}: expected a list")
+    return found

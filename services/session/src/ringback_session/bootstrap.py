@@ -1,0 +1,102 @@
+"""Puts session together: the only file that names concrete adapters. Reads from top to bottom."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from ringback.session.v1 import session_pb2_grpc
+from ringback_calling import Channel
+from ringback_events import connect, load_topology
+from ringback_packs import PackStore
+from ringback_serving import announce, serve
+from ringback_telemetry import setup, setup_logging
+
+from ringback_session.adapters.clock_loop import LoopClock
+from ringback_session.adapters.facts_bus import FactsOnBus
+from ringback_session.adapters.memory_grpc import MemoryOverGrpc
+from ringback_session.adapters.models_ws import ModelsOverWebSocket
+from ringback_session.adapters.packs_store import PacksInStore
+from ringback_session.adapters.policy_grpc import PolicyOverGrpc
+from ringback_session.adapters.records_kv import RecordsInBucket
+from ringback_session.adapters.tenants_file import TenantsInFile
+from ringback_session.adapters.tools_grpc import ToolsOverGrpc
+from ringback_session.adapters.tracing_otel import TracingWithOtel
+from ringback_session.server.admin import AdminServicer
+from ringback_session.server.gateway import Gateway
+from ringback_session.settings import SessionSettings
+from ringback_session.usecases.calls import Calls, Services
+
+__all__ = ["run_session"]
+
+log = logging.getLogger(__name__)
+
+
+async def run_session(settings: SessionSettings) -> None:
+    """Serve until told to stop. Raises ConfigError."""
+    owner = settings.instance or "session-0"
+    setup_logging("session", settings.log_level, instance=owner)
+    telemetry = setup("session", endpoint=settings.otlp_endpoint, instance=owner)
+    tenants = TenantsInFile(settings.tenants_file)
+
+    bus = await connect(settings.nats_url, name=owner, spool_dir=settings.state_dir / "spool")
+    await bus.ensure(load_topology(), "session")
+    clock = LoopClock()
+    records = RecordsInBucket(bus, clock)
+    leases = await records.watch()
+
+    policy = Channel(settings.policy_addr, name="policy", tls=settings.tls)
+    tools = Channel(settings.tools_addr, name="tools", tls=settings.tls)
+    memory = Channel(settings.memory_addr, name="memory", tls=settings.tls)
+    channels = (policy, tools, memory)
+    await asyncio.gather(*(channel.warm() for channel in channels))
+
+    services = Services(
+        policy=PolicyOverGrpc(policy, clock),
+        tools=ToolsOverGrpc(tools),
+        memory=MemoryOverGrpc(memory, clock),
+        packs=PacksInStore(PackStore(bus)),
+        records=records,
+        facts=FactsOnBus(bus),
+        models=ModelsOverWebSocket(
+            url=settings.upstream_url, model=settings.upstream_model, api_key=settings.upstream_key
+        ),
+        clock=clock,
+        tracing=TracingWithOtel,
+    )
+    calls = Calls(services, owner=owner, settings=settings.calls)
+    gateway = Gateway(calls, tenants)
+    port = await gateway.open(host=settings.host, port=settings.port)
+    janitor = asyncio.create_task(calls.settle_forever())
+
+    def ready(_admin_port: int) -> None:
+        if settings.ready_file is not None:
+            announce(settings.ready_file, port)
+        log.info("session serves Realtime on %s:%d", settings.host, port)
+
+    async def stop_janitor() -> None:
+        janitor.cancel()
+        with suppress(asyncio.CancelledError):
+            await janitor
+
+    await serve(
+        "session",
+        settings=settings.admin_serving,
+        register=[
+            lambda server: session_pb2_grpc.add_SessionAdminServiceServicer_to_server(
+                AdminServicer(calls, drain_ms=settings.drain_ms), server
+            )
+        ],
+        service_names=["ringback.session.v1.SessionAdminService"],
+        probes={"nats": bus.probe} | {channel.name: channel.probe for channel in channels},
+        on_ready=ready,
+        closers=[
+            stop_janitor,
+            lambda: gateway.close(drain_ms=settings.drain_ms),
+            leases.close,
+            *(channel.close for channel in channels),
+            bus.close,
+            lambda: asyncio.to_thread(telemetry.shutdown),
+        ],
+    )

@@ -1,0 +1,1 @@
+"""The caller's side: WebSockets in, and the admin service."""

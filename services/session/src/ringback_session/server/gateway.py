@@ -1,0 +1,184 @@
+"""The Realtime gateway: who may call, with which pack, or which session they come back to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from picows import WSUpgradeRequest, WSUpgradeResponseWithListener
+from ringback_errors import NotFound, Overloaded, RingbackError, Unauthenticated
+from ringback_identity import ResumeToken
+from ringback_realtime import Close, EventIds, ProtocolError, ServerEvents, closes
+from ringback_sockets import Closed, RealtimeLink, accepted, listen, read_upgrade, refusal, text_answer
+
+from ringback_session.ports import Caller, Tenants
+from ringback_session.usecases.calls import Calls, fresh_session_id
+
+__all__ = ["Gateway"]
+
+log: Final = logging.getLogger(__name__)
+RESUME_HEADER: Final = "Ringback-Resume-Token"
+SESSION_HEADER: Final = "Ringback-Session-Id"
+_PATH: Final = re.compile(r"(?:/p/(?P<pack>[a-z0-9-]{1,63})|/r/(?P<token>[^/]{1,200}))?/v1/realtime")
+_HUNG_UP: Final = (0, 1000, 1005)
+_EXPECTED: Final = "expected /v1/realtime, /p/<pack>/v1/realtime or /r/<resume token>/v1/realtime"
+
+
+@dataclass
+class _Visit:
+    """One connection before it is a call."""
+
+    session_id: str
+    new_token: str
+    model: str | None
+    caller: Caller | None = None
+    pack: str = ""
+    old_token: str = ""
+    refused: ProtocolError | None = None
+
+
+class _Client:
+    """Implements `ports.ClientSocket` over a link."""
+
+    def __init__(self, link: RealtimeLink) -> None:
+        self._link = link
+
+    def send(self, frame: bytes) -> None:
+        self._link.send(frame)
+
+    def close(self, code: int, reason: str) -> None:
+        self._link.close(Close(code, reason))
+
+
+class Gateway:
+    """Serves the Realtime protocol on one port."""
+
+    def __init__(self, calls: Calls, tenants: Tenants) -> None:
+        self._calls = calls
+        self._tenants = tenants
+        self._server: asyncio.Server | None = None
+        self._visits: set[asyncio.Task[None]] = set()
+
+    async def open(self, *, host: str, port: int) -> int:
+        """Listen and return the port. Raises ConfigError."""
+        self._server, bound = await listen(self._admit, host=host, port=port)
+        return bound
+
+    async def close(self, *, drain_ms: int) -> None:
+        """Stop accepting, let calls finish or be resumed elsewhere."""
+        if self._server is not None:
+            self._server.close()
+        await self._calls.drain(drain_ms)
+
+    def _admit(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        upgrade = read_upgrade(request)
+        if upgrade.path == "/healthz":
+            status = HTTPStatus.SERVICE_UNAVAILABLE if self._calls.draining else HTTPStatus.OK
+            return text_answer("draining\n" if self._calls.draining else "ok\n", status=status)
+        path = _PATH.fullmatch(upgrade.path)
+        if path is None:
+            return refusal(HTTPStatus.NOT_FOUND, code="unknown_url", message=f"Unknown path: {_EXPECTED}.")
+        if not upgrade.websocket:
+            return refusal(
+                HTTPStatus.UPGRADE_REQUIRED, code="websocket_expected", message="Connect with a WebSocket."
+            )
+        try:
+            self._calls.check_admission()
+        except Overloaded as error:
+            return refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                code="overloaded",
+                message=str(error),
+                retry_after_s=max(1, (error.retry_after_ms or 1000) // 1000),
+            )
+        visit = self._identify(upgrade.key, path["pack"] or "", path["token"] or "", upgrade.model)
+        link = RealtimeLink(on_open=lambda opened: self._visit(opened, visit))
+        headers = {RESUME_HEADER: visit.new_token} if visit.new_token else {}
+        if visit.session_id:
+            headers[SESSION_HEADER] = visit.session_id
+        return accepted(upgrade, link, headers=headers)
+
+    def _identify(self, key: str | None, pack: str, token: str, model: str | None) -> _Visit:
+        """Who is it? A wrong key is told after the upgrade: some clients take a refused upgrade for a hiccup."""
+        presented = token or (key if key and ResumeToken.tenant_of(key) else "")
+        if presented:
+            tenant = ResumeToken.tenant_of(presented)
+            if tenant is None:
+                return _Visit("", "", None, refused=_bad_token())
+            return _Visit("", ResumeToken.new(tenant=tenant), None, old_token=presented)
+        if not key:
+            return _Visit("", "", None, refused=_bad_key("No API key was given: send it as a bearer token."))
+        try:
+            caller = self._tenants.authenticate(key)
+        except Unauthenticated as error:
+            return _Visit("", "", None, refused=_bad_key(str(error)))
+        chosen = pack or caller.default_pack
+        if chosen not in caller.packs:
+            allowed = ", ".join(caller.packs)
+            message = f"This key may not use the pack '{chosen}'; it may use: {allowed}."
+            return _Visit("", "", None, refused=ProtocolError("pack_not_allowed", message, "path"))
+        return _Visit(fresh_session_id(), ResumeToken.new(tenant=caller.tenant), model, caller, chosen)
+
+    def _visit(self, link: RealtimeLink, visit: _Visit) -> None:
+        task = asyncio.ensure_future(self._serve(link, visit))
+        self._visits.add(task)
+        task.add_done_callback(self._visits.discard)
+
+    async def _serve(self, link: RealtimeLink, visit: _Visit) -> None:
+        client = _Client(link)
+        if visit.refused is not None:
+            _refuse(link, visit.refused)
+            return
+        try:
+            if visit.old_token:
+                call = await self._calls.resume(
+                    client,
+                    tenant=ResumeToken.tenant_of(visit.old_token) or "",
+                    token_hash=ResumeToken.hash_of(visit.old_token),
+                    new_token_hash=ResumeToken.hash_of(visit.new_token),
+                )
+            else:
+                assert visit.caller is not None
+                call = await self._calls.start(
+                    client,
+                    caller=visit.caller,
+                    pack=visit.pack,
+                    session_id=visit.session_id,
+                    token_hash=ResumeToken.hash_of(visit.new_token),
+                    model=visit.model,
+                )
+        except NotFound as error:
+            _refuse(link, _bad_token() if visit.old_token else ProtocolError("not_found", str(error)))
+        except RingbackError as error:
+            log.warning("a call could not start: %s", error, extra={"code": error.code})
+            message = f"The call could not start: {error}."
+            _refuse(link, ProtocolError("service_unavailable", message, kind="server_error"))
+        except Exception:
+            log.exception("a call could not start")
+            link.close(closes.INTERNAL)
+        else:
+            link.take(call.client_frame, lambda closed: call.client_closed(client, hung_up=_hung_up(closed)))
+
+
+def _hung_up(closed: Closed) -> bool:
+    return closed.code in _HUNG_UP
+
+
+def _refuse(link: RealtimeLink, error: ProtocolError) -> None:
+    """An error event, then the close that clients know as fatal."""
+    link.send(ServerEvents(EventIds(error.code)).error(error))
+    link.close(closes.BUSY if error.code == "service_unavailable" else closes.invalid_request(error.code))
+
+
+def _bad_key(message: str) -> ProtocolError:
+    return ProtocolError("invalid_api_key", message)
+
+
+def _bad_token() -> ProtocolError:
+    return ProtocolError(
+        "invalid_resume_token", "The resume token is unknown, spent, or its session has ended."
+    )

@@ -1,0 +1,80 @@
+"""The settings of session, read from the environment in this file alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ringback_serving import CommonSettings, Env, ServingSettings
+
+from ringback_session.usecases.call import Limits
+from ringback_session.usecases.calls import CallsSettings
+
+__all__ = ["SessionSettings", "load"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionSettings(CommonSettings):
+    """See README.md for each variable."""
+
+    admin_port: int
+    policy_addr: str
+    tools_addr: str
+    memory_addr: str
+    tenants_file: Path
+    upstream_url: str
+    upstream_model: str
+    upstream_key: str
+    calls_max: int
+    journal_wait_ms: int
+    lease_ms: int
+    resume_window_ms: int
+
+    @classmethod
+    def read(cls, env: Env) -> dict[str, Any]:
+        return {
+            **super().read(env),
+            "admin_port": env.integer("ADMIN_PORT", default=0, least=0, most=65_535),
+            "policy_addr": env.address("POLICY_ADDR"),
+            "tools_addr": env.address("TOOLS_ADDR"),
+            "memory_addr": env.address("MEMORY_ADDR"),
+            "tenants_file": env.path("TENANTS_FILE", default=Path("var/tenants.yaml")),
+            "upstream_url": env.url("UPSTREAM_URL", schemes=("ws", "wss")),
+            "upstream_model": env.text("UPSTREAM_MODEL", default=""),
+            "upstream_key": env.text("UPSTREAM_KEY", default=""),
+            "calls_max": env.integer("CALLS_MAX", default=200, least=1, most=100_000),
+            "journal_wait_ms": env.integer("JOURNAL_WAIT_MS", default=10_000, least=0, most=120_000),
+            "lease_ms": env.integer("LEASE_MS", default=15_000, least=500, most=600_000),
+            "resume_window_ms": env.integer("RESUME_WINDOW_MS", default=30_000, least=0, most=3_600_000),
+        }
+
+    @property
+    def calls(self) -> CallsSettings:
+        """The part that the use cases need."""
+        return CallsSettings(
+            model=self.upstream_model or "gpt-realtime",
+            calls_max=self.calls_max,
+            limits=Limits(
+                journal_wait_ms=self.journal_wait_ms,
+                lease_ms=self.lease_ms,
+                resume_window_ms=self.resume_window_ms,
+            ),
+        )
+
+    @property
+    def admin_serving(self) -> ServingSettings:
+        """How the admin service is served; its closers may take as long as calls may drain."""
+        return ServingSettings(
+            host=self.host,
+            port=self.admin_port,
+            drain_ms=self.drain_ms,
+            close_ms=self.drain_ms + 2_000,
+            tls=self.tls,
+        )
+
+
+def load() -> SessionSettings:
+    """Raises ConfigError, naming the variable and what was expected."""
+    return SessionSettings.from_env(os.environ, service="session")

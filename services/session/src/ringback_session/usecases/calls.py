@@ -1,0 +1,289 @@
+"""All calls of this replica: taken in within bounds, resumed, looked after, drained."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+from ringback_errors import Conflict, NotFound, Overloaded, RingbackError, Unavailable
+from ringback_identity import new_id
+from ringback_realtime import SessionConfig
+
+from ringback_session.domain.inputs import CallStarted, Input, Resumed
+from ringback_session.domain.rules import TurnRules
+from ringback_session.domain.state import SNAPSHOT_VERSION, CallState
+from ringback_session.ports import (
+    Caller,
+    ClientSocket,
+    Clock,
+    Facts,
+    Memory,
+    Models,
+    PackInfo,
+    Packs,
+    Pinned,
+    Policy,
+    Record,
+    Records,
+    Tools,
+    Tracing,
+)
+from ringback_session.usecases.call import Call, Limits
+from ringback_session.usecases.keeping import Keeper, load_saved
+from ringback_session.views.client import ClientView
+from ringback_session.views.model import ModelView
+
+__all__ = ["Calls", "Services"]
+
+# The provider's limit for one session.
+SESSION_SECONDS_MAX = 3_600
+EXPIRED_AT_ONCE_MAX = 20
+
+
+class Services(msgspec.Struct, frozen=True):
+    """Everything outside that a call needs."""
+
+    policy: Policy
+    tools: Tools
+    memory: Memory
+    packs: Packs
+    records: Records
+    facts: Facts
+    models: Models
+    clock: Clock
+    tracing: Callable[[], Tracing]
+
+
+class Calls:
+    """The running calls of one replica."""
+
+    def __init__(self, services: Services, *, owner: str, model: str, limits: Limits, calls_max: int) -> None:
+        self._services = services
+        self._owner = owner
+        self._model = model
+        self._limits = limits
+        self._calls_max = calls_max
+        self._starting = 0
+        self._one_over = asyncio.Event()
+        self.running: dict[str, Call] = {}
+        self.draining = False
+
+    def check_admission(self) -> None:
+        """Raises Overloaded when no further call is taken."""
+        if self.draining:
+            raise Overloaded("this replica is shutting down: connect again", retry_after_ms=1_000)
+        if len(self.running) + self._starting >= self._calls_max:
+            raise Overloaded(
+                f"this replica holds {self._calls_max} calls, its limit: try again later",
+                retry_after_ms=5_000,
+            )
+
+    async def start(
+        self,
+        client: ClientSocket,
+        *,
+        caller: Caller,
+        pack: str,
+        session_id: str,
+        token_hash: bytes,
+        model: str | None,
+    ) -> Call:
+        """Take a new call. Raises NotFound (pack), Unavailable (a service or the model), Conflict."""
+        self._starting += 1
+        try:
+            info = await self._services.packs.resolve(pack)
+            bundle, rules = await self._services.policy.session_rules(tenant=caller.tenant, pack=info.name)
+            pinned = Pinned(
+                tenant=caller.tenant,
+                session_id=session_id,
+                pack_digest=info.digest,
+                bundle_digest=bundle,
+                epoch=1,
+                agent=info.default_agent,
+            )
+            instructions, (tools, breakers) = await asyncio.gather(
+                self._instructions(pinned, info), self._services.tools.list(pinned)
+            )
+            now_ms = self._services.clock.now_ms()
+            rules = _stricter(rules, info)
+            state = CallState(
+                session_id=session_id,
+                tenant=caller.tenant,
+                pack=info.name,
+                pack_digest=info.digest,
+                bundle_digest=bundle,
+                agent=info.default_agent,
+                rules=rules,
+                tools=tools,
+                instructions=instructions,
+                open_breakers=list(breakers),
+                started_at_ms=now_ms,
+            )
+            record = await self._services.records.create(
+                Record(
+                    session_id=session_id,
+                    tenant=caller.tenant,
+                    epoch=1,
+                    owner=self._owner,
+                    lease_until_ms=now_ms + self._limits.lease_ms,
+                    token_hashes=[token_hash],
+                )
+            )
+            await self._services.records.bind_token(token_hash, session_id)
+            config = SessionConfig.defaults(
+                id=session_id,
+                model=model or self._model,
+                expires_at=int(time.time()) + SESSION_SECONDS_MAX,
+            )
+            call = self._make(state, record, pinned, config)
+            await self._open(call, client, CallStarted())
+            return call
+        finally:
+            self._starting -= 1
+
+    async def resume(
+        self, client: ClientSocket, *, tenant: str, token_hash: bytes, new_token_hash: bytes
+    ) -> Call:
+        """Take over the session of a token, whoever holds it now.
+
+        Raises NotFound for a token that is unknown, spent or of an ended session; Conflict when another replica
+        was faster; Unavailable.
+        """
+        services = self._services
+        session_id = await services.records.find_by_token(token_hash)
+        record = await services.records.load(session_id) if session_id else None
+        if record is None or record.ended or record.tenant != tenant or token_hash not in record.token_hashes:
+            raise NotFound("the resume token is unknown, spent, or its session has ended")
+        local = self.running.get(record.session_id)
+        call = await self._take_over(record, token_hashes=[token_hash, new_token_hash])
+        if local is not None:
+            local.fence()
+        await services.records.bind_token(new_token_hash, record.session_id)
+        known = await services.memory.context(call.pinned, min_epoch=record.epoch, min_seq=0)
+        first = Resumed(epoch=call.pinned.epoch, owner=self._owner)
+        await self._open(call, client, first, context=known.text if known is not None else "")
+        return call
+
+    async def settle_expired(self) -> int:
+        """Take over sessions that nobody came back for, settle what was journalled, and end them.
+
+        Returns how many. Safe on any number of replicas: the compare-and-set lets one of them through.
+        """
+        services = self._services
+        before_ms = services.clock.now_ms() - self._limits.resume_window_ms
+        ended = 0
+        for session_id in (await services.records.expired(before_ms=before_ms))[:EXPIRED_AT_ONCE_MAX]:
+            if session_id in self.running:
+                continue
+            record = await services.records.load(session_id)
+            if record is None or record.ended:
+                continue
+            try:
+                call = await self._take_over(record, token_hashes=[])
+            except (Conflict, RingbackError):
+                continue
+            call.settle(Resumed(epoch=call.pinned.epoch, owner=self._owner))
+            ended += 1
+        return ended
+
+    async def drain(self, drain_ms: int) -> None:
+        """No new calls; running ones may finish; the rest go to whoever resumes them."""
+        self.draining = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(drain_ms / 1000):
+                while self.running:
+                    self._one_over.clear()
+                    await self._one_over.wait()
+        for call in list(self.running.values()):
+            await call.hand_over()
+
+    async def _instructions(self, pinned: Pinned, info: PackInfo) -> str:
+        return await self._services.policy.instructions(pinned) if info.default_agent else ""
+
+    async def _take_over(self, record: Record, *, token_hashes: list[bytes]) -> Call:
+        """Epoch + 1 by compare-and-set: from here on every write of the owner before fails."""
+        services = self._services
+        saved = load_saved(record.snapshot)
+        if saved.core.version > SNAPSHOT_VERSION:
+            raise Unavailable("the session's record was written by a newer release")
+        taken = msgspec.structs.replace(
+            record,
+            epoch=record.epoch + 1,
+            owner=self._owner,
+            lease_until_ms=services.clock.now_ms() + self._limits.lease_ms,
+            token_hashes=token_hashes,
+        )
+        taken = await services.records.save(taken)
+        state = saved.core
+        pinned = Pinned(
+            tenant=state.tenant,
+            session_id=state.session_id,
+            pack_digest=state.pack_digest,
+            bundle_digest=state.bundle_digest,
+            epoch=taken.epoch,
+            agent=state.agent,
+        )
+        call = self._make(state, taken, pinned, saved.client.config)
+        call.view.load(saved.client)
+        call.keeper.republish()
+        return call
+
+    def _make(self, state: CallState, record: Record, pinned: Pinned, config: SessionConfig) -> Call:
+        services = self._services
+        model_view = ModelView(state)
+        view = ClientView(
+            state, config=config, model=model_view, ids_seed=f"{state.session_id}/{pinned.epoch}"
+        )
+        call = Call(
+            state=state,
+            view=view,
+            model_view=model_view,
+            keeper_of=lambda owner: Keeper(
+                record=record,
+                records=services.records,
+                facts=services.facts,
+                clock=services.clock,
+                pinned=pinned,
+                lease_ms=self._limits.lease_ms,
+                take_snapshot=owner.snapshot,
+                on_fenced=owner.fence,
+            ),
+            pinned=pinned,
+            policy=services.policy,
+            tools=services.tools,
+            memory=services.memory,
+            models=services.models,
+            clock=services.clock,
+            tracing=services.tracing(),
+            limits=self._limits,
+            on_over=self._over,
+        )
+        self.running[state.session_id] = call
+        return call
+
+    async def _open(self, call: Call, client: ClientSocket, first: Input, *, context: str = "") -> None:
+        try:
+            await call.start(client, first=first, context=context)
+        except BaseException:
+            call.end("failed")
+            raise
+
+    def _over(self, call: Call) -> None:
+        if self.running.get(call.state.session_id) is call:
+            del self.running[call.state.session_id]
+        self._one_over.set()
+
+
+def _stricter(rules: TurnRules, info: PackInfo) -> TurnRules:
+    """What a client may bring along is what both its pack and the bundle allow."""
+    order = ("allow", "confirm", "deny")
+    tools = max(rules.client_tools, info.client_tools, key=order.index)
+    allowed = rules.client_instructions and info.client_instructions
+    return msgspec.structs.replace(rules, client_tools=tools, client_instructions=allowed)
+
+
+def fresh_session_id() -> str:
+    return new_id("sess_")
