@@ -36,11 +36,12 @@ from ringback_session.usecases.keeping import Keeper, load_saved
 from ringback_session.views.client import ClientView
 from ringback_session.views.model import ModelView
 
-__all__ = ["Calls", "Services"]
+__all__ = ["Calls", "CallsSettings", "Services", "fresh_session_id"]
 
 # The provider's limit for one session.
 SESSION_SECONDS_MAX = 3_600
 EXPIRED_AT_ONCE_MAX = 20
+SETTLE_EVERY_MS = 5_000
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -57,15 +58,23 @@ class Services(msgspec.Struct, frozen=True):
     tracing: Callable[[], Tracing]
 
 
+class CallsSettings(msgspec.Struct, frozen=True):
+    """Bounds of this replica; `model` is what a client that names none gets told."""
+
+    model: str
+    calls_max: int = 200
+    limits: Limits = Limits()
+
+
 class Calls:
     """The running calls of one replica."""
 
-    def __init__(self, services: Services, *, owner: str, model: str, limits: Limits, calls_max: int) -> None:
+    def __init__(self, services: Services, *, owner: str, settings: CallsSettings) -> None:
         self._services = services
         self._owner = owner
-        self._model = model
-        self._limits = limits
-        self._calls_max = calls_max
+        self._model = settings.model
+        self._limits = settings.limits
+        self._calls_max = settings.calls_max
         self._starting = 0
         self._one_over = asyncio.Event()
         self.running: dict[str, Call] = {}
@@ -188,6 +197,13 @@ class Calls:
             call.settle(Resumed(epoch=call.pinned.epoch, owner=self._owner))
             ended += 1
         return ended
+
+    async def settle_forever(self) -> None:
+        """Look after expired sessions until cancelled; while the store is away they wait."""
+        while True:
+            await asyncio.sleep(SETTLE_EVERY_MS / 1000)
+            with suppress(RingbackError):
+                await self.settle_expired()
 
     async def drain(self, drain_ms: int) -> None:
         """No new calls; running ones may finish; the rest go to whoever resumes them."""
