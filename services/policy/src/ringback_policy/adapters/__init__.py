@@ -1,0 +1,1 @@
+"""Policy's ports on NATS, on files and in memory."""

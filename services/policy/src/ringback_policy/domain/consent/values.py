@@ -1,0 +1,114 @@
+"""Owns the comparison of values: which numbers, dates and times of an answer the read-back does not hold."""
+
+import itertools
+import re
+from functools import lru_cache
+
+import msgspec
+from ringback_spoken.units import Unit, units_of
+
+from ringback_policy.domain.consent.words import TIME_WORDS
+
+__all__ = ["SaidValues", "new_values", "said_values"]
+
+_NUMBER_WORD = (
+    "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen"
+    "|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million|first|second|third|fourth|fifth"
+    "|sixth|seventh|eighth|ninth|tenth|half|quarter|once|twice|double|couple|dozen|single|pair"
+)
+_HAS_VALUE = re.compile(rf"[0-9]|\b(?:{_NUMBER_WORD})\b")
+_PER_NIGHT = re.compile(r"\b(?:per|each|every|a) night\b")
+_SUFFIX_CHARS_MIN = 3
+
+
+class SaidValues(msgspec.Struct, frozen=True):
+    """The words of a read-back; its numbers are read only when an answer has any."""
+
+    text: str
+    words: frozenset[str]
+
+
+class _Numbers(msgspec.Struct, frozen=True):
+    forms: frozenset[str]
+    pairs: frozenset[tuple[str, str]]
+
+
+def said_values(text: str) -> SaidValues:
+    """What a read-back says."""
+    return SaidValues(text, _plain_words(text))
+
+
+@lru_cache(maxsize=512)
+def _numbers(text: str) -> _Numbers:
+    """Kept, since one read-back is answered several times."""
+    units = units_of(text)
+    forms: set[str] = set()
+    for unit in units:
+        forms |= _forms(unit)
+    return _Numbers(frozenset(forms), frozenset(_pairs(units)))
+
+
+def new_values(utterance: str, read_back: SaidValues) -> list[str]:
+    """Values that the utterance says and the read-back does not: numbers, dates, times, days."""
+    words = _plain_words(utterance)
+    found = sorted(word for word in words & TIME_WORDS if word not in read_back.words)
+    if "night" in found and _PER_NIGHT.search(utterance):
+        found.remove("night")
+    if not _HAS_VALUE.search(utterance):
+        return found
+    said = _numbers(read_back.text)
+    units = units_of(utterance)
+    found += [unit.value for unit in units if unit.kind != "word" and not _is_held(unit, said.forms)]
+    return found + _re_paired(units, said)
+
+
+def _plain_words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[a-z']+", text.lower()))
+
+
+def _is_held(unit: Unit, numbers: frozenset[str]) -> bool:
+    if _forms(unit) & numbers:
+        return True
+    tail = unit.value if unit.kind == "run" else ""
+    return len(tail) >= _SUFFIX_CHARS_MIN and any(number.endswith(tail) for number in numbers)
+
+
+def _forms(unit: Unit) -> set[str]:
+    """The forms under which the same value may be said again."""
+    value = unit.value.lower()
+    match unit.kind:
+        case "money":
+            amount = value.lstrip("$€£")
+            return {value, amount, amount.removesuffix(".00")}
+        case "date":
+            day = value.split()[-1]
+            return {value, f"day {day}"}
+        case "time":
+            hour, _, minute = value.partition(":")
+            plain = str(int(hour) % 12 or 12)
+            return {value, f"{plain}:{minute}", *({plain} if minute == "00" else set())}
+        case "ordinal":
+            return {value, f"day {value.rstrip('stndrh')}"}
+        case "run" | "decimal" | "percent":
+            return {value, value.lstrip("0") or "0"}
+        case _:
+            return set()
+
+
+def _pairs(units: tuple[Unit, ...]) -> list[tuple[str, str]]:
+    """Numbers with the noun that follows: (2, people)."""
+    return [
+        (unit.value, after.value)
+        for unit, after in itertools.pairwise(units)
+        if unit.kind == "run" and unit.value.isdigit() and after.kind == "word" and len(after.value) > 3
+    ]
+
+
+def _re_paired(units: tuple[Unit, ...], said: _Numbers) -> list[str]:
+    """A number that the read-back holds, but for something else: "two people" where it said seven."""
+    nouns = {noun: number for number, noun in said.pairs}
+    return [
+        f"{number} {noun}"
+        for number, noun in _pairs(units)
+        if noun in nouns and (number, noun) not in said.pairs
+    ]

@@ -1,0 +1,119 @@
+"""Owns which facts a decision still needs, and which of those that came along may be believed."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from ringback_errors import InvalidInput
+from ringback_identity import canonical_json
+
+from ringback_policy.domain.conditions import Condition, ConditionError, Environment
+from ringback_policy.domain.environment import fact_value, json_object, variables
+from ringback_policy.domain.model import FactSpec
+from ringback_policy.domain.subjects import Fact, FactNeed, Request
+
+__all__ = ["FactsAtHand", "resolve"]
+
+
+class FactsAtHand(msgspec.Struct):
+    """Values by name, what is still to be fetched, and what cannot be had."""
+
+    values: dict[str, Any]
+    needs: list[FactNeed]
+    failed: dict[str, str]
+
+    def failure(self, names: Iterable[str]) -> str:
+        """Why one of these facts cannot be had; empty when all are there."""
+        return next((self.failed[name] for name in names if name in self.failed), "")
+
+
+def resolve(
+    names: Iterable[str], specs: Mapping[str, FactSpec], request: Request, *, subject: Mapping[str, Any]
+) -> FactsAtHand:
+    """Finds each fact for exactly the arguments that this subject calls for."""
+    found = FactsAtHand({}, [], {})
+    for name in names:
+        _resolve_one(name, specs, request, subject, found)
+    return found
+
+
+def _resolve_one(
+    name: str,
+    specs: Mapping[str, FactSpec],
+    request: Request,
+    subject: Mapping[str, Any],
+    found: FactsAtHand,
+) -> bool:
+    """Whether the fact is at hand after all; the compiler has made sure that facts do not need each other in a ring."""
+    if name in found.values:
+        return True
+    if name in found.failed or any(need.name == name for need in found.needs):
+        return False
+    spec = specs[name]
+    before = [_resolve_one(other, specs, request, subject, found) for other in spec.needs]
+    if not all(before):
+        failure = found.failure(spec.needs)
+        if failure:
+            found.failed[name] = failure
+        return False
+    try:
+        arguments = _arguments(spec, request, subject, found.values)
+    except ConditionError as error:
+        found.failed[name] = f"fact {name}: its arguments cannot be formed: {error}"
+        return False
+    return _take(spec, arguments, request, found)
+
+
+def _take(spec: FactSpec, arguments: dict[str, Any], request: Request, found: FactsAtHand) -> bool:
+    held = _held(spec, arguments, request.facts)
+    if held is None:
+        found.needs.append(FactNeed(spec.name, spec.tool, canonical_json(arguments), spec.ttl_ms))
+        return False
+    if held.unavailable:
+        found.failed[spec.name] = f"fact {spec.name} is unavailable"
+        return False
+    value = fact_value(held, spec.fields)
+    if value is None:
+        found.failed[spec.name] = f"fact {spec.name} has not the declared form"
+        return False
+    found.values[spec.name] = value
+    return True
+
+
+def _held(spec: FactSpec, arguments: Mapping[str, Any], facts: Iterable[Fact]) -> Fact | None:
+    """The youngest fact of this name for these arguments that is not stale; defaults filled in by the pack may be more."""
+    matching = [
+        fact
+        for fact in facts
+        if fact.name == spec.name
+        and fact.tool in ("", spec.tool)
+        and not (spec.ttl_ms and fact.age_ms > spec.ttl_ms)
+        and _covers(json_object(fact.arguments_json, field=f"facts.{fact.name}.arguments_json"), arguments)
+    ]
+    return min(matching, key=lambda fact: (fact.unavailable, fact.age_ms), default=None)
+
+
+def _covers(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return all(name in held and held[name] == value for name, value in wanted.items())
+
+
+def _arguments(
+    spec: FactSpec, request: Request, subject: Mapping[str, Any], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {name: _argument(c, request, subject, facts) for name, c in spec.arguments.items()}
+
+
+def _argument(
+    condition: Condition, request: Request, subject: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Any:
+    environment = Environment(variables(request, condition.paths, subject=subject, facts=facts))
+    value = condition.value(environment)
+    if isinstance(value, str | int | float | bool):
+        return value
+    raise ConditionError("expected text, a number or a boolean")
+
+
+def check_facts(facts: Iterable[Fact], *, facts_max: int) -> None:
+    """Raises InvalidInput when there are more facts than a view may hold."""
+    if len(tuple(facts)) > facts_max:
+        raise InvalidInput(f"expected at most {facts_max} facts", field="facts")

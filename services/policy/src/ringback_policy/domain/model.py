@@ -1,0 +1,186 @@
+"""Owns the compiled bundle: what evaluation reads, indexed so that a decision touches only the rules it may need."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ringback_policy.domain.conditions import Condition
+from ringback_policy.domain.phrases import PhraseSet
+from ringback_policy.domain.redaction import Redactor
+from ringback_policy.domain.templates import Place, Template
+from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
+
+__all__ = [
+    "ANY_ACTION",
+    "ActionPolicy",
+    "Bundle",
+    "ConsentRule",
+    "FactSpec",
+    "Fallback",
+    "OnError",
+    "PhraseRule",
+    "PromptTexts",
+    "Rule",
+    "RuleSet",
+    "TurnRules",
+]
+
+ANY_ACTION = "*"
+
+Path = tuple[str, ...]
+
+
+class Model(msgspec.Struct, frozen=True):
+    """An immutable part of a bundle."""
+
+
+class OnError(Model, frozen=True):
+    """What a rule means when it cannot be evaluated."""
+
+    effect: Effect
+    say: str = ""
+
+
+class Rule(Model, frozen=True):
+    """One rule; it fires when its condition is true."""
+
+    rule_id: str
+    layer: Layer
+    gate: Gate
+    actions: tuple[str, ...]
+    when: Condition | None
+    effect: Effect
+    on_error: OnError
+    say: Template | None = None
+    states: Template | None = None
+    reason: str = ""
+    needs: tuple[str, ...] = ()
+    restate: bool = False
+    forbid_irreversible: bool = False
+    words_max: int = 0
+    line: int = 0
+
+
+class FactSpec(Model, frozen=True):
+    """A fact, the read-only tool that yields it, and the types of the fields that conditions may rely on."""
+
+    name: str
+    tool: str
+    arguments: Mapping[str, Condition]
+    ttl_ms: int
+    fields: Mapping[str, str] = {}
+    # Facts that the arguments are taken from; they are fetched first.
+    needs: tuple[str, ...] = ()
+
+
+class ConsentRule(Model, frozen=True):
+    """How an action is read back, which values must be heard, and how long a yes may take."""
+
+    template: Template
+    must_contain: tuple[Place, ...]
+    expires_after_ms: int
+    clarify_max: int
+    needs: tuple[str, ...] = ()
+
+
+class ActionPolicy(Model, frozen=True):
+    """What the bundle says of one action; an absent side effect leaves the pack's."""
+
+    tool: str
+    side_effect: SideEffect | None
+    consent: ConsentRule | None
+    scopes: tuple[str, ...] = ()
+    effect: Effect | None = None
+    arguments: Mapping[str, str] = {}
+
+
+class Fallback(Model, frozen=True):
+    """What to do with a class of actions when policy is away."""
+
+    side_effect: SideEffect
+    effect: Effect
+    say: str
+
+
+class TurnRules(Model, frozen=True):
+    """Parameters that the core applies without asking; the proto states their meaning and units."""
+
+    filler_after_ms: int = 600
+    fillers: tuple[str, ...] = ("One moment.", "Let me check that for you.")
+    silence_ms_max: int = 4000
+    progress_texts: tuple[str, ...] = ("I am still working on it.", "This takes a little longer than usual.")
+    words_max: int = 60
+    output_tokens_max: int = 400
+    clarify_max: int = 2
+    confidence_min: float = 0.6
+    client_tools: str = "deny"
+    input_gate: str = "parallel"
+    output_gate: str = "parallel"
+    hold_audio_ms: int = 0
+    client_instructions: bool = False
+    consent_without_confidence: str = "repeat_value"
+    decision_timeout_ms: int = 300
+    say_person: str = "I will pass you on to a colleague now."
+    say_unavailable: str = "I cannot do that right now, so nothing has been changed."
+    say_bridge: str = "Sorry, I lost you for a moment. I am back."
+    say_consent_expired: str = "I did not get your answer in time, so I have not done anything."
+
+
+class PromptTexts(Model, frozen=True):
+    """What the interaction, domain and safety layers add to an agent's prompt."""
+
+    introduction: str = ""
+    tone: str = ""
+    brevity: str = ""
+    guidance: tuple[str, ...] = ()
+    domain: tuple[str, ...] = ()
+    safety: tuple[str, ...] = ()
+
+
+class PhraseRule(Model, frozen=True):
+    """Phrases that decide at a gate when one of them is said."""
+
+    rule_id: str
+    gate: Gate
+    effect: Effect
+    say: str
+    reason: str
+    escalate: str
+    redact: bool
+    forbid_irreversible: bool
+    line: int = 0
+
+
+class RuleSet(Model, frozen=True):
+    """The rules that can apply to one (gate, action), with what they read: those that need facts stand apart."""
+
+    plain: tuple[Rule, ...] = ()
+    plain_paths: frozenset[Path] = frozenset()
+    factual: tuple[Rule, ...] = ()
+    factual_paths: frozenset[Path] = frozenset()
+
+
+class Bundle(Model, frozen=True):
+    """A compiled bundle. `digest` is of its canonical content."""
+
+    digest: str
+    pack: str
+    versions: Mapping[str, str]
+    owners: Mapping[str, str]
+    turn_rules: TurnRules
+    prompt: PromptTexts
+    facts: Mapping[str, FactSpec]
+    actions: Mapping[str, ActionPolicy]
+    default_effect: Effect
+    fallbacks: tuple[Fallback, ...]
+    rules: tuple[Rule, ...]
+    index: Mapping[tuple[Gate, str], RuleSet]
+    phrase_sets: Mapping[Gate, tuple[PhraseSet, tuple[PhraseRule, ...]]]
+    redactors: Mapping[Gate, Redactor]
+
+    def rules_for(self, gate: Gate, action: str) -> RuleSet:
+        """The rules that may fire; for an action that no rule names, those that are for all."""
+        return self.index.get((gate, action)) or self.index.get((gate, ANY_ACTION)) or EMPTY_RULES
+
+
+EMPTY_RULES = RuleSet()

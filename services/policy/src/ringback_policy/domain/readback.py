@@ -1,0 +1,51 @@
+"""Owns the read-back: the sentence that states what will be done, and the values in it that must be heard."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ringback_policy.domain.model import ConsentRule
+from ringback_policy.domain.subjects import ActionSubject, BoundValue, ReadBack
+from ringback_policy.domain.templates import Place, Renderer, lookup
+
+__all__ = ["client_read_back", "read_back"]
+
+CLIENT_EXPIRES_AFTER_MS = 30_000
+
+
+def read_back(
+    rule: ConsentRule,
+    values: Mapping[str, Any],
+    *,
+    states: str,
+    digest: str,
+    renderer: Renderer,
+    clarify_max: int,
+) -> ReadBack:
+    """The read-back of an action; what a rule states stands before it, so that a yes covers it too.
+
+    Raises TemplateError when a value is missing.
+    """
+    text = rule.template.render(values, renderer)
+    return ReadBack(
+        text=f"{states} {text}".strip(),
+        must_contain=tuple(_bound(place, values) for place in rule.must_contain),
+        arguments_digest=digest,
+        expires_after_ms=rule.expires_after_ms,
+        clarify_max=rule.clarify_max if rule.clarify_max >= 0 else clarify_max,
+    )
+
+
+def client_read_back(action: ActionSubject, *, clarify_max: int) -> ReadBack:
+    """The read-back of a tool that the client brought along, of which the bundle knows nothing but the name."""
+    name = action.tool.replace("_", " ").replace("-", " ").strip()
+    return ReadBack(
+        text=f"I am about to use {name}. Shall I go ahead?",
+        must_contain=(BoundValue("tool", name, "text"),),
+        arguments_digest=action.arguments_digest,
+        expires_after_ms=CLIENT_EXPIRES_AFTER_MS,
+        clarify_max=clarify_max,
+    )
+
+
+def _bound(place: Place, values: Mapping[str, Any]) -> BoundValue:
+    return BoundValue(place.path[-1], lookup(values, place.path), place.kind)

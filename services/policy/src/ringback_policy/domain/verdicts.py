@@ -1,0 +1,78 @@
+"""Owns the joining of verdicts: the strictest one decides, obligations of all that fired add up."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from ringback_policy.domain.model import OnError, Rule
+from ringback_policy.domain.subjects import Obligations, Span
+from ringback_policy.domain.vocabulary import Effect, Layer
+
+__all__ = ["NONE", "Verdict", "from_error", "obligations_of", "stated", "strictest"]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What one rule says of one subject."""
+
+    effect: Effect
+    rule: str
+    layer: Layer
+    reason: str = ""
+    say: str = ""
+    states: str = ""
+    error: str = ""
+    obligations: Obligations = Obligations()
+
+
+def strictest(verdicts: Iterable[Verdict]) -> Verdict:
+    """The strictest verdict; of equals one that tells the caller something, else the first."""
+    return max(verdicts, key=lambda v: (v.effect, bool(v.say or v.states), 0))
+
+
+def stated(verdicts: list[Verdict]) -> str:
+    """What the read-back must state: the sentences of all rules that ask for a yes, in their order."""
+    return _sentences(verdict.states for verdict in verdicts if verdict.effect is Effect.CONFIRM)
+
+
+def obligations_of(verdicts: Iterable[Verdict]) -> Obligations:
+    """All obligations together; the least word limit and the longest hold stand."""
+    parts = [verdict.obligations for verdict in verdicts if verdict.obligations != NONE]
+    if not parts:
+        return NONE
+    limits = [part.words_max for part in parts if part.words_max]
+    spans: set[tuple[int, int]] = {(span.start, span.end) for part in parts for span in part.redact}
+    return Obligations(
+        say=_sentences(part.say for part in parts),
+        restate=any(part.restate for part in parts),
+        redact=tuple(Span(start, end) for start, end in _merged(sorted(spans))),
+        hold_audio_ms=max(part.hold_audio_ms for part in parts),
+        words_max=min(limits, default=0),
+        forbid_irreversible=any(part.forbid_irreversible for part in parts),
+        escalate=next((part.escalate for part in parts if part.escalate), ""),
+    )
+
+
+def from_error(rule: Rule, fallback: OnError, error: str) -> Verdict:
+    """What a rule says when it could not be evaluated."""
+    obligations = Obligations(escalate=rule.rule_id) if fallback.effect is Effect.ESCALATE else NONE
+    reason = f"{rule.reason or rule.rule_id}: not evaluated, fallback taken"
+    return Verdict(
+        fallback.effect, rule.rule_id, rule.layer, reason, fallback.say, error=error, obligations=obligations
+    )
+
+
+def _sentences(parts: Iterable[str]) -> str:
+    return " ".join(dict.fromkeys(part for part in parts if part))
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in spans:
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+NONE = Obligations()

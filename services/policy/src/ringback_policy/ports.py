@@ -1,0 +1,100 @@
+"""What policy needs of the world, in its own words."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from ringback_policy.domain.auditing import AuditRecord
+from ringback_policy.domain.instructions import AgentRole
+from ringback_policy.domain.model import Bundle
+from ringback_policy.domain.subjects import ActionSubject, Request
+from ringback_policy.domain.vocabulary import SideEffect
+
+__all__ = ["AgentRoles", "AuditTrail", "Bundles", "Clock", "Proof", "Signer", "ValueFinder", "ValueSpeaker"]
+
+
+class Clock(Protocol):
+    """Unix time."""
+
+    def __call__(self) -> int:
+        """Now, ms."""
+
+
+class Proof(Protocol):
+    """A signed proof, as it travels."""
+
+    @property
+    def key_id(self) -> str: ...
+    @property
+    def mac(self) -> bytes: ...
+    @property
+    def decision_id(self) -> str: ...
+    @property
+    def consent_id(self) -> str: ...
+    @property
+    def expires_at_ms(self) -> int: ...
+
+
+class Signer(Protocol):
+    """Signs proofs with the key that policy and tools share."""
+
+    def sign(self, request: Request, action: ActionSubject, *, consent_id: str, expires_at_ms: int) -> Proof:
+        """A proof for exactly this action and decision."""
+
+
+class Bundles(Protocol):
+    """Compiled bundles, kept up to date by watch."""
+
+    def get(self, digest: str) -> Bundle:
+        """The bundle; raises NotFound, or Unavailable while bundles have never been read."""
+
+    def active(self, pack: str) -> Bundle:
+        """The bundle that new sessions of a pack get; raises NotFound or Unavailable as `get` does."""
+
+    def active_digests(self) -> Mapping[str, str]:
+        """Pack → digest."""
+
+    def all(self) -> tuple[Bundle, ...]:
+        """All bundles that are loaded, by pack and digest."""
+
+    async def store(
+        self, bundle: Bundle, files: Mapping[str, bytes], tools: Mapping[str, SideEffect]
+    ) -> None:
+        """Keeps a bundle under its digest; storing it again changes nothing."""
+
+    async def activate(self, pack: str, digest: str, *, expected: str) -> str:
+        """Compare-and-set of the active digest; returns the previous one, raises Conflict when it is not the expected."""
+
+
+class AuditTrail(Protocol):
+    """The append-only audit."""
+
+    def append(self, record: AuditRecord) -> None:
+        """Takes an entry for delivery and returns at once; raises Overloaded when nothing more can be kept."""
+
+
+class ControlFacts(Protocol):
+    """Facts of no session."""
+
+    def bundle_activated(self, pack: str, digest: str, *, previous: str, actor: str) -> None:
+        """Tells all services."""
+
+
+class AgentRoles(Protocol):
+    """Agents of packs."""
+
+    async def role(self, pack_digest: str, agent: str) -> AgentRole:
+        """The agent's role; raises NotFound."""
+
+
+class ValueSpeaker(Protocol):
+    """How a value sounds."""
+
+    def __call__(self, value: str, kind: str, currency: str) -> str:
+        """The spoken form."""
+
+
+class ValueFinder(Protocol):
+    """Whether a transcript says a value."""
+
+    def __call__(self, transcript: str, value: str, kind: str) -> bool:
+        """True when it does, in whatever spoken form."""

@@ -1,0 +1,1 @@
+"""What policy does, over its ports."""

@@ -1,0 +1,139 @@
+"""Owns the answering of a session's questions: decisions, consent readings, instructions, session rules."""
+
+import msgspec
+from ringback_errors import InvalidInput
+
+from ringback_policy.domain.auditing import ConsentRecord, DecisionRecord
+from ringback_policy.domain.consent import ConsentAnswer, ConsentQuestion, read_consent
+from ringback_policy.domain.evaluating import decide
+from ringback_policy.domain.instructions import Instructions, compose
+from ringback_policy.domain.model import Bundle
+from ringback_policy.domain.subjects import ActionSubject, BoundValue, Decision, Request, ResultSubject
+from ringback_policy.domain.vocabulary import SideEffect
+from ringback_policy.ports import (
+    AgentRoles,
+    AuditTrail,
+    Bundles,
+    Clock,
+    Proof,
+    Signer,
+    ValueFinder,
+    ValueSpeaker,
+)
+
+__all__ = ["AskedConsent", "Deciding"]
+
+
+class AskedConsent(msgspec.Struct, frozen=True):
+    """An answer to a read-back, as the session sends it."""
+
+    tenant: str
+    session_id: str
+    consent_id: str
+    bundle_digest: str
+    read_back: str
+    utterance: str
+    confidence: float | None
+    bound_values: tuple[BoundValue, ...]
+    side_effect: SideEffect
+
+
+class Deciding:
+    """Answers from loaded bundles; every answer is audited before it is given."""
+
+    def __init__(
+        self,
+        bundles: Bundles,
+        *,
+        audit: AuditTrail,
+        signer: Signer,
+        roles: AgentRoles,
+        clock: Clock,
+        speaker: ValueSpeaker,
+        finder: ValueFinder,
+    ) -> None:
+        self._bundles = bundles
+        self._audit = audit
+        self._signer = signer
+        self._roles = roles
+        self._clock = clock
+        self._speaker = speaker
+        self._finder = finder
+
+    def decide(self, request: Request, *, input_digest: str) -> tuple[Decision, Proof | None]:
+        """One decision, and its proof when a side effect is allowed.
+
+        Raises InvalidInput, NotFound for an unknown bundle, Overloaded when the audit can take no more: what is not
+        audited is not decided.
+        """
+        bundle = self._bundles.get(request.bundle_digest)
+        decision = decide(bundle, request, renderer=self._speaker)
+        proof = None
+        if decision.proof_until_ms and isinstance(request.subject, ActionSubject):
+            until = decision.proof_until_ms
+            proof = self._signer.sign(
+                request, request.subject, consent_id=decision.consent_id, expires_at_ms=until
+            )
+        self._audit.append(self._decision_record(request, decision, input_digest))
+        return decision, proof
+
+    def read_consent(self, asked: AskedConsent) -> ConsentAnswer:
+        """How an answer to a read-back reads under the session's bundle."""
+        if not asked.consent_id:
+            raise InvalidInput("expected the consent that was asked for", field="consent_id")
+        rules = self._bundles.get(asked.bundle_digest).turn_rules
+        answer = read_consent(
+            ConsentQuestion(
+                read_back=asked.read_back,
+                utterance=asked.utterance,
+                confidence=asked.confidence,
+                bound_values=asked.bound_values,
+                side_effect=asked.side_effect,
+                confidence_min=rules.confidence_min,
+                without_confidence=rules.consent_without_confidence,
+            ),
+            contains=self._finder,
+        )
+        record = ConsentRecord(
+            at_ms=self._clock(),
+            tenant=asked.tenant,
+            consent_id=asked.consent_id,
+            session_id=asked.session_id,
+            reading=answer.reading,
+            evidence=answer.evidence,
+        )
+        self._audit.append(record)
+        return answer
+
+    async def instructions(self, bundle_digest: str, pack_digest: str, agent: str) -> Instructions:
+        """The prompt of an agent; raises NotFound."""
+        bundle = self._bundles.get(bundle_digest)
+        return compose(bundle, await self._roles.role(pack_digest, agent))
+
+    def session_rules(self, pack: str, bundle_digest: str) -> Bundle:
+        """The bundle whose rules a session takes: the one it pinned, else the active one of its pack."""
+        if bundle_digest:
+            return self._bundles.get(bundle_digest)
+        if not pack:
+            raise InvalidInput("expected a pack or a bundle digest", field="pack")
+        return self._bundles.active(pack)
+
+    def _decision_record(self, request: Request, decision: Decision, input_digest: str) -> DecisionRecord:
+        subject = request.subject
+        return DecisionRecord(
+            at_ms=self._clock(),
+            tenant=request.tenant,
+            decision_id=request.decision_id,
+            session_id=request.session.session_id,
+            gate=request.gate,
+            action_id=subject.action_id if isinstance(subject, ActionSubject | ResultSubject) else "",
+            tool=subject.tool if isinstance(subject, ActionSubject | ResultSubject) else "",
+            input_digest=input_digest,
+            effect=decision.effect,
+            rule=decision.rule,
+            layer=decision.layer,
+            bundle_digest=request.bundle_digest,
+            reason=decision.reason,
+            needs_facts=tuple(need.name for need in decision.needs_facts),
+            consent_id=decision.consent_id,
+        )
