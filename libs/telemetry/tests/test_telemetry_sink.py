@@ -3,8 +3,13 @@
 import json
 
 import pytest
+from google.protobuf.json_format import MessageToDict
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.trace import Link, SpanKind
 from ringback_errors import ConfigError
-from ringback_telemetry import add_event, counter, histogram, names, setup, span, tracer
+from ringback_telemetry import add_event, counter, extract, histogram, names, setup, span, tracer
+from ringback_telemetry.exporting import encoded
 from ringback_telemetry.sink import OtlpSink
 
 
@@ -40,6 +45,38 @@ def test_spans_and_metrics_arrive_over_otlp(sink, tmp_path):
     assert lines == spans
     sink.clear()
     assert sink.spans == sink.metrics == []
+
+
+def test_our_encoding_says_the_same_as_the_sdks_own():
+    finished = []
+
+    class Keep(SpanProcessor):
+        def on_end(self, span):
+            finished.append(span)
+
+    telemetry = setup("policy", instance="p0", extra_processor=Keep())
+    header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    values = {"t": "x", "b": True, "i": -3, "f": 0.5, "l": ("a", "b"), "n": (1, 2)}
+    remote = extract({"traceparent": header, "tracestate": "a=b"})
+    with tracer().start_as_current_span("plain", kind=SpanKind.SERVER, context=remote) as plain:
+        plain.set_attributes(values)
+        plain.add_event("event", values)
+    with pytest.raises(ValueError, match="x"), span(names.Span.ACTION):
+        raise ValueError("x")
+    link = Link(plain.get_span_context(), values)
+    tracer().start_span("linked", links=[link], kind=SpanKind.PRODUCER).end()
+    telemetry.shutdown()
+    assert len(finished) == 3
+
+    def said(request):
+        (group,) = request.resource_spans
+        spans = group.scope_spans[0].spans
+        for link in (link for found in spans for link in found.links):
+            link.ClearField("flags")
+        return (MessageToDict(group.resource), *(MessageToDict(found) for found in spans))
+
+    assert said(encoded(finished)) == said(encode_spans(finished))
+    assert not encoded([]).resource_spans
 
 
 def test_names_that_slipped_past_the_registry_are_found(sink):
