@@ -22,6 +22,7 @@ __all__ = ["end_group", "forget", "watch"]
 class _Watcher:
     """The child, started on first use; one per test process."""
 
+    child: subprocess.Popen[str] | None = None
     pipe: IO[str] | None = None
     owner: int = 0
     groups: set[int] = set()  # noqa: RUF012 - one registry per process is the point
@@ -33,7 +34,8 @@ def watch(pid: int) -> None:
         child = subprocess.Popen(
             [sys.executable, "-I", __file__], stdin=subprocess.PIPE, text=True, start_new_session=True
         )
-        _Watcher.pipe, _Watcher.owner, _Watcher.groups = child.stdin, os.getpid(), set()
+        _Watcher.child, _Watcher.pipe = child, child.stdin
+        _Watcher.owner, _Watcher.groups = os.getpid(), set()
         atexit.register(_end_all)
     _Watcher.groups.add(pid)
     _tell(f"+ {pid} {_started(pid)}")
@@ -63,9 +65,10 @@ def _end_all() -> None:
         return
     for pid in tuple(_Watcher.groups):
         end_group(pid)
-    if _Watcher.pipe is not None:
-        with contextlib.suppress(OSError):
+    if _Watcher.pipe is not None and _Watcher.child is not None:
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             _Watcher.pipe.close()
+            _Watcher.child.wait(5)
 
 
 def _started(pid: int) -> str:
