@@ -445,6 +445,7 @@ class Result(_message.Message):
     FALLBACK_FIELD_NUMBER: _builtins.int
     DURATION_MS_FIELD_NUMBER: _builtins.int
     OPEN_BREAKERS_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
     status: Global___Status.ValueType
     data_json: _builtins.str
     """On OK: JSON, validated against the tool's result schema, size-capped."""
@@ -460,6 +461,8 @@ class Result(_message.Message):
     already_done: _builtins.bool
     """This action had already succeeded before this call."""
     duration_ms: _builtins.float
+    detail: _builtins.str
+    """What was wrong with a request: the field, and what was expected there. For logs and developers, never spoken."""
     @_builtins.property
     def fallback(self) -> Global___Fallback: ...
     @_builtins.property
@@ -482,10 +485,11 @@ class Result(_message.Message):
         fallback: Global___Fallback | None = ...,
         duration_ms: _builtins.float = ...,
         open_breakers: _abc.Iterable[_builtins.str] | None = ...,
+        detail: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fallback", b"fallback"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_done", b"already_done", "attempts", b"attempts", "confidence", b"confidence", "data_json", b"data_json", "duration_ms", b"duration_ms", "error_code", b"error_code", "fallback", b"fallback", "message", b"message", "open_breakers", b"open_breakers", "retryable", b"retryable", "status", b"status", "trace_id", b"trace_id", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_done", b"already_done", "attempts", b"attempts", "confidence", b"confidence", "data_json", b"data_json", "detail", b"detail", "duration_ms", b"duration_ms", "error_code", b"error_code", "fallback", b"fallback", "message", b"message", "open_breakers", b"open_breakers", "retryable", b"retryable", "status", b"status", "trace_id", b"trace_id", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
