@@ -107,7 +107,8 @@ def test_secrets_are_for_the_owner_alone_and_the_key_stays(tmp_path):
     assert ensure_local_tenant(paths) == key
     for file in (paths.mac_keys, paths.api_key, paths.tenants):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    (hashed,) = yaml.safe_load(paths.tenants.read_text())["tenants"]["local"]["keys"]
+    (tenant,) = yaml.safe_load(paths.tenants.read_text())["tenants"]
+    (hashed,) = tenant["key_hashes"]
     assert key_matches(key, hashed)
     assert key not in paths.tenants.read_text()
 

@@ -25,12 +25,13 @@ def ensure_local_tenant(paths: StackPaths) -> str:
         _write_private(paths.api_key, new_api_key() + "\n")
     api_key = paths.api_key.read_text().strip()
     tenant = {
-        "keys": [hash_key(api_key)],
+        "tenant": LOCAL_TENANT,
+        "key_hashes": [hash_key(api_key)],
         "packs": list(PACKS),
         "default_pack": PACKS[0],
         "quotas": {"sessions_max": SESSIONS_MAX},
     }
-    _write_private(paths.tenants, yaml.safe_dump({"tenants": {LOCAL_TENANT: tenant}}, sort_keys=False))
+    _write_private(paths.tenants, yaml.safe_dump({"tenants": [tenant]}, sort_keys=False))
     return api_key
 
 
