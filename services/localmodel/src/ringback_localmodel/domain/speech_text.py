@@ -72,7 +72,7 @@ class SpokenTrack:
     @property
     def heard_text(self) -> str:
         """All words, or after a truncation those before it; a piece cut in two counts by its share of words."""
-        if self.heard_samples is None:
+        if self.heard_samples is None or not self.pieces:
             return self.text
         ends = [start for _, start in self.pieces[1:]] + [self.samples]
         heard = ""

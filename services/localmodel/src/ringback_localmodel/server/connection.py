@@ -70,11 +70,6 @@ class Connection(WSListener):
         asyncio.get_running_loop().call_later(ABORT_AFTER_S, self._transport.underlying_transport.abort)
         self._end()
 
-    async def wait_ended(self) -> None:
-        """Return once the session's task is over."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
-
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
         session, self._events = self._start(self)

@@ -1,6 +1,7 @@
 """The server: listens, admits connections within a bound, tells its health, and drains."""
 
 import asyncio
+import contextlib
 import errno
 import logging
 from collections.abc import Callable
@@ -34,6 +35,7 @@ __all__ = ["HEALTH_PATH", "RealtimeServer"]
 
 HEALTH_PATH: Final = "/healthz"
 RETRY_AFTER_S: Final = 1
+CLOSE_S: Final = 1
 # One line for each connection and each health check is no news.
 wire_log = logging.getLogger(f"{__name__}.wire")
 wire_log.setLevel(logging.WARNING)
@@ -49,6 +51,7 @@ class RealtimeServer:
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._draining = False
+        self._ended = asyncio.Event()
 
     @property
     def sessions(self) -> int:
@@ -76,13 +79,25 @@ class RealtimeServer:
         self._draining = True
         if self._server is not None:
             self._server.close()
-        going = [asyncio.ensure_future(one.wait_ended()) for one in self._connections]
-        if going:
-            await asyncio.wait(going, timeout=drain_ms / 1000)
+        await self._quiet_within(drain_ms / 1000)
         for connection in list(self._connections):
             connection.close(closes.GOING_AWAY)
-        if going:
-            await asyncio.wait(going, timeout=1)
+        await self._quiet_within(CLOSE_S)
+
+    async def wait_for_sessions(self, *, at_most: int) -> None:
+        """Return once no more than so many sessions are open."""
+        while len(self._connections) > at_most:
+            self._ended.clear()
+            await self._ended.wait()
+
+    async def _quiet_within(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.wait_for_sessions(at_most=0)
+
+    def _forget(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self._ended.set()
 
     def _admit(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
         path = path_of(request)
@@ -109,7 +124,7 @@ class RealtimeServer:
 
         return Connection(
             start=start,
-            on_end=self._connections.discard,
+            on_end=self._forget,
             slow_reader_ms=self._settings.slow_reader_ms,
             session_ms_max=self._settings.session_ms_max,
         )

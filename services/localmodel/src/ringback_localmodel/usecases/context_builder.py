@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 from ringback_realtime import (
@@ -15,10 +15,10 @@ from ringback_realtime import (
     parse_item,
 )
 
-from ringback_localmodel.domain.audio import SAMPLE_BYTES, ms_of
+from ringback_localmodel.domain.audio import SAMPLE_BYTES, ms_of, samples_of
 from ringback_localmodel.domain.context import Context
 from ringback_localmodel.domain.speech_text import AUDIO_TOKENS_PER_S, text_tokens
-from ringback_localmodel.domain.turns import SpeechBegan
+from ringback_localmodel.domain.turns import SpeechEnded
 from ringback_localmodel.ports import VoiceDetector
 from ringback_localmodel.usecases.conversation import Conversation, entries_of
 from ringback_localmodel.usecases.listening import Utterance
@@ -26,6 +26,9 @@ from ringback_localmodel.usecases.response_run import ResponseRun
 from ringback_localmodel.usecases.transcriber import Transcriber
 
 __all__ = ["ContextBuilder"]
+
+# More than the pause that ends a stretch of speech.
+SILENCE_MS: Final = 1_000
 
 
 class ContextBuilder:
@@ -83,15 +86,8 @@ class ContextBuilder:
 
     def utterance(self, pcm: bytes) -> Utterance:
         """Audio that came as a whole, with the speech in it measured."""
-        detector = self._detectors()
-        voiced, onset = 0, None
-        for boundary in detector.feed(pcm):
-            if isinstance(boundary, SpeechBegan):
-                onset = boundary.onset
-            else:
-                voiced, onset = voiced + boundary.voiced, None
-        if onset is not None:
-            voiced += len(pcm) // SAMPLE_BYTES - onset
+        found = self._detectors().feed(pcm + bytes(samples_of(SILENCE_MS) * SAMPLE_BYTES))
+        voiced = sum(boundary.voiced for boundary in found if isinstance(boundary, SpeechEnded))
         return Utterance(pcm, ms_of(voiced))
 
     def _input_item(self, data: Mapping[str, Any], *, ids: EventIds, param: str) -> Item:

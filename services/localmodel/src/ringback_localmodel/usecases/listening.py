@@ -93,14 +93,15 @@ class Listening:
         first = self._buffer.start if start is None else max(start, self._buffer.start)
         last = self.end if end is None else end
         voiced = sum(samples for at, samples in self._voiced if first < at <= last)
-        if self._onset is not None:
-            voiced += max(0, last - max(first, self._onset))
         utterance = Utterance(self._buffer.peek(first, last), ms_of(voiced))
         self._forget(before=last)
         return utterance
 
     def commit(self) -> Utterance:
-        """The client's own commit. Raises ProtocolError when there is less than 100 ms."""
+        """The client's own commit; speech that goes on at its end is not measured.
+
+        Raises ProtocolError when there is less than 100 ms.
+        """
         start = self._began if self._began is not None else self._buffer.start
         have = self.end - start
         if have < samples_of(COMMIT_MS_MIN):

@@ -220,7 +220,7 @@ class RealtimeSession:
             self._create_response(None)
 
     def _commit(self) -> None:
-        utterance = self._listening.commit()
+        utterance = self._contexts.utterance(self._listening.commit().pcm)
         item_id, self._turn_item = self._turn_item or self._ids.item(), None
         self._add_audio_item(item_id, utterance)
 
