@@ -256,7 +256,7 @@ async def test_one_span_a_call_below_the_callers_with_its_error_and_none_for_hea
             span = spans[f"grpc ringback.test.Echo/{name}"]
             assert (span["trace_id"], span["parent_id"]) == (parent[3:35], parent[36:52])
             assert span["kind"] == "server"
-            assert span["attributes"][names.Attr.RPC_METHOD] == name
+            assert span["attributes"][names.Attr.RPC_METHOD] == f"ringback.test.Echo/{name}"
         assert spans["grpc ringback.test.Echo/Fail"]["attributes"]["error.type"] == "fenced"
         assert sink.unregistered() == set()
 

@@ -253,11 +253,9 @@ def _described(method: Any) -> tuple[str, dict[str, str]]:
     # The path is in no public attribute of a multi-callable; a call has it, but only once it is under way.
     path = method._method
     path = path.decode() if isinstance(path, bytes) else path
-    service, _, name = path.lstrip("/").partition("/")
     return names.grpc_span(path), {
-        names.Attr.RPC_SYSTEM: "grpc",
-        names.Attr.RPC_SERVICE: service,
-        names.Attr.RPC_METHOD: name,
+        names.Attr.RPC_SYSTEM_NAME: "grpc",
+        names.Attr.RPC_METHOD: path.lstrip("/"),
     }
 
 

@@ -126,11 +126,9 @@ def _pumped(inner: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _described(path: str) -> tuple[str, dict[str, str]]:
-    service, _, method = path.lstrip("/").partition("/")
     return names.grpc_span(path), {
-        names.Attr.RPC_SYSTEM: "grpc",
-        names.Attr.RPC_SERVICE: service,
-        names.Attr.RPC_METHOD: method,
+        names.Attr.RPC_SYSTEM_NAME: "grpc",
+        names.Attr.RPC_METHOD: path.lstrip("/"),
     }
 
 
