@@ -51,7 +51,8 @@ class PhraseSet:
         return sorted(found)
 
     def _matching(self, levelled: str) -> list[int]:
-        return self._set.Match(levelled) if self._patterns else []
+        # RE2 answers None where nothing matches.
+        return (self._set.Match(levelled) or []) if self._patterns else []
 
     def _excused(self, tag: int, levelled: str) -> bool:
         excuses = [p for own, p in zip(self._unless_tags, self._unless, strict=True) if own == tag]

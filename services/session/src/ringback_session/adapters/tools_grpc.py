@@ -79,7 +79,7 @@ class ToolsOverGrpc:
 
     async def fetch(self, need: FetchFact, pinned: Pinned) -> FactFetched:
         action = Execute(
-            action_id=f"{need.action_id}.{need.name}",
+            action_id=f"{need.action_id}-{need.name}",
             tool=need.tool,
             version="",
             side_effect=SideEffect.READ,

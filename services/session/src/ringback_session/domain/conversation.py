@@ -120,6 +120,8 @@ def _of_the_call(now: Step, event: Input) -> None:
             recovery.model_lost(now, event)
         case inputs.ClientGone():
             recovery.client_gone(now, event)
+        case inputs.CallerArrived():
+            turns.greet(now)
         case inputs.ClientConfigured():
             now.state.interrupt_enabled = event.interrupt
         case inputs.ItemNoted():

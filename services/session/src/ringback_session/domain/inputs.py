@@ -14,6 +14,7 @@ __all__ = [
     "AudioSent",
     "CallRequested",
     "CallStarted",
+    "CallerArrived",
     "CallerStartedSpeaking",
     "CallerStoppedSpeaking",
     "ClientCallOutput",
@@ -66,6 +67,10 @@ class Resumed(_Input, frozen=True):
 
     epoch: int
     owner: str
+
+
+class CallerArrived(_Input, frozen=True):
+    """The first audio came: somebody is on the line."""
 
 
 class CallerStartedSpeaking(_Input, frozen=True):
@@ -306,6 +311,7 @@ class ClientGone(_Input, frozen=True):
 Input = (
     CallStarted
     | Resumed
+    | CallerArrived
     | CallerStartedSpeaking
     | CallerStoppedSpeaking
     | UtteranceCommitted

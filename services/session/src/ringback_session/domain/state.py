@@ -283,6 +283,7 @@ class CallState(msgspec.Struct):
     tools: dict[str, Tool]
     instructions: str = ""
     caller_id: str = ""
+    greeting: str = ""
     epoch: int = 1
     seq: int = 0
     started_at_ms: int = 0

@@ -27,6 +27,8 @@ __all__ = [
     "clear",
     "committed",
     "filler_due",
+    "gate",
+    "greet",
     "heard",
     "input_decided",
     "transcript_late",
@@ -34,6 +36,12 @@ __all__ = [
 
 TRANSCRIPT_WAIT_MS = 6_000
 _SAY_AGAIN = "Sorry, I didn't catch that. Could you say it again?"
+
+
+def greet(step: Step) -> None:
+    """Say the agent's greeting, once; a client that only types is not greeted."""
+    greeting, step.state.greeting = step.state.greeting, ""
+    speaking.speak(step, SpeechKind.NOTICE, greeting)
 
 
 def caller_started(step: Step, event: CallerStartedSpeaking) -> None:

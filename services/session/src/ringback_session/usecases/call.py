@@ -171,6 +171,8 @@ class Call:
         try:
             head = classify(frame)
             if head.type == APPEND:
+                if not self._samples and self.state.greeting:
+                    self.feed(inputs.CallerArrived())
                 self._samples += audio_samples(frame)
                 self._link.audio(frame)
                 return

@@ -128,6 +128,7 @@ class Calls:
                 rules=rules,
                 tools=tools,
                 instructions=instructions,
+                greeting=info.agents.get(info.default_agent, ""),
                 open_breakers=list(breakers),
                 started_at_ms=now_ms,
             )
