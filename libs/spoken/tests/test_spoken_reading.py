@@ -33,6 +33,8 @@ TODAY = date(2026, 11, 22)  # a Sunday
         ("My reservation number is 482,915.", "482915"),
         ("4 8 2. 9 1 5.", "482915"),
         ("It's 482.915 please", "482915"),
+        ("A81029.", "881029"),
+        ("For 82915.", "482915"),
         ("four eight two... uh nine one five", "482915"),
         ("reservation 482915 2 bags", "482915"),
         ("No, it's 4-8-2-9-1-5.", "482915"),

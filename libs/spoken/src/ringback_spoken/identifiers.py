@@ -11,6 +11,7 @@ from ringback_spoken.vocabulary import FILLERS
 CANDIDATES_MAX = 32
 _CHARS_MIN = 3
 _SEGMENT_ATOMS_MAX = 64
+_HEARD_FOR_DIGITS = str.maketrans({"A": "8", "O": "0"})
 _BRIDGES = frozenset({"and", "then", "next", *FILLERS})
 _BRIDGED_TOKENS_MAX = 4
 
@@ -51,7 +52,11 @@ def spoken_ids(text: str, *, pattern: str | None = None) -> tuple[SpokenId, ...]
     for group in _groups(scanned):
         for atoms in _readings(scanned, group):
             candidate = _candidate(scanned, atoms)
-            fits = wanted.fullmatch(candidate.value) if wanted else len(candidate.value) >= _CHARS_MIN
+            if wanted is None:
+                fits = len(candidate.value) >= _CHARS_MIN
+            else:
+                candidate = _fitted(candidate, wanted)
+                fits = wanted.fullmatch(candidate.value) is not None
             if fits:
                 found.setdefault(candidate)
     ranked = found if wanted else sorted(found, key=lambda heard: not any(map(str.isdigit, heard.value)))
@@ -68,6 +73,14 @@ def _candidate(scanned: Scan, atoms: tuple[Atom, ...]) -> SpokenId:
     start = scanned.tokens[atoms[0].index].start
     end = scanned.tokens[atoms[-1].next_index - 1].end
     return SpokenId("".join(atom.chars for atom in atoms).upper(), Span(start, end))
+
+
+def _fitted(candidate: SpokenId, wanted: re.Pattern[str]) -> SpokenId:
+    """The candidate, its letters taken for the digits that sound like them if only so it fits."""
+    respelled = candidate.value.translate(_HEARD_FOR_DIGITS)
+    if wanted.fullmatch(candidate.value) is None and wanted.fullmatch(respelled):
+        return SpokenId(respelled, candidate.span)
+    return candidate
 
 
 def _groups(scanned: Scan) -> Iterator[list[_Segment]]:

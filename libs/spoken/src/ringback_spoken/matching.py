@@ -27,6 +27,7 @@ from ringback_spoken.vocabulary import (
 
 Kind = Literal["id", "money", "date", "time", "phone", "number", "text"]
 
+_KINDS: dict[str, Kind] = {"money": "money", "date": "date", "time": "time", "run": "id", "decimal": "number"}
 _NUMBER_WORDS = frozenset({*UNITS, *TEENS, *TENS, *SCALE_WORDS, "hundred"})
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _MONEY_SIGN = re.compile(r"[$€£]")
@@ -55,14 +56,14 @@ _FRAGILE = frozenset(
 def normalise(text: str) -> str:
     """The canonical comparison form of a text: equal for "482915" and "four eight two, nine one five".
 
-    Lower-case words and canonical values with single spaces; dates as month and day without the year
-    (`contains_value` does compare years). Idempotent.
+    Lower-case words and canonical values with single spaces, ";" where a break keeps two of them
+    apart; dates as month and day without the year (`contains_value` does compare years). Idempotent.
     """
     parts: list[str] = []
     before: Unit | None = None
     for unit in units_of(text):
         if before is not None and _keeps_break(before, unit):
-            parts[-1] += "."
+            parts[-1] += ";"
         parts.append(_rendered(unit))
         before = unit
     return " ".join(parts)
@@ -88,25 +89,21 @@ def contains_value(transcript: str, value: object, kind: Kind | None = None) -> 
             return _last_text(transcript, str(value))
 
 
-def kind_of(value: object) -> Kind:
+def kind_of(given: object) -> Kind:
     """The kind that a value's type or form tells."""
-    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+    if isinstance(given, (int, float, Decimal)) and not isinstance(given, bool):
         return "number"
-    if isinstance(value, (date, datetime)):
+    if isinstance(given, (date, datetime)):
         return "date"
-    if isinstance(value, time):
+    if isinstance(given, time):
         return "time"
-    units = units_of(str(value))
+    units = units_of(str(given))
     if len(units) != 1:
         return "text"
-    kinds: dict[str, Kind] = {
-        "money": "money",
-        "date": "date",
-        "time": "time",
-        "run": "id",
-        "decimal": "number",
-    }
-    return kinds.get(units[0].kind, "text")
+    value = units[0].value
+    if value.isdecimal() and len(value) < WHOLE_CHARS_MIN and not value.startswith("0"):
+        return "number"
+    return _KINDS.get(units[0].kind, "text")
 
 
 def plain_chars(value: object) -> str:
@@ -115,12 +112,16 @@ def plain_chars(value: object) -> str:
 
 
 def _keeps_break(before: Unit, unit: Unit) -> bool:
-    values = (before.kind not in {"word"}) + (unit.kind not in {"word"})
+    values = (not _wordlike(before)) + (not _wordlike(unit))
     if values == 2:
         return True
     if unit.gap != STRONG:
         return values == 1 and unit.value in _FRAGILE and unit.after_comma
     return values == 1 or any(u.value in _FRAGILE or len(u.value) == 1 for u in (before, unit))
+
+
+def _wordlike(unit: Unit) -> bool:
+    return unit.kind == "word" or (unit.kind == "run" and unit.value.isalpha())
 
 
 def _rendered(unit: Unit) -> str:
@@ -199,13 +200,13 @@ def _continues(scanned: Scan, index: int) -> bool:
         at -= 1
     if at < 0:
         return False
-    return _piece_at(scanned, at) and not _whole(scanned, index)
+    return scanned.text(at) in SIGNS or (_piece_at(scanned, at) and not _whole(scanned, index))
 
 
 def _piece_at(scanned: Scan, at: int) -> bool:
     text = scanned.text(at)
     letter = len(text) == 1 and text.isalpha() and text not in "aio"
-    return letter or text in SIGNS or text[:1].isdecimal() or text in _NUMBER_WORDS
+    return letter or text[:1].isdecimal() or text in _NUMBER_WORDS
 
 
 def _whole(scanned: Scan, index: int) -> bool:

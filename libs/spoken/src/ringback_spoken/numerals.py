@@ -99,7 +99,9 @@ def _joins(scan: Scan, index: int) -> bool:
 
 
 def _follow(scan: Scan, index: int) -> str:
-    """The next word, if only a space or hyphen comes before it."""
+    """The next word, if only a space or hyphen comes before it and it is no part of a code."""
+    if scan.gap(index + 1) == GLUED:
+        return ""
     if scan.gap(index) in {STRONG, GLUED} or (0 <= index < len(scan.tokens) and scan.tokens[index].comma):
         return ""
     return scan.text(index)

@@ -71,8 +71,8 @@ def scan(text: str) -> Scan:
     for match in _TOKEN.finditer(folded):
         between = folded[end : match.start()]
         gap = _gap(between) if tokens else STRONG
-        if gap == GLUED and not {match[0], tokens[-1].text}.isdisjoint(SIGNS):
-            gap = WEAK  # a sign is never part of a code
+        if gap == GLUED and (_apart(match[0]) or _apart(tokens[-1].text)):
+            gap = WEAK
         start = match.start()
         tokens.append(Token(match[0], start, match.end(), gap, text[start].isupper(), "," in between))
         end = match.end()
@@ -89,6 +89,11 @@ def _fold(char: str) -> str:
         return str(decimal)
     lower = char.lower()
     return lower if len(lower) == 1 else char
+
+
+def _apart(text: str) -> bool:
+    """Whether the token is never part of a code: a sign or a number with a fraction."""
+    return text in SIGNS or "." in text
 
 
 def _gap(between: str) -> int:

@@ -147,7 +147,9 @@ def _two_digit_words_at(scanned: Scan, index: int) -> tuple[str, int] | None:
 def _signed_money(scanned: Scan, index: int) -> _Found | None:
     text = scanned.text(index)
     currency = CURRENCY_SIGNS.get(text) or (CURRENCY_WORDS.get(text) if len(text) == 3 else None)
-    if currency is None or scanned.gap(index + 1) == STRONG:
+    if currency is None or scanned.gap(index + 1) == STRONG or index + 1 == len(scanned.tokens):
+        return None
+    if any(read(scanned, index + 1) for read in (_day_first, _written_date, _time, _ordinal)):
         return None
     amount = amount_at(scanned, index + 1)
     if amount is None or scanned.gap(amount[1]) == GLUED:
@@ -216,7 +218,7 @@ def _day_first(scanned: Scan, index: int) -> _Found | None:
     at = index + (scanned.text(index) == "the")
     day = ordinal_at(scanned, at)
     if day is None and at == index:
-        day = _day_number(scanned, at) if scanned.text(at).isdecimal() else None
+        day = _day_number(scanned, at)
     if day is None or not 1 <= day[0] <= 31:
         return None
     at = day[1] + (scanned.text(day[1]) == "of")
