@@ -54,6 +54,7 @@ class Workers:
         self._moved = asyncio.Event()
         self._tasks = [asyncio.create_task(self._work(), name=f"{name}-{n}") for n in range(concurrency)]
         self._extender = asyncio.create_task(self._extend_forever(), name=f"{name}-extend")
+        self._closing = False
         self.lag = 0
 
     async def put(self, claim: Claim) -> None:
@@ -66,8 +67,13 @@ class Workers:
             await _answer(claim.nak(0))
             raise
 
+    def stop(self) -> None:
+        """Begin no more handlers; what comes is given back."""
+        self._closing = True
+
     async def close(self) -> None:
         """Give back what has not begun, let the rest finish within the drain time, then give it back too."""
+        self.stop()
         while not self._queue.empty():
             claim = self._queue.get_nowait()
             self._held.discard(claim)
@@ -89,7 +95,7 @@ class Workers:
             claim = await self._queue.get()
             self.lag = claim.delivery.lag
             try:
-                await self._handle(claim)
+                await (_answer(claim.nak(0)) if self._closing else self._handle(claim))
             finally:
                 self._held.discard(claim)
                 self._moved.set()

@@ -21,6 +21,9 @@ from ringback_events.topology import BucketSpec, StreamSpec, Topology, covers, l
 __all__ = ["Durable", "MemoryBroker", "MemoryBucketStore", "MemoryStream", "Stored"]
 
 
+CHANGES_MAX = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A message in a stream."""
@@ -131,8 +134,8 @@ class MemoryBucketStore:
 
     spec: BucketSpec
     entries: dict[str, Entry] = field(default_factory=dict)
-    # (revision, key) of every change, values looked up when read: enough to go on after a break.
-    changes: dict[str, int] = field(default_factory=dict)
+    # The last changes in order, None for a removal: enough to go on after a break.
+    changes: deque[tuple[int, str, Entry | None]] = field(default_factory=lambda: deque(maxlen=CHANGES_MAX))
     revision: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -148,12 +151,12 @@ class MemoryBucketStore:
         if expected is not None and expected != (current.revision if current else 0):
             raise Conflict(f"{self.spec.name}/{key}: revision {expected} expected", field="revision")
         self.revision += 1
-        if value is None:
+        entry = None if value is None else Entry(value, self.revision)
+        if entry is None:
             self.entries.pop(key, None)
         else:
-            self.entries[key] = Entry(value, self.revision)
-        self.changes.pop(key, None)
-        self.changes[key] = self.revision
+            self.entries[key] = entry
+        self.changes.append((self.revision, key, entry))
         changed, self.changed = self.changed, asyncio.Event()
         changed.set()
         return self.revision

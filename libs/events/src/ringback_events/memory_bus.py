@@ -228,6 +228,7 @@ class _DurableRun(_Running):
         return self._workers.lag
 
     async def close(self) -> None:
+        self._workers.stop()
         await super().close()
         await self._workers.close()
 
@@ -311,11 +312,11 @@ class _WatchRun(_Running):
     async def _run(self) -> None:
         while True:
             await self._bus.broker.started.wait()
-            changed, until = self._store.changed, self._store.revision
-            for key, revision in tuple(self._store.changes.items()):
-                if revision > self._after and key.startswith(self._prefix):
-                    await watch_one(key, self._store.entries.get(key), self._handler, self._bus.stats)
-            self._after = until
+            changed = self._store.changed
+            for revision, key, entry in [item for item in self._store.changes if item[0] > self._after]:
+                self._after = revision
+                if key.startswith(self._prefix):
+                    await watch_one(key, entry, self._handler, self._bus.stats)
             await changed.wait()
 
 

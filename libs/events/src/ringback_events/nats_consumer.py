@@ -90,6 +90,7 @@ class DurableSubscription:
 
     async def close(self) -> None:
         self._on_close(self)
+        self._workers.stop()
         for message in await self._feed.close():
             await _quietly(_NatsClaim(message, self).nak(0))
         await self._workers.close()
