@@ -76,11 +76,18 @@ def _environment_reads(tree: ast.Module) -> Iterator[int]:
 
 
 def _sleeps(tree: ast.Module) -> Iterator[int]:
-    """Calls of time.sleep, and of asyncio.sleep with anything but 0 (which only yields to the loop)."""
+    """Sleeps that only let time pass; in a `while` one is the pace of looking at a state, `sleep(0)` only yields."""
+    paced = {
+        id(inner)
+        for loop in ast.walk(tree)
+        if isinstance(loop, ast.While) and not (isinstance(loop.test, ast.Constant) and loop.test.value)
+        for inner in ast.walk(loop)
+    }
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="time"), attr="sleep")):
-                yield node.lineno
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="asyncio"), attr="sleep"), args=[argument]):
-                if not (isinstance(argument, ast.Constant) and argument.value == 0):
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="time" | "asyncio"), attr="sleep"), args=[argument]
+            ):
+                yields = isinstance(argument, ast.Constant) and argument.value == 0
+                if not yields and id(node) not in paced:
                     yield node.lineno

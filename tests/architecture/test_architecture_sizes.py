@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 
 MODULE_LINES_MAX = 400
+TEST_LINES_MAX = 600
 MAIN_LINES_MAX = 30
 BOOTSTRAP_LINES_MAX = 120
 FUNCTION_LINES_MAX = 70
