@@ -60,12 +60,15 @@ class Peer:
 
     async def count(self, request, context):
         self.calls += 1
-        for number in range(2):
-            yield str(number).encode()
-        if self.errors:
-            raise self.errors.pop(0)
-        if request == b"hang":
-            await self.hang(request, context)
+        try:
+            for number in range(2):
+                yield str(number).encode()
+            if self.errors:
+                raise self.errors.pop(0)
+            if request == b"hang":
+                await asyncio.Event().wait()
+        finally:
+            self.cancelled.set()
 
     def register(self, server):
         handlers = {

@@ -20,6 +20,8 @@ from ringback_serving.statuses import abort
 
 _log: Final = logging.getLogger(__name__)
 _OVERLOADED_RETRY_MS: Final = 250
+# gRPC rounds a deadline up on the wire: 5,000 ms of the caller arrive as up to 5,010 (seen with grpcio 1.85).
+_WIRE_ROUNDING: Final = 0.01
 _KINDS: Final = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 ServicerContext = grpc.aio.ServicerContext[Any, Any]
@@ -69,7 +71,7 @@ class Guard:
     def _admit(self, context: ServicerContext) -> None:
         """Count the call in and set its deadline, or refuse it."""
         left_s = context.time_remaining()
-        left_ms = None if left_s is None else left_s * 1000 - self._floor_ms
+        left_ms = None if left_s is None else self._shed(left_s * 1000)
         if left_ms is not None and left_ms <= 0:
             counter(names.Metric.REFUSED).add(1, {names.Attr.REASON: "deadline"})
             raise DeadlineExceeded(f"expected a deadline of more than {self._floor_ms} ms")
@@ -80,6 +82,10 @@ class Guard:
             )
         set_deadline(left_ms)
         self.running += 1
+
+    def _shed(self, left_ms: float) -> float:
+        """What a call may use, so that its answer is back before its caller gives up."""
+        return left_ms - max(self._floor_ms, left_ms * _WIRE_ROUNDING)
 
 
 class GuardedServer:

@@ -56,7 +56,7 @@ class ServingSettings:
     close_ms: int = 5_000
     """How long each closer may take."""
     deadline_floor_ms: int = 5
-    """Taken off every caller's deadline; a call with no more than this left is refused."""
+    """Taken off every caller's deadline (at least 1 % of it is); a call with no more than this is refused."""
     max_message_bytes: int = 4 * 1024 * 1024
     rpcs_max: int = 1_024
     """Calls served at once; more are refused as Overloaded. Health checks do not count."""
