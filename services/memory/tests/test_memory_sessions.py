@@ -43,14 +43,20 @@ class CountingStore(InMemoryStateStore):
         super().__init__()
         self.saves = 0
         self.conflicts = 0
+        self.lost = 0
 
     async def save(self, key, record, *, revision):
-        await asyncio.sleep(0)
         self.saves += 1
+        for _ in range(3):
+            await asyncio.sleep(0)
         if self.conflicts:
             self.conflicts -= 1
             raise Conflict("another replica was faster")
-        return await super().save(key, record, revision=revision)
+        try:
+            return await super().save(key, record, revision=revision)
+        except Conflict:
+            self.lost += 1
+            raise
 
 
 class Counted:
@@ -113,6 +119,20 @@ async def test_two_replicas_that_share_the_facts_end_with_all_of_them(
     expected = folded(script.events, schema=airline_schema)
     assert (await store.load(KEY)).record == expected.record
     assert (await two.view(KEY)).state == expected.state
+
+
+async def test_facts_that_trickle_in_are_folded_by_one_at_a_time(
+    replica, store, script, folded, airline_schema
+):
+    sessions = replica()
+    tasks = []
+    for n, event in enumerate(script.spine()):
+        tasks.append(asyncio.create_task(sessions.fold(KEY, event)))
+        for _ in range(n % 7):
+            await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    assert store.lost == 0
+    assert (await store.load(KEY)).record == folded(script.events, schema=airline_schema).record
 
 
 async def test_a_fact_that_comes_again_is_not_written_again(replica, store, script):
@@ -187,6 +207,19 @@ async def test_context_sees_what_another_replica_folded(replica, script):
     assert answer.view.watermark == script.events[-1].position
 
 
+async def test_a_missing_fact_counts_as_lost_after_the_wait_and_not_before(replica, script):
+    sessions = replica()
+    script.spine()
+    for event in [*script.events[:4], *script.events[5:8]]:
+        await sessions.fold(KEY, event)
+    with pytest.raises(Behind):
+        await _ask(_get_context(sessions), at=(1, 8), deadline_ms=7_000)
+    answer = await _ask(_get_context(sessions), at=(1, 8), deadline_ms=2_000)
+    assert answer.view.watermark == Position(1, 8)
+    await sessions.fold(KEY, script.events[4])
+    assert (await sessions.view(KEY)).state.counts.folded == 8
+
+
 async def test_context_that_is_behind_at_the_deadline_says_where_it_is(replica, script):
     sessions = replica()
     await sessions.fold(KEY, script.started())
@@ -240,6 +273,20 @@ async def test_a_record_of_an_older_fold_is_folded_anew_from_the_facts(
     store._revision = 1
     view = await replica().view(KEY)
     assert view.state == folded(script.events, schema=airline_schema).state
+
+
+async def test_a_fact_beyond_the_reorder_bound_is_put_in_its_place_from_the_stream(
+    replica, source, script, folded, airline_schema
+):
+    sessions = replica()
+    for _ in range(4):
+        script.spine()
+    late = script.events[9]
+    for event in [*script.events[:9], *script.events[10:], late]:
+        source.publish(KEY, event)
+        await sessions.fold(KEY, event)
+    assert (await sessions.view(KEY)).state == folded(script.events, schema=airline_schema).state
+    assert not await sessions.fold(KEY, late)
 
 
 async def test_no_more_sessions_are_held_than_allowed(store, source, script):

@@ -67,20 +67,13 @@ def test_a_missing_fact_holds_the_mark_back_until_it_comes(script):
     timeline = Timeline(Record())
     for event in [*script.events[:4], *script.events[5:8]]:
         timeline.add(event)
-    now_ms = script.events[7].at_ms
-    assert timeline.watermark(now_ms=now_ms, gap_wait_ms=60_000) == Position(1, 4)
+    assert timeline.watermark() == Position(1, 4)
+    assert timeline.after_gaps() == (Position(1, 6),)
+    assert timeline.watermark({Position(1, 6)}) == Position(1, 8)
     assert timeline.state.position == Position(1, 8)
     assert timeline.add(script.events[4]) is Placed.MOVED
-    assert timeline.watermark(now_ms=now_ms, gap_wait_ms=60_000) == Position(1, 8)
-
-
-def test_a_missing_fact_is_given_up_after_the_wait(script):
-    script.spine()
-    timeline = Timeline(Record())
-    for event in [*script.events[:4], *script.events[5:8]]:
-        timeline.add(event)
-    later_ms = script.events[7].at_ms + 2_001
-    assert timeline.watermark(now_ms=later_ms, gap_wait_ms=2_000) == Position(1, 8)
+    assert timeline.watermark() == Position(1, 8)
+    assert timeline.after_gaps() == ()
 
 
 def test_a_fact_that_comes_after_its_gap_was_settled_is_folded_once(script, folded):

@@ -30,8 +30,8 @@ class Stored:
 class StateStore(Protocol):
     """Records by session, with compare-and-set."""
 
-    async def load(self, key: SessionKey) -> Stored | None:
-        """The record; None if there is none.
+    async def load(self, key: SessionKey, *, timeout_ms: int | None = None) -> Stored | None:
+        """The record; None if there is none. `timeout_ms` shortens the store's own.
 
         Raises Unavailable, or NeedsRebuildError when what is stored was folded by an older release or
         cannot be read.

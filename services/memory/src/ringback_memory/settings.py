@@ -22,7 +22,7 @@ class MemorySettings(CommonSettings):
     compact_context_tokens: int = 700
     sessions_held_max: int = 512
     fold_concurrency: int = 32
-    gap_wait_ms: int = 2_000
+    gap_wait_ms: int = 8_000
     nats_wait_ms: int = 60_000
 
     def __post_init__(self) -> None:
@@ -46,7 +46,7 @@ class MemorySettings(CommonSettings):
             ),
             "sessions_held_max": env.integer("SESSIONS_HELD_MAX", default=512, least=1, most=100_000),
             "fold_concurrency": env.integer("FOLD_CONCURRENCY", default=32, least=1, most=1_024),
-            "gap_wait_ms": env.integer("GAP_WAIT_MS", default=2_000, least=0, most=60_000),
+            "gap_wait_ms": env.integer("GAP_WAIT_MS", default=8_000, least=0, most=60_000),
             "nats_wait_ms": env.integer("NATS_WAIT_MS", default=60_000, least=0, most=3_600_000),
         }
 

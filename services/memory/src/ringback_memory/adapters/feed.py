@@ -7,8 +7,9 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from ringback_errors import InvalidInput, Unavailable
-from ringback_events import Bus, Delivery, Subscription
+from ringback_events import Bus, ConsumePolicy, Delivery, Subscription
 from ringback_events.subjects import (
+    ALL_EVENTS,
     parse_event_subject,
     parse_fact_subject,
     session_events,
@@ -23,6 +24,9 @@ from ringback_memory.wire import event_from_bytes, late_fact_from_bytes
 
 EVENTS_DURABLE = "memory-events"
 FACTS_DURABLE = "memory-facts"
+ACK_WAIT_MS = 5_000
+"""What a killed replica held is offered again after this long; a handler that still runs says so meanwhile.
+"""
 REPLAY_QUEUE_MAX = 1_024
 REPLAY_QUIET_MS = 1_000
 """A replay that hears nothing for this long has nothing more to hear."""
@@ -54,6 +58,7 @@ class BusFeed:
                     handler=self._handle,
                     concurrency=self._concurrency,
                     max_ack_pending=self._unacked_max,
+                    policy=ConsumePolicy(ack_wait_ms=ACK_WAIT_MS),
                 )
             )
 
@@ -105,7 +110,7 @@ class BusFeed:
 
 
 def _read(delivery: Delivery) -> tuple[SessionKey, Event | LateFact]:
-    if delivery.subject.startswith("ringback.events."):
+    if delivery.subject.startswith(ALL_EVENTS[:-1]):
         event = parse_event_subject(delivery.subject)
         key = SessionKey(event.tenant, event.session_id)
         return key, event_from_bytes(delivery.payload, tenant=key.tenant, session_id=key.session_id)

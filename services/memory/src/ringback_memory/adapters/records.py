@@ -50,9 +50,10 @@ class KvStateStore:
         self._bucket = bus.bucket(BUCKET)
         self._timeout_ms = timeout_ms
 
-    async def load(self, key: SessionKey) -> Stored | None:
+    async def load(self, key: SessionKey, *, timeout_ms: int | None = None) -> Stored | None:
         """The record and its revision, or None."""
-        entry = await self._bucket.get(".".join(key), timeout_ms=self._timeout_ms)
+        wait_ms = min(self._timeout_ms, timeout_ms or self._timeout_ms)
+        entry = await self._bucket.get(".".join(key), timeout_ms=wait_ms)
         if entry is None:
             return None
         return Stored(decode_record(entry.value, revision=entry.revision), entry.revision)
@@ -73,7 +74,7 @@ class InMemoryStateStore:
         self.values: dict[SessionKey, tuple[bytes, int]] = {}
         self._revision = 0
 
-    async def load(self, key: SessionKey) -> Stored | None:
+    async def load(self, key: SessionKey, *, timeout_ms: int | None = None) -> Stored | None:
         """The record and its revision, or None."""
         self._reach()
         if key not in self.values:

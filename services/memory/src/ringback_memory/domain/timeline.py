@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import enum
 from bisect import bisect_left, insort
+from collections.abc import Container
+from copy import copy
+from itertools import pairwise
 
 import msgspec
 from msgspec.structs import replace
@@ -81,6 +84,12 @@ class Timeline:
         self._states: list[State] = []
         self._refold(0)
 
+    def fork(self) -> Timeline:
+        """A timeline of its own that begins as this one."""
+        other = copy(self)
+        other._events, other._late, other._states = list(self._events), list(self._late), list(self._states)
+        return other
+
     @property
     def record(self) -> Record:
         """What to store."""
@@ -143,18 +152,16 @@ class Timeline:
             self._refold(0)
         return True
 
-    def includes(self, wanted: Position, *, now_ms: int, gap_wait_ms: int) -> bool:
-        """Whether everything up to `wanted` is in the state, or given up as lost."""
-        return self.watermark(now_ms=now_ms, gap_wait_ms=gap_wait_ms) >= wanted
+    def after_gaps(self) -> tuple[Position, ...]:
+        """The facts whose predecessor has not come."""
+        before = [self._settled.position, *(event.position for event in self._events)]
+        return tuple(after for mark, after in pairwise(before) if _is_gap(mark, after))
 
-    def watermark(self, *, now_ms: int, gap_wait_ms: int) -> Position:
-        """The last position before which nothing is missing that may still come.
-
-        A fact whose predecessor has not come holds the mark back until the fact is `gap_wait_ms` old.
-        """
+    def watermark(self, given_up: Container[Position] = ()) -> Position:
+        """The last position before which nothing is missing, but what is missing right before `given_up`."""
         mark = self._settled.position
         for event in self._events:
-            if _is_gap(mark, event.position) and now_ms - event.at_ms <= gap_wait_ms:
+            if _is_gap(mark, event.position) and event.position not in given_up:
                 break
             mark = event.position
         return mark

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback_errors import Behind, InvalidInput, NotFound
+from ringback_errors import Behind, InvalidInput, NotFound, Unavailable
 
 from ringback_memory.domain.events import START, Position
 from ringback_memory.ports import Clock, SessionKey
@@ -11,6 +11,9 @@ from ringback_memory.usecases.sessions import Sessions, View
 POLLS_MS = (5, 10, 20, 40)
 """How long to wait for this replica's own fold before the store is asked whether another one was faster."""
 
+READ_MS_MIN = 5
+"""Least time that the store is given; the rest of a deadline is for answering from what is at hand."""
+
 
 async def read_view(
     sessions: Sessions, key: SessionKey, *, at_least: Position, deadline_ms: int, clock: Clock
@@ -18,19 +21,25 @@ async def read_view(
     """The session's state, not older than `at_least`.
 
     Raises NotFound for a session that nothing is known of, Behind when the state was not reached in
-    `deadline_ms`.
+    `deadline_ms`, Unavailable when the store was away all that time and nothing is at hand.
     """
     if bool(at_least.epoch) != bool(at_least.seq):
         raise InvalidInput("min_epoch and min_seq: both or neither expected", field="min_seq")
     until_ms = clock.monotonic_ms() + deadline_ms
     polls = 0
     while True:
-        view = await sessions.view(key, at_least=at_least)
+        away: Unavailable | None = None
+        view: View | None = None
+        left_ms = until_ms - clock.monotonic_ms()
+        try:
+            view = await sessions.view(key, at_least=at_least, timeout_ms=max(READ_MS_MIN, left_ms * 3 // 4))
+        except Unavailable as error:
+            away = error
         if view is not None and view.watermark >= at_least:
             return view
         left_ms = until_ms - clock.monotonic_ms()
-        if left_ms <= 0 or (view is None and at_least == START):
-            raise _not_there(key, view, at_least)
+        if left_ms <= 0 or at_least == START:
+            raise away or _not_there(key, view, at_least)
         await sessions.changed(key, timeout_ms=min(left_ms, POLLS_MS[min(polls, len(POLLS_MS) - 1)]))
         polls += 1
 

@@ -8,6 +8,7 @@ equals what is stored: nothing is remembered that a crash could take.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ CONFLICTS_MAX = 16
 QUEUED_MAX = 1_024
 """Facts of one session that may wait for its lock."""
 
+REFOLDED_MAX = 100_000
+"""Facts of one session that a refold reads."""
+
 Fact = Event | LateFact
 
 
@@ -34,6 +38,8 @@ class Held:
     timeline: Timeline
     revision: int | None
     read_at_ms: int
+    gaps_seen_ms: dict[Position, int] = field(default_factory=dict)
+    """When this replica first saw that a fact's predecessor had not come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class _Waiting:
 class _Queue:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: list[_Waiting] = field(default_factory=list)
+    users: int = 0
 
 
 class Sessions:
@@ -69,7 +76,7 @@ class Sessions:
         source: EventSource,
         clock: Clock,
         held_max: int = 512,
-        gap_wait_ms: int = 2_000,
+        gap_wait_ms: int = 8_000,
     ) -> None:
         self._store = store
         self._schemas = schemas
@@ -92,6 +99,7 @@ class Sessions:
             raise Overloaded(f"more than {QUEUED_MAX} facts of one session wait to be folded")
         mine = _Waiting(fact, asyncio.get_running_loop().create_future())
         queue.waiting.append(mine)
+        queue.users += 1
         try:
             async with queue.lock:
                 if not mine.done.done():
@@ -100,10 +108,13 @@ class Sessions:
         finally:
             if mine in queue.waiting:
                 queue.waiting.remove(mine)
-            if not queue.waiting and not queue.lock.locked():
-                self._queues.pop(key, None)
+            queue.users -= 1
+            if queue.users == 0:
+                del self._queues[key]
 
-    async def view(self, key: SessionKey, *, at_least: Position = START) -> View | None:
+    async def view(
+        self, key: SessionKey, *, at_least: Position = START, timeout_ms: int | None = None
+    ) -> View | None:
         """The state of a session; None if nothing is known of it.
 
         What is at hand is enough when it includes `at_least`; else the store is asked. When the store is
@@ -113,7 +124,7 @@ class Sessions:
         if held is not None and at_least > START and self._view(held).watermark >= at_least:
             return self._view(held)
         try:
-            held = await self._load(key)
+            held = await self._load(key, timeout_ms=timeout_ms)
         except Unavailable:
             held = self._held.get(key)
             if held is None:
@@ -138,16 +149,17 @@ class Sessions:
 
     async def rebuild(self, key: SessionKey, *, revision: int | None) -> None:
         """Fold every stored fact of a session anew and put the result in the place of `revision`."""
-        timeline = Timeline(Record())
-        async for fact in self._source.replay(key):
-            await self._add(timeline, fact)
+        timeline = await self._refolded(key)
         stored = await self._store.save(key, timeline.record, revision=revision)
         self._hold(key, Held(timeline, stored, self._clock.monotonic_ms()))
 
     def _view(self, held: Held, *, unverified: bool = False) -> View:
-        mark = held.timeline.watermark(now_ms=self._clock.now_ms(), gap_wait_ms=self._gap_wait_ms)
-        age_ms = max(1, self._clock.monotonic_ms() - held.read_at_ms) if unverified else 0
-        return View(held.timeline.state, held.revision, mark, age_ms)
+        now_ms = self._clock.monotonic_ms()
+        seen = {after: held.gaps_seen_ms.get(after, now_ms) for after in held.timeline.after_gaps()}
+        held.gaps_seen_ms = seen
+        given_up = {after for after, since_ms in seen.items() if now_ms - since_ms > self._gap_wait_ms}
+        age_ms = max(1, now_ms - held.read_at_ms) if unverified else 0
+        return View(held.timeline.state, held.revision, held.timeline.watermark(given_up), age_ms)
 
     async def _fold_waiting(self, key: SessionKey, queue: _Queue) -> None:
         batch = queue.waiting
@@ -155,11 +167,9 @@ class Sessions:
         try:
             fresh = await self._fold_all(key, [one.fact for one in batch])
         except Exception as error:
-            self._held.pop(key, None)
             _fail(batch, error)
         except BaseException:
             # Cancelled: those who wait with us fold their own facts.
-            self._held.pop(key, None)
             queue.waiting[:0] = [one for one in batch if not one.done.done()]
             raise
         else:
@@ -170,37 +180,71 @@ class Sessions:
     async def _fold_all(self, key: SessionKey, facts: Sequence[Fact]) -> list[bool]:
         held = self._held.get(key) or await self._load(key)
         for _ in range(CONFLICTS_MAX):
-            fresh = [await self._add(held.timeline, fact) for fact in facts]
+            # What is at hand stays as it is stored until the store has taken the change.
+            timeline = held.timeline.fork()
+            placed = [await self._add(timeline, fact) for fact in facts]
+            fresh = [one is not Placed.DUPLICATE for one in placed]
             if not any(fresh):
                 return fresh
+            if Placed.FILLED in placed:
+                timeline = await self._in_order(key, timeline)
             try:
-                revision = await self._store.save(key, held.timeline.record, revision=held.revision)
+                revision = await self._store.save(key, timeline.record, revision=held.revision)
             except Conflict:
-                self._held.pop(key, None)
                 held = await self._load(key)
                 continue
-            self._hold(key, Held(held.timeline, revision, self._clock.monotonic_ms()))
+            self._hold(key, Held(timeline, revision, self._clock.monotonic_ms()))
             for waiter in self._changed.get(key, ()):
                 waiter.set()
             return fresh
         raise Unavailable(f"lost {CONFLICTS_MAX} compare-and-sets in a row to other replicas")
 
-    async def _add(self, timeline: Timeline, fact: Fact) -> bool:
+    async def _add(self, timeline: Timeline, fact: Fact) -> Placed:
         if isinstance(fact, LateFact):
-            return timeline.add_late(fact)
+            return Placed.APPENDED if timeline.add_late(fact) else Placed.DUPLICATE
         before = timeline.state.pack_digest
-        fresh = timeline.add(fact) is not Placed.DUPLICATE
+        placed = timeline.add(fact)
         digest = timeline.state.pack_digest
         if digest and digest != before:
             timeline.learn_schema(await self._schemas.schema(digest))
-        return fresh
+        return placed
 
-    async def _load(self, key: SessionKey) -> Held:
+    async def _in_order(self, key: SessionKey, timeline: Timeline) -> Timeline:
+        """What a fact beyond the reorder bound disturbed, folded anew while the stream still has every fact."""
         try:
-            stored = await self._store.load(key)
-        except NeedsRebuildError as stale:
-            await self.rebuild(key, revision=stale.revision)
-            return self._held[key]
+            refolded = await self._refolded(key)
+        except Unavailable:
+            return timeline
+        whole = refolded.state.counts.folded >= timeline.state.counts.folded
+        return refolded if whole else timeline
+
+    async def _refolded(self, key: SessionKey) -> Timeline:
+        events: list[Event] = []
+        late: list[LateFact] = []
+        async for fact in self._source.replay(key):
+            if isinstance(fact, LateFact):
+                late.append(fact)
+            elif len(events) < REFOLDED_MAX:
+                events.append(fact)
+        timeline = Timeline(Record())
+        for event in sorted(events, key=lambda one: one.position):
+            await self._add(timeline, event)
+        for outcome in late:
+            timeline.add_late(outcome)
+        return timeline
+
+    async def _load(self, key: SessionKey, *, timeout_ms: int | None = None) -> Held:
+        for _ in range(CONFLICTS_MAX):
+            try:
+                return await self._read(key, timeout_ms=timeout_ms)
+            except NeedsRebuildError as stale:
+                # A replica that rebuilt it first, or folded on, is as good.
+                with contextlib.suppress(Conflict):
+                    await self.rebuild(key, revision=stale.revision)
+        raise Unavailable("the record could not be folded anew: other replicas keep changing it")
+
+    async def _read(self, key: SessionKey, *, timeout_ms: int | None) -> Held:
+        stored = await self._store.load(key, timeout_ms=timeout_ms)
         now_ms = self._clock.monotonic_ms()
         if stored is None:
             return Held(Timeline(Record()), None, now_ms)
@@ -216,6 +260,9 @@ class Sessions:
         return Timeline(record, schema=await self._schemas.schema(digest) if digest else EMPTY_SCHEMA)
 
     def _hold(self, key: SessionKey, held: Held) -> None:
+        before = self._held.get(key)
+        if before is not None and before is not held:
+            held.gaps_seen_ms = before.gaps_seen_ms
         self._held[key] = held
         self._held.move_to_end(key)
         while len(self._held) > self._held_max:
