@@ -1,11 +1,12 @@
 """In-memory twins of the brain and of the client's side of a session, for tests and dry runs."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 
 from ringback_localmodel.domain.context import Call, Context, Say
 
-__all__ = ["MemoryOutbox", "ScriptedBrain"]
+__all__ = ["MemoryOutbox", "ScriptedBrain", "WaitingBrain"]
 
 
 class ScriptedBrain:
@@ -22,6 +23,20 @@ class ScriptedBrain:
             raise reply
         for step in reply:
             yield step
+
+
+class WaitingBrain:
+    """Says one thing, then waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.said = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def reply(self, context: Context) -> AsyncIterator[Say | Call]:
+        yield Say("The first words are out.")
+        self.said.set()
+        await self.go_on.wait()
+        yield Say("And the rest.")
 
 
 class MemoryOutbox:

@@ -79,7 +79,7 @@ class ContextBuilder:
         return Context(
             entries=entries,
             session_instructions=run.session_instructions,
-            own_instructions=params.own_instructions,
+            own_instructions=_own_part(params.own_instructions, of=run.session_instructions),
             tools=tools,
             must_call=must_call,
         )
@@ -111,6 +111,13 @@ class ContextBuilder:
                 part = replace(part, transcript=heard.text)
             parts.append(part)
         return replace(item, content=tuple(parts))
+
+
+def _own_part(instructions: str | None, *, of: str) -> str | None:
+    """What a response's instructions say beyond the session's, when they repeat those first."""
+    if instructions is None or not of.strip():
+        return instructions
+    return instructions.removeprefix(of).strip() or None
 
 
 def _tools(params: ResponseParams) -> tuple[tuple[Mapping[str, Any], ...], str | None]:

@@ -1,6 +1,7 @@
 """The dialogue brain: deterministic, for any set of tools, knowing only what is in the conversation."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any, Final
@@ -23,7 +24,7 @@ from ringback_localmodel.domain.dialogue.intents import best_intent
 from ringback_localmodel.domain.dialogue.questions import ATTEMPTS_MAX, give_up, listed, question
 from ringback_localmodel.domain.dialogue.results import spoken_result
 from ringback_localmodel.domain.dialogue.schema import Tool, read_tools
-from ringback_localmodel.domain.dialogue.smalltalk import greeting, small_talk
+from ringback_localmodel.domain.dialogue.smalltalk import abilities, greeting, small_talk
 from ringback_localmodel.domain.dialogue.state import (
     NARRATIVE_CHARS_MAX,
     CallRecord,
@@ -42,6 +43,8 @@ _SURE: Final = 0.6
 _NOT_HEARD: Final = "Sorry, I did not catch that. Could you say it again?"
 _UNKNOWN: Final = "I am sorry, I do not know that."
 _OFFERED_MAX: Final = 3
+_OFFER_WORDS_MAX: Final = 7
+_CLAUSE_END: Final = re.compile(r"[.,:;(]|\s(?:by|with|for|and|using|when|that)\s")
 
 
 class DialogueRules:
@@ -101,6 +104,9 @@ def _reply(context: Context, state: Dialogue, tools: Sequence[Tool]) -> Steps:
             return _pursue(request, state)
         case "unclear" if request is not None:
             return _ask(request, state.attempts)
+    able = abilities(text, instructions=context.session_instructions)
+    if able is not None:
+        return [Say(able or _offer(tools))]
     if known is not None:
         return [Say(_then_ask(known.text, state))]
     talk = small_talk(text, instructions=context.session_instructions, tools=bool(tools))
@@ -203,5 +209,19 @@ def _then_ask(words: str, state: Dialogue) -> str:
 def _at_a_loss(tools: Sequence[Tool]) -> str:
     if not tools:
         return "I am sorry, I can not help with that."
-    offers = listed([humanise(tool.name) for tool in tools[:_OFFERED_MAX]], last="or")
-    return f"I am sorry, I did not understand that. I can help you with: {offers}."
+    return f"I am sorry, I did not understand that. {_offer(tools)}"
+
+
+def _offer(tools: Sequence[Tool]) -> str:
+    if not tools:
+        return "I can answer questions about what we spoke of."
+    offers = [_in_short(tool) for tool in tools[:_OFFERED_MAX]]
+    return f"I can {listed(offers, last='or')}."
+
+
+def _in_short(tool: Tool) -> str:
+    """What a tool does, in the first words of its description."""
+    start = _CLAUSE_END.split(tool.description.strip(), maxsplit=1)[0]
+    if not 1 < len(start.split()) <= _OFFER_WORDS_MAX:
+        return humanise(tool.name)
+    return start[:1].lower() + start[1:]

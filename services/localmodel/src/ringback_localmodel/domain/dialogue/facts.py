@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ringback_localmodel.domain.dialogue.data import Leaf, leaves, stated
-from ringback_localmodel.domain.dialogue.words import content_stems, word_set, words_of
+from ringback_localmodel.domain.dialogue.words import content_stems, question_part, word_set, words_of
 
 __all__ = ["Answer", "Source", "answer_question"]
 
-# A parent's name says less about a value than its own; the words inside a value say least.
-_OWN, _PARENT, _INSIDE = 1.0, 0.4, 0.3
+# A parent's name says less about a value than its own; the words of a short value are nearly a name themselves.
+_OWN, _PARENT, _INSIDE = 1.0, 0.4, 0.8
+_SHORT_VALUE_WORDS: Final = 8
 _KNOWN_MIN: Final = 0.45
 _SENTENCE_SHARE_MIN: Final = 0.6
 _SENTENCES: Final = re.compile(r"[^.!?\n]+[.!?]?")
@@ -22,6 +23,7 @@ _COMMANDS: Final = word_set(
     only
     """
 )
+_CARD: Final = re.compile(r"\b(?:visa|master ?card|amex|american express|maestro|card)\b", re.I)
 _WHEN: Final = re.compile(
     r"\d{4}-\d\d-\d\d|\d{1,2}:\d\d|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b", re.I
 )
@@ -44,9 +46,8 @@ class Answer:
 
 def answer_question(question: str, sources: Sequence[Source]) -> Answer | None:
     """The best answer that the sources give, or None when nothing fits well enough."""
+    question = question_part(question)
     asked = list(dict.fromkeys(content_stems(question)))
-    if not asked:
-        return None
     best: Answer | None = None
     for source in sources:
         found = (
@@ -74,27 +75,31 @@ def _fit(leaf: Leaf, asked: list[str], question: str) -> float:
     """How well a value's name fits: words shared, weighed by how much of the name they are."""
     own = set(content_stems(leaf.label)) or set(words_of(leaf.label))
     above = {word for key in leaf.path[:-1] for word in content_stems(key)}
-    inside = set(content_stems(leaf.value)) if isinstance(leaf.value, str) else set()
+    short = isinstance(leaf.value, str) and len(leaf.value.split()) <= _SHORT_VALUE_WORDS
+    inside = set(content_stems(leaf.value)) if short else set()
     shared = sum(1 for word in asked if word in own)
     total = (
         _OWN * shared
         + _PARENT * sum(1 for word in asked if word in above - own)
         + _INSIDE * sum(1 for word in asked if word in inside - own - above)
     )
-    if total == 0:
+    if total == 0 or not asked:
         return 0.0
     score = total / len(asked) * 0.6 + (0.4 * shared / len(own) if own else 0.0)
     return score + _kind_bonus(leaf, question)
 
 
 def _kind_bonus(leaf: Leaf, question: str) -> float:
-    """A "when" wants a date, a "how much" wants a number: a hint, only on top of shared words."""
-    words = words_of(question)
-    if words[:1] == ["when"] or "time" in words:
-        return 0.1 if isinstance(leaf.value, str) and _WHEN.search(leaf.value) else 0.0
-    if "much" in words or "many" in words:
-        return 0.1 if isinstance(leaf.value, int | float) and not isinstance(leaf.value, bool) else 0.0
-    return 0.0
+    """A "when" wants a date, a "how much" a number, a "which card" a card: a hint, only on top of shared words."""
+    words = set(words_of(question))
+    text = leaf.value if isinstance(leaf.value, str) else ""
+    number = isinstance(leaf.value, int | float) and not isinstance(leaf.value, bool)
+    fits = (
+        (words & {"when", "time"} and _WHEN.search(text))
+        or (words & {"much", "many"} and number)
+        or (words & {"card", "cards", "paid"} and _CARD.search(text))
+    )
+    return 0.1 if fits else 0.0
 
 
 def _sentence(leaf: Leaf) -> str:
@@ -104,6 +109,8 @@ def _sentence(leaf: Leaf) -> str:
 
 
 def _best_sentence(text: str, asked: list[str]) -> Answer | None:
+    if not asked:
+        return None
     best: Answer | None = None
     for sentence in _SENTENCES.findall(text):
         said = sentence.strip()

@@ -59,7 +59,7 @@ def _tool(tool: Mapping[str, Any]) -> Tool:
     schema = tool.get("parameters") or {}
     properties = schema.get("properties")
     required = schema.get("required")
-    needed = set(required) if isinstance(required, list) else set()
+    needed = {one for one in required if isinstance(one, str)} if isinstance(required, list) else set()
     found = properties.items() if isinstance(properties, Mapping) else ()
     parameters = tuple(
         _parameter(name, _variant(leaf), required=name in needed)

@@ -3,9 +3,10 @@
 import re
 from typing import Final
 
-__all__ = ["content_stems", "humanise", "is_question", "stem", "word_set", "words_of"]
+__all__ = ["content_stems", "humanise", "is_question", "question_part", "stem", "word_set", "words_of"]
 
 _WORD: Final = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
+_SENTENCES: Final = re.compile(r"[^.!?]+[.!?]*")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SUFFIXES: Final = (
     "izations", "ization", "ations", "ation", "ments", "ment", "ables", "able", "ibles", "ible", "ings", "ing",
@@ -75,13 +76,22 @@ def humanise(name: str) -> str:
     return spoken or name
 
 
+def question_part(text: str) -> str:
+    """The sentences of an utterance that ask, without what is said before them; all of it if none does."""
+    return " ".join(filter(_asks, _SENTENCES.findall(text))) or text
+
+
 def is_question(text: str) -> bool:
     """Whether the words ask for information; "can you cancel it?" asks for an action and is none."""
-    words = words_of(text)
+    return any(map(_asks, _SENTENCES.findall(text)))
+
+
+def _asks(sentence: str) -> bool:
+    words = words_of(sentence)
     while len(words) > 1 and words[0] in _LEAD_INS:
         words.pop(0)
     if not words:
         return False
     if words[0] in _ASKS_FOR_ACTION and len(words) > 1 and words[1] in ("you", "we", "i"):
         return words[2:3] == ["tell"]
-    return words[0] in _QUESTION_STARTS or text.rstrip().endswith("?")
+    return words[0] in _QUESTION_STARTS or sentence.rstrip().endswith("?")

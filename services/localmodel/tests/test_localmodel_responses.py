@@ -1,14 +1,12 @@
-"""The session's side of the protocol, event by event."""
+"""Responses and items, event by event."""
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from ringback_localmodel.adapters.twins import ScriptedBrain
-from ringback_localmodel.domain.context import AssistantSaid, Call, CallReturned, Context, Say, UserSaid
-from ringback_localmodel.ports import Heard
+from ringback_localmodel.adapters.twins import ScriptedBrain, WaitingBrain
+from ringback_localmodel.domain.context import AssistantSaid, Call, CallReturned, Say, UserSaid
 from ringback_localmodel.usecases.limits import SessionLimits
 
 LONG = "One sentence is here. And this is the second sentence of the reply. Here is a third one."
@@ -19,33 +17,15 @@ VAD_CHAIN = [
     "conversation.item.added",
     "conversation.item.done",
 ]
-TRANSCRIPTION = {"audio": {"input": {"transcription": {"model": "any"}}}}
 TOOL = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}
 
 
-class WaitingBrain:
-    """Says one thing, then waits until it is let go."""
-
-    def __init__(self) -> None:
-        self.said = asyncio.Event()
-        self.go_on = asyncio.Event()
-
-    async def reply(self, context: Context) -> AsyncIterator[Say | Call]:
-        yield Say("The first words are out.")
-        self.said.set()
-        await self.go_on.wait()
-        yield Say("And the rest.")
-
-
-class DeafRecogniser:
-    async def recognise(self, pcm: bytes) -> Heard:
-        raise RuntimeError("no model")
-
-
-def kinds(events: list[dict[str, Any]], *, merged: bool = True) -> list[str]:
+def kinds(
+    events: list[dict[str, Any]],
+) -> list[str]:
     """Event types in order; runs of the same type count once."""
     found = [event["type"] for event in events]
-    return [kind for n, kind in enumerate(found) if not merged or n == 0 or found[n - 1] != kind]
+    return [kind for n, kind in enumerate(found) if n == 0 or found[n - 1] != kind]
 
 
 def only(events: list[dict[str, Any]], kind: str) -> dict[str, Any]:
@@ -55,11 +35,6 @@ def only(events: list[dict[str, Any]], kind: str) -> dict[str, Any]:
 
 def joined(events: list[dict[str, Any]], kind: str) -> str:
     return "".join(event["delta"] for event in events if event["type"] == kind)
-
-
-def pcm_of(events: list[dict[str, Any]]) -> bytes:
-    deltas = (e["delta"] for e in events if e["type"] == "response.output_audio.delta")
-    return b"".join(base64.b64decode(delta) for delta in deltas)
 
 
 async def test_the_first_event_is_the_session_and_it_ends_with_its_frames(start: Any) -> None:
@@ -329,133 +304,6 @@ async def test_items_are_placed_acknowledged_retrieved_and_deleted(start: Any) -
     assert kinds(await call.now("conversation.item.delete", item_id=first)) == ["error"]
 
 
-async def test_a_turn_of_speech_has_one_id_and_ordered_events(start: Any) -> None:
-    brain = ScriptedBrain()
-    call = start(brain)
-    await call.hear(bytes(48_000))
-    events = await call.say("Good morning to you.")
-    assert kinds(events)[:6] == [*VAD_CHAIN, "response.created"]
-    ids = {e.get("item_id") or e["item"]["id"] for e in events[:5]}
-    assert len(ids) == 1
-    started, stopped = events[0]["audio_start_ms"], events[1]["audio_end_ms"]
-    assert 600 <= started <= 800
-    assert stopped > started + 500
-    assert brain.contexts[-1].entries[0] == UserSaid("Good morning to you.")
-    later = await call.say("Once more.")
-    assert later[0]["audio_start_ms"] >= stopped
-
-
-async def test_flags_off_mean_events_only(start: Any) -> None:
-    call = start()
-    flags = {"type": "server_vad", "create_response": False, "interrupt_response": False}
-    await call.update(audio={"input": {"turn_detection": flags}})
-    assert kinds(await call.say("Nobody answers this.")) == VAD_CHAIN
-
-
-async def test_speech_interrupts_the_response_when_it_may(start: Any) -> None:
-    for flag, status in ((True, "cancelled"), (False, "completed")):
-        brain = WaitingBrain()
-        call = start(brain)
-        vad = {"type": "server_vad", "interrupt_response": flag, "create_response": False}
-        await call.update(audio={"input": {"turn_detection": vad}})
-        await call.now("response.create")
-        await brain.said.wait()
-        call.news()
-        events = await call.hear(call.speech("Wait a moment."), settle=False)
-        brain.go_on.set()
-        await call.session.settled()
-        events += call.news()
-        done = only(events, "response.done")["response"]
-        assert done["status"] == status
-        if flag:
-            assert done["status_details"]["reason"] == "turn_detected"
-            assert events[-1]["type"] == "response.done"
-            assert events[0]["type"] == "input_audio_buffer.speech_started"
-
-
-async def test_an_append_is_not_acknowledged_and_a_manual_commit_makes_no_response(start: Any) -> None:
-    call = start()
-    await call.update(audio={"input": {"turn_detection": None, "transcription": {"model": "any"}}})
-    assert await call.hear(call.speech("All of this by hand.")) == []
-    events = await call.send("input_audio_buffer.commit")
-    assert kinds(events)[:3] == VAD_CHAIN[2:]
-    completed = only(events, "conversation.item.input_audio_transcription.completed")
-    assert (completed["transcript"], completed["usage"]["type"]) == ("All of this by hand.", "duration")
-
-
-async def test_commits_below_a_tenth_of_a_second_are_refused(start: Any) -> None:
-    call = start()
-    await call.update(audio={"input": {"turn_detection": None}})
-    await call.hear(bytes(4_798))
-    error = only(await call.now("input_audio_buffer.commit"), "error")["error"]
-    assert error["code"] == "input_audio_buffer_commit_empty"
-    await call.hear(bytes(2))
-    assert kinds(await call.now("input_audio_buffer.commit")) == VAD_CHAIN[2:]
-    await call.hear(bytes(9_600))
-    assert kinds(await call.now("input_audio_buffer.clear")) == ["input_audio_buffer.cleared"]
-    assert kinds(await call.now("input_audio_buffer.commit")) == ["error"]
-
-
-async def test_a_commit_during_speech_ends_the_turn_without_speech_stopped(start: Any) -> None:
-    call = start(ScriptedBrain())
-    events = await call.hear(call.speech("Half a sentence"))
-    item_id = only(events, "input_audio_buffer.speech_started")["item_id"]
-    events = await call.send("input_audio_buffer.commit")
-    assert only(events, "input_audio_buffer.committed")["item_id"] == item_id
-    assert await call.hear(bytes(48_000)) == []
-
-
-async def test_a_full_input_buffer_is_an_error_and_keeps_what_it_has(start: Any) -> None:
-    call = start(limits=SessionLimits(audio_buffer_ms_max=1_000))
-    await call.update(audio={"input": {"turn_detection": None}})
-    assert await call.hear(bytes(48_000)) == []
-    assert only(await call.hear(bytes(1_920)), "error")["error"]["code"] == "input_audio_buffer_full"
-    assert kinds(await call.now("input_audio_buffer.commit")) == VAD_CHAIN[2:]
-
-
-async def test_an_endless_turn_is_ended(start: Any) -> None:
-    call = start(ScriptedBrain(), limits=SessionLimits(turn_ms_max=2_000))
-    events = await call.hear(call.speech("x" * 120))
-    assert [e["type"] for e in events].count("input_audio_buffer.speech_stopped") == 1
-
-
-async def test_transcription_grows_and_completes_with_log_probabilities(start: Any) -> None:
-    call = start(ScriptedBrain())
-    vad = {"type": "server_vad", "create_response": False}
-    session = {"audio": {"input": {"transcription": {"model": "any"}, "turn_detection": vad}}}
-    await call.update(include=["item.input_audio_transcription.logprobs"], **session)
-    events = await call.say("A sentence long enough for partial words.")
-    prefix = "conversation.item.input_audio_transcription"
-    completed = only(events, f"{prefix}.completed")
-    assert completed["transcript"] == "A sentence long enough for partial words."
-    assert joined(events, f"{prefix}.delta") == completed["transcript"]
-    assert next(token["bytes"] for token in completed["logprobs"]) == list(b"A")
-    item = only(events, "conversation.item.added")["item"]
-    assert item["content"] == [{"type": "input_audio", "transcript": None}]
-    retrieved = await call.now("conversation.item.retrieve", item_id=item["id"])
-    part = retrieved[0]["item"]["content"][0]
-    assert (part["transcript"], bool(part["audio"])) == (completed["transcript"], True)
-
-
-async def test_a_failed_transcription_is_told_and_the_session_lives(start: Any) -> None:
-    brain = ScriptedBrain()
-    call = start(brain, recogniser=DeafRecogniser())
-    await call.update(**TRANSCRIPTION)
-    events = await call.say("Hello there.")
-    failed = only(events, "conversation.item.input_audio_transcription.failed")
-    assert failed["error"]["code"] == "transcription_failed"
-    assert only(events, "response.done")["response"]["status"] == "completed"
-    assert brain.contexts[-1].entries == [UserSaid("")]
-
-
-async def test_noise_is_committed_with_an_empty_transcript(start: Any) -> None:
-    call = start(ScriptedBrain())
-    await call.update(audio={"input": {"turn_detection": None, "transcription": {"model": "any"}}})
-    await call.hear(call.speech("x")[:4_800] + bytes(9_600))
-    events = await call.send("input_audio_buffer.commit")
-    assert only(events, "conversation.item.input_audio_transcription.completed")["transcript"] == ""
-
-
 async def test_truncation_removes_what_was_not_heard(start: Any) -> None:
     brain = ScriptedBrain([Say("First part is heard. Second part is not.")])
     call = start(brain)
@@ -489,19 +337,6 @@ async def test_an_item_may_be_truncated_to_nothing_while_it_is_spoken(start: Any
     assert done["output"][0]["content"][0]["transcript"] == "The first words are out. And the rest."
     retrieved = await call.now("conversation.item.retrieve", item_id=item_id)
     assert retrieved[0]["item"]["content"] == [{"type": "output_audio", "transcript": ""}]
-
-
-async def test_silence_after_a_response_triggers_the_idle_timeout(start: Any) -> None:
-    call = start(ScriptedBrain())
-    await call.update(audio={"input": {"turn_detection": {"type": "server_vad", "idle_timeout_ms": 5_000}}})
-    events = await call.send("response.create")
-    playback = len(pcm_of(events))
-    assert await call.hear(bytes(playback + 48 * 4_900)) == []
-    assert kinds(await call.hear(bytes(48 * 200)))[:5] == [
-        "input_audio_buffer.timeout_triggered",
-        *VAD_CHAIN[2:],
-        "response.created",
-    ]
 
 
 async def test_the_voice_is_fixed_once_audio_was_spoken(start: Any) -> None:
