@@ -85,7 +85,7 @@ class NatsWorld(World):
 async def until(condition: Callable[[], bool], *, timeout_s: float = 15.0) -> None:
     """Wait for a state, turn by turn of the loop; fail when it does not come."""
     async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110 - the states of a server have no event to wait for
+        while not condition():
             await asyncio.sleep(0.002)
 
 

@@ -119,9 +119,11 @@ class Bucket(Protocol):
     """A key-value bucket with compare-and-set.
 
     Keys are dot-separated tokens of letters, digits, '_', '-', '=' and '/'. Every call raises BusAway when
-    nothing was sent, WriteUnknown when a write was sent and no answer came in `timeout_ms`: it may or may
-    not have happened, so read the key before deciding. Reads are answered by the bucket's leader, so they
-    see every finished write.
+    nothing was sent, WriteUnknown when a write was sent and no answer came in `timeout_ms`: it may have
+    happened, may not, or may happen yet. So read, and settle it with a compare-and-set at the revision that
+    was read: if that succeeds, the write in doubt can never land; if it is a Conflict, it has (or somebody
+    else was first), and the next read tells. Reads are answered by the bucket's leader, so they see every
+    finished write.
     """
 
     async def get(self, key: str, *, timeout_ms: int = 2_000) -> Entry | None:

@@ -3,7 +3,7 @@
 RingbackError
 ├── Unavailable
 │   ├── BusAway          nothing was sent
-│   └── WriteUnknown     sent, no answer: it may or may not have been stored
+│   └── WriteUnknown     sent, no answer: stored, not stored, or stored yet to come
 └── Overloaded
     └── SpoolFull        the bus is away and the spool has reached its bound
 """
@@ -20,7 +20,7 @@ class BusAway(Unavailable):
 
 
 class WriteUnknown(Unavailable):
-    """The answer to a write did not come in time: read before deciding what to do."""
+    """The answer to a write did not come in time; `Bucket` says how to settle what became of it."""
 
 
 class SpoolFull(Overloaded):

@@ -82,7 +82,8 @@ async def _ensure_one(link: NatsLink, config: dict[str, Any], *, deadline: float
     attempt = 0
     while True:
         try:
-            await _create_or_update(link, name, config)
+            left_ms = int((deadline - asyncio.get_running_loop().time()) * 1000)
+            await _create_or_update(link, name, config, timeout_ms=max(1, min(API_TIMEOUT_MS, left_ms)))
             return
         except ApiError as error:
             if error.code < 500 and not _may_pass(error):
@@ -99,13 +100,13 @@ async def _ensure_one(link: NatsLink, config: dict[str, Any], *, deadline: float
         await asyncio.sleep(wait_s)
 
 
-async def _create_or_update(link: NatsLink, name: str, config: dict[str, Any]) -> None:
+async def _create_or_update(link: NatsLink, name: str, config: dict[str, Any], *, timeout_ms: int) -> None:
     try:
-        await link.api(f"STREAM.CREATE.{name}", config, timeout_ms=API_TIMEOUT_MS)
+        await link.api(f"STREAM.CREATE.{name}", config, timeout_ms=timeout_ms)
     except ApiError as error:
         if error.err_code != NAME_IN_USE:
             raise
-        await link.api(f"STREAM.UPDATE.{name}", config, timeout_ms=API_TIMEOUT_MS)
+        await link.api(f"STREAM.UPDATE.{name}", config, timeout_ms=timeout_ms)
         _log.info("adjusted %s to its declaration", name)
 
 

@@ -59,6 +59,7 @@ class NatsLink:
     def __init__(self, url: str, *, name: str, on_change: Callable[[bool], None]) -> None:
         self.url = redacted_url(url)
         self._servers = [part.strip() for part in url.split(",") if part.strip()]
+        _check_url(self._servers)
         self._name = name
         self._on_change = on_change
         self._closing = False
@@ -73,7 +74,6 @@ class NatsLink:
 
     async def connect(self, *, wait_ms: int | None) -> None:
         """Connect, trying again until `wait_ms` (None: for ever); then ConfigError."""
-        _check_url(self._servers)
         try:
             async with asyncio.timeout(None if wait_ms is None else wait_ms / 1000):
                 await self.nc.connect(

@@ -24,6 +24,7 @@ __all__ = ["MakeConsumer", "PullFeed", "Take"]
 EXPIRES_S = 20.0
 HEARTBEAT_S = 1.0
 SILENCE_S = 2.5
+DRAIN_S = 1.0
 BACKOFF_BASE_S = 0.05
 BACKOFF_MAX_S = 2.0
 _log = logging.getLogger("ringback.events.pull")
@@ -75,9 +76,14 @@ class PullFeed:
             await asyncio.gather(self._task, return_exceptions=True)
         if self._subscription is not None:
             try:
-                await self._subscription.unsubscribe()
-            except NatsError as error:
-                _log.debug("unsubscribing: %s", error)
+                # Unsubscribing at once would drop what is on its way, until the server gives up waiting for it.
+                async with asyncio.timeout(DRAIN_S):
+                    if self._link.connected:
+                        await self._subscription.drain()  # type: ignore[no-untyped-call]
+                    else:
+                        await self._subscription.unsubscribe()
+            except (NatsError, TimeoutError) as error:
+                _log.debug("draining: %s", error)
         left: list[Msg] = []
         while not self._arrived.empty():
             message = self._arrived.get_nowait()

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from ringback_testkit import reaper
+from ringback_testkit.freezing import freeze, thaw
 
 __all__ = ["NatsServer"]
 
@@ -68,11 +69,11 @@ class NatsServer:
 
     def pause(self) -> None:
         """Freeze the process: connections stay, nobody answers."""
-        self._running().send_signal(signal.SIGSTOP)
+        freeze(self._running().pid)
 
     def resume(self) -> None:
         """Thaw it."""
-        self._running().send_signal(signal.SIGCONT)
+        thaw(self._running().pid)
 
     def __enter__(self) -> NatsServer:
         return self

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ringback_testkit import reaper
+from ringback_testkit.freezing import freeze, thaw
 
 __all__ = ["ServiceProcess"]
 
@@ -136,11 +137,11 @@ class ServiceProcess:
 
     def pause(self) -> None:
         """Freeze it: its connections stay, it answers nothing."""
-        self._running().send_signal(signal.SIGSTOP)
+        freeze(self._running().pid)
 
     def resume(self) -> None:
         """Thaw it."""
-        self._running().send_signal(signal.SIGCONT)
+        thaw(self._running().pid)
 
     def terminate(self, *, timeout_s: float = END_S) -> int:
         """Ask it to end and return its exit code; AssertionError with its log if it does not in time."""
