@@ -86,6 +86,7 @@ def read_back_spoken(step: Step, speech: Speech) -> None:
 
 def answer(step: Step, consent: Consent, utterance: Utterance) -> None:
     """The caller said something while we wait for a yes."""
+    _take_back_what_was_not_said(step, consent)
     if utterance.failed or not utterance.text.strip():
         _unclear(step, consent, ask_model=False)
         return
@@ -191,6 +192,15 @@ def void_all(step: Step, reason: str) -> None:
         if consent.phase not in (ConsentPhase.GIVEN, ConsentPhase.ENDED):
             void(step, consent, reason)
             outcomes.not_started(step, consent.action_id, "consent_void", "Nothing was done.", reply=False)
+
+
+def _take_back_what_was_not_said(step: Step, consent: Consent) -> None:
+    """The caller went on before we could speak: both halves of what was said are one answer."""
+    state = step.state
+    speaking.drop(step, consent.consent_id)
+    if state.next_reply is not None and state.next_reply.purpose is ReplyPurpose.CLARIFY:
+        state.next_reply = None
+        consent.unclear = max(0, consent.unclear - 1)
 
 
 def _yes(step: Step, consent: Consent) -> None:

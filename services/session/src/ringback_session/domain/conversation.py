@@ -73,7 +73,7 @@ def _of_the_model(now: Step, event: Input) -> bool:
             replies.text(now, event)
         case inputs.ReplyEnded():
             ended = replies.ended(now, event)
-            if ended is not None and ended.purpose is ReplyPurpose.CLARIFY:
+            if ended is not None and ended.purpose is ReplyPurpose.CLARIFY and not ended.cancelled:
                 consent.repeat_after_reply(now)
         case inputs.SpeechText():
             speaking.text(now, event)
@@ -120,18 +120,24 @@ def _of_the_call(now: Step, event: Input) -> None:
             recovery.model_lost(now, event)
         case inputs.ClientGone():
             recovery.client_gone(now, event)
-        case inputs.CallerArrived():
-            turns.greet(now)
-        case inputs.ClientConfigured():
-            now.state.interrupt_enabled = event.interrupt
-        case inputs.ItemNoted():
-            now.state.remember(event.item)
         case inputs.PacketReady():
             escalation.packet_ready(now, event)
         case inputs.ContextArrived():
             now.state.slots = {slot.name: slot for slot in event.slots}
         case inputs.TimerFired():
             _timer(now, event.name)
+        case _:
+            _of_the_client(now, event)
+
+
+def _of_the_client(now: Step, event: Input) -> None:
+    match event:
+        case inputs.CallerArrived():
+            turns.greet(now)
+        case inputs.ClientConfigured():
+            now.state.interrupt_enabled = event.interrupt
+        case inputs.ItemNoted():
+            now.state.remember(event.item)
 
 
 def _started(now: Step) -> None:

@@ -78,7 +78,10 @@ class CallerStartedSpeaking(_Input, frozen=True):
 
 
 class CallerStoppedSpeaking(_Input, frozen=True):
+    """The caller fell silent; unless `discarded`, the audio is about to become an item."""
+
     audio_end_ms: int
+    discarded: bool = False
 
 
 class UtteranceCommitted(_Input, frozen=True):

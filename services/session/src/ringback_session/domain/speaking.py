@@ -19,7 +19,7 @@ from ringback_session.domain.state import (
 )
 from ringback_session.domain.step import Step
 
-__all__ = ["cancel_all", "cancel_fillers", "ended", "last_value_end", "says_all", "speak", "text"]
+__all__ = ["cancel_all", "cancel_fillers", "drop", "ended", "last_value_end", "says_all", "speak", "text"]
 
 ATTEMPTS_MAX = 2
 
@@ -84,6 +84,15 @@ def cancel_fillers(step: Step) -> None:
         played = playback.item(step.state, speech.item_id) if speech.item_id else None
         if played is None:
             _cancel(step, speech, "client_cancelled")
+
+
+def drop(step: Step, consent_id: str) -> None:
+    """Take back read-backs that nobody has asked the model for yet."""
+    step.state.speeches = [
+        speech
+        for speech in step.state.speeches
+        if speech.requested or not speech.consent_id or speech.consent_id != consent_id
+    ]
 
 
 def cancel_all(step: Step, reason: str) -> None:

@@ -55,8 +55,11 @@ def caller_started(step: Step, event: CallerStartedSpeaking) -> None:
 
 
 def caller_stopped(step: Step, event: CallerStoppedSpeaking) -> None:
+    """Until the audio has become an item the caller still holds the floor: nobody answers half of it."""
     state = step.state
-    state.caller_speaking = False
+    if event.discarded:
+        state.caller_speaking = False
+        return
     state.speech_ended_at_ms = step.at.now_ms
     state.first_audio_ms = 0
 

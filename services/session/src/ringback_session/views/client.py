@@ -268,6 +268,7 @@ class ClientView:
                 self._committed(event["item_id"], out)
             case "cleared":
                 out.client.append(self.events.cleared())
+                out.inputs.append(CallerStoppedSpeaking(audio_end_ms=0, discarded=True))
             case "conversation.item.added" | "conversation.item.done":
                 self._model_item(head.type, event["item"], out)
             case "error":

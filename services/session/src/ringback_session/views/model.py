@@ -97,6 +97,8 @@ class ModelView:
             "tools": [],
             "tool_choice": "none",
             "output_modalities": [config.output_modality],
+            # Our words are as long as they are: a read-back that is cut is no read-back.
+            "max_output_tokens": "inf",
             "instructions": f'Say exactly: "{words}"',
             "metadata": {OWN_KEY: wanted.speech_id},
         }
