@@ -35,6 +35,8 @@ PIECES = st.sampled_from(
         ("Flight HAT204, gate B12", "Flight H A T, two zero four, gate B, one two"),
         ("Dr. Smith & co, 007 and -5", "Doctor Smith and co, zero zero seven and minus five"),
         ("in 2024, $1.2 million", "in twenty twenty four, one point two million dollars"),
+        ("the card ending in 9517.", "the card ending in nine five one seven."),
+        ("on flight 204, at 9:30", "on flight two zero four, at nine thirty a m"),
         ("room #12", "room number twelve"),
         ("Nothing to change here.", "Nothing to change here."),
     ],

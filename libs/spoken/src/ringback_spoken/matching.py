@@ -116,7 +116,8 @@ def _keeps_break(before: Unit, unit: Unit) -> bool:
     if values == 2:
         return True
     if unit.gap != STRONG:
-        return values == 1 and unit.value in _FRAGILE and unit.after_comma
+        multiplier = unit.value in SCALE_WORDS or unit.value == "hundred"
+        return values == 1 and (multiplier or (unit.after_comma and unit.value in _FRAGILE))
     return values == 1 or any(u.value in _FRAGILE or len(u.value) == 1 for u in (before, unit))
 
 

@@ -65,21 +65,21 @@ def _group_at(scan: Scan, index: int) -> tuple[int, int] | None:
     if _follow(scan, next_index) != "hundred" or not 0 < value < 100:
         return small
     value, next_index = value * 100, next_index + 1
-    comma = next_index < len(scan.tokens) and scan.tokens[next_index].comma
-    rest = _small_at(scan, _past_and(scan, next_index)) if _joins(scan, next_index) and not comma else None
+    # Recognisers put commas into long numbers: "six hundred, twenty, four dollars".
+    rest = _small_at(scan, _past_and(scan, next_index), comma=True) if _joins(scan, next_index) else None
     if rest is None or not 0 < rest[0] < 100 or scan.tokens[rest[1] - 1].numeric:
         return value, next_index
     return value + rest[0], rest[1]
 
 
-def _small_at(scan: Scan, index: int) -> tuple[int, int] | None:
+def _small_at(scan: Scan, index: int, *, comma: bool = False) -> tuple[int, int] | None:
     text = scan.text(index)
     if scan.gap(index + 1) == GLUED:
         return None  # a part of a code
     if text in {"a", "an"}:
         return (1, index + 1) if _follow(scan, index + 1) in _MULTIPLIERS else None
     if text in TENS:
-        unit = UNITS.get(_follow(scan, index + 1), 0)
+        unit = UNITS.get(_follow(scan, index + 1, comma=comma), 0)
         return (TENS[text] + unit, index + 2) if unit else (TENS[text], index + 1)
     for table in (UNITS, TEENS):
         if text in table:
@@ -98,10 +98,8 @@ def _joins(scan: Scan, index: int) -> bool:
     return scan.gap(index) != STRONG
 
 
-def _follow(scan: Scan, index: int) -> str:
-    """The next word, if only a space or hyphen comes before it and it is no part of a code."""
-    if scan.gap(index + 1) == GLUED:
+def _follow(scan: Scan, index: int, *, comma: bool = False) -> str:
+    """The next word if it is no part of a code and only a space, a hyphen or an allowed comma comes before it."""
+    if scan.gap(index) in {STRONG, GLUED} or scan.gap(index + 1) == GLUED:
         return ""
-    if scan.gap(index) in {STRONG, GLUED} or (0 <= index < len(scan.tokens) and scan.tokens[index].comma):
-        return ""
-    return scan.text(index)
+    return "" if scan.tokens[index].comma and not comma else scan.text(index)

@@ -206,6 +206,10 @@ def _code(match: "re.Match[str]", with_year: bool) -> str | None:
     return spelled(code) if mixed or digits >= SPELLED_DIGITS_MIN else None
 
 
+def _named_code(match: "re.Match[str]", with_year: bool) -> str:
+    return match[1] + spelled(match[2])
+
+
 def _plain(match: "re.Match[str]", with_year: bool) -> str:
     return f"{'minus ' if match[1] else ''}{_number(match[2])}"
 
@@ -252,6 +256,12 @@ _RULES: tuple[tuple["re.Pattern[str]", Say], ...] = (
     ),
     (re.compile(r"(?<![\w.])([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:st|nd|rd|th)(?!\w)"), _ordinal),
     (re.compile(r"(?<![\w.,-])([0-9]{1,3})(?:[-–]|\s[-–]\s)([0-9]{1,3})(?![\w-]|[.,][0-9])"), _range),
+    (
+        re.compile(
+            r"\b((?:ending (?:in|with)|code|PIN|digits|flight|Flight) )([0-9]{2,4})(?![\w%-]|[.,:/][0-9])"
+        ),
+        _named_code,
+    ),
     (re.compile(r"(?<![\w.,])[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*(?![\w]|[.,][0-9])"), _code),
     (re.compile(rf"(?<![\w])(-?)({_NUM})(?![0-9])"), _plain),
     (re.compile(r"[0-9]+"), _rest),

@@ -69,8 +69,8 @@ def structured_at(scanned: Scan, index: int) -> _Found | None:
     """A unit whose form says what it is: date, time, money, percentage or ordinal."""
     for read in (_month_first, _day_first, _written_date, _time, _signed_money, _counted, _ordinal):
         found = read(scanned, index)
-        if found is not None:
-            return found
+        if found is not None and scanned.gap(found.next_index) != GLUED:
+            return found  # what is written on in one piece is a code
     return None
 
 
