@@ -235,6 +235,47 @@ def test_questions_are_answered_from_the_context_alone(question: str, own: str |
     assert one(entries, own=own) == Say(said)
 
 
+CLARIFY = (
+    "Answer the question in one short sentence, from these facts only. Facts: "
+    '{"order": {"amount": 240, "currency": "USD", "method": "Visa ending in 4417", "delivery": "2026-12-04"}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("Hold on. Which card does it go to?", "The method is Visa ending in 4417."),
+        ("Wait, how much do I get back?", "The amount is $240.00."),
+        ("And when is that?", "The delivery is 2026-12-04."),
+    ],
+)
+def test_the_kind_of_a_value_answers_when_no_name_does(question: str, said: str) -> None:
+    open_call: list[Entry] = [CallMade("c", "return_order", '{"order": "B7"}'), UserSaid(question)]
+    assert one(open_call, own=CLARIFY) == Say(said)
+
+
+@pytest.mark.parametrize(
+    ("words", "start"),
+    [
+        ("That is a pity. Thank you anyway.", "You are welcome."),
+        (
+            "Thank you. Could I speak to the head of the house?",
+            "I am sorry, I did not understand that. I can renew",
+        ),
+        (
+            "What can you do?",
+            "I can renew the loan of a book, reserve a reading room or hand the visitor over",
+        ),
+        ("Yes, please.", "All right."),
+        ("Goodbye.", "Goodbye"),
+    ],
+)
+def test_small_talk_is_small_talk_and_a_wish_is_not(words: str, start: str) -> None:
+    step = one([AssistantSaid("Hello."), UserSaid(words)], tools=TOOLS)
+    assert isinstance(step, Say)
+    assert step.text.startswith(start), step.text
+
+
 def test_a_system_note_is_something_to_answer_from() -> None:
     entries: list[Entry] = [
         UserSaid("Where is the toilet?"),

@@ -378,3 +378,16 @@ async def test_too_many_items_and_responses_are_refused(start: Any) -> None:
 async def test_audio_that_is_no_pcm_is_refused(start: Any, audio: str) -> None:
     error = only(await start().now("input_audio_buffer.append", audio=audio, event_id="e"), "error")
     assert (error["error"]["param"], error["error"]["event_id"]) == ("audio", "e")
+
+
+async def test_instructions_that_repeat_the_sessions_first_count_by_what_they_add(start: Any) -> None:
+    brain = ScriptedBrain()
+    call = start(brain)
+    await call.update(instructions="Say: nothing rude.")
+    for own, seen in [
+        ("Say: nothing rude.\n\nBe quick.", "Be quick."),
+        ("Say: nothing rude.", None),
+        ("X", "X"),
+    ]:
+        await call.send("response.create", response={"instructions": own})
+        assert brain.contexts[-1].own_instructions == seen

@@ -32,7 +32,7 @@ class Conversation:
         self.id = id
         self.items = ItemList(items_max=limits.items_max)
         self._tracks: dict[str, SpokenTrack] = {}
-        self._audio: dict[str, bytes] = {}
+        self._audio: dict[str, bytearray] = {}
         self._audio_bytes = 0
         self._audio_bytes_max = limits.retained_audio_bytes_max
 
@@ -70,7 +70,7 @@ class Conversation:
             self.items.replace(replace(item, content=parts))
 
     def keep_audio(self, item_id: str, pcm: bytes) -> None:
-        self._audio[item_id] = self._audio.get(item_id, b"") + pcm
+        self._audio.setdefault(item_id, bytearray()).extend(pcm)
         self._audio_bytes += len(pcm)
         while self._audio_bytes > self._audio_bytes_max and self._audio:
             oldest = next(iter(self._audio))
@@ -79,7 +79,7 @@ class Conversation:
     def retrieved(self, item_id: str) -> Item:
         """The item with its audio, where that is still kept and fits a frame. Raises ProtocolError if unknown."""
         item = self.items.retrieve(item_id)
-        pcm = self._audio.get(item_id, b"")
+        pcm = bytes(self._audio.get(item_id, b""))
         track = self._tracks.get(item_id)
         if track is not None and track.heard_samples is not None:
             pcm = pcm[: track.heard_samples * 2]

@@ -114,6 +114,11 @@ class Listening:
         self._forget(before=self.end)
         self.stop_turn()
 
+    @property
+    def turn_bytes(self) -> int:
+        """How much audio the turn that is going on has."""
+        return 0 if self._began is None else (self.end - self._began) * SAMPLE_BYTES
+
     def so_far(self) -> bytes:
         """The audio of the turn that is going on."""
         return b"" if self._began is None else self._buffer.peek(self._began, self.end)

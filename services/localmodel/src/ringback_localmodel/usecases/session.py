@@ -198,10 +198,9 @@ class RealtimeSession:
 
     def _on_progress(self) -> None:
         config = self._config
-        if self._listening.speaking and config.transcription is not None:
-            pcm = self._listening.so_far()
-            if self._transcriber.wants_partial(turn_bytes=len(pcm)):
-                self._transcriber.decode_partial(pcm)
+        grown = self._transcriber.wants_partial(turn_bytes=self._listening.turn_bytes)
+        if config.transcription is not None and self._listening.speaking and grown:
+            self._transcriber.decode_partial(self._listening.so_far())
         due = self._idle_due
         if due is not None and self._listening.end >= due and not self._listening.speaking:
             self._idle_due = None
@@ -255,10 +254,7 @@ class RealtimeSession:
         config = self._config
 
         async def work() -> None:
-            if tell:
-                words = await self._transcriber.transcribe(item_id, utterance, config=config)
-            else:
-                words = (await self._transcriber.decode(utterance)).text
+            words = await self._transcriber.transcribe(item_id, utterance, config=config, tell=tell)
             self._conversation.heard(item_id, words)
 
         self._contexts.pending[item_id] = self._spawn(work())

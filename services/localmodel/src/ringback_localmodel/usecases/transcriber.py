@@ -61,9 +61,14 @@ class Transcriber:
         """The turn is no more; what is still being decoded of it is of no interest."""
         self._turn = None
 
-    async def transcribe(self, item_id: str, utterance: Utterance, *, config: SessionConfig) -> str:
-        """Decode committed audio, tell the client if it asked for it, and return the words ("" if none)."""
-        wanted = config.transcription is not None
+    async def transcribe(
+        self, item_id: str, utterance: Utterance, *, config: SessionConfig, tell: bool = True
+    ) -> str:
+        """Decode audio and return the words, "" if there are none or it failed.
+
+        The client hears of it if it asked for transcription; ``tell`` is off for audio that it sent as an item.
+        """
+        wanted = tell and config.transcription is not None
         sent = self._sent if item_id == self._turn else ""
         if item_id == self._turn:
             self._turn = None
