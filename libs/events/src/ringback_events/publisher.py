@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ringback_errors import RingbackError, Unavailable
+from ringback_telemetry import counter, gauge
+from ringback_telemetry.names import Attr, Metric
 
 from ringback_events.bus import BusStats
 from ringback_events.failures import BusAway, SpoolFull
@@ -90,7 +92,7 @@ class Publisher:
     def start(self) -> None:
         """Begin sending; needs a running event loop."""
         self._task = asyncio.create_task(self._run(), name="publisher")
-        self._sync_task = asyncio.create_task(self._sync_forever(), name="publisher-sync")
+        self._sync_task = asyncio.create_task(self._look_after_spool(), name="publisher-sync")
 
     def submit(self, message: Message, on_ack: OnAck | None = None) -> None:
         """Take a message; SpoolFull when it cannot be kept."""
@@ -194,6 +196,7 @@ class Publisher:
             record = self._spool.append(message)
         except SpoolFull:
             self._stats.spool_full += 1
+            counter(Metric.REFUSED).add(1, {Attr.REASON: "spool_full"})
             raise
         self._stats.spooled += 1
         if on_ack is not None:
@@ -312,13 +315,16 @@ class Publisher:
         self._progress.set()
         self._wake.set()
 
-    async def _sync_forever(self) -> None:
+    async def _look_after_spool(self) -> None:
         while True:
             await asyncio.sleep(SYNC_INTERVAL_MS / 1000)
-            try:
-                await asyncio.to_thread(self._spool.sync)
-            except OSError as error:
-                _log.error("spool: cannot sync: %s", error.strerror)
+            gauge(Metric.PUBLISH_UNACKED).set(self.unacked)
+            gauge(Metric.SPOOL_DEPTH).set(self._spool.unread)
+            if (push := self._spool.unsynced()) is not None:
+                try:
+                    await asyncio.to_thread(push)
+                except OSError as error:
+                    _log.error("spool: cannot sync: %s", error.strerror)
 
 
 def _call(on_ack: OnAck) -> None:

@@ -14,11 +14,9 @@ import fcntl
 import json
 import logging
 import os
-import struct
 import time
-import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -27,17 +25,15 @@ from ringback_errors import ConfigError
 
 from ringback_events.failures import SpoolFull
 from ringback_events.message import Message
+from ringback_events.spool_records import encode_record, read_records
 
 __all__ = ["SYNC_INTERVAL_MS", "DiskSpool", "MemorySpool", "Spool"]
 
 SYNC_INTERVAL_MS = 250
 BYTES_MAX = 64 * 1024 * 1024
 SEGMENT_BYTES = 4 * 1024 * 1024
-RECORD_BYTES_MAX = 16 * 1024 * 1024
 MARK_EVERY = 64
 
-_HEAD = struct.Struct(">II")
-_PART = struct.Struct(">I")
 _log = logging.getLogger("ringback.events.spool")
 
 
@@ -63,8 +59,8 @@ class Spool(Protocol):
     def refuse(self, message: Message, reason: str) -> None:
         """Set a message aside that the stream will never take."""
 
-    def sync(self) -> None:
-        """Push what was written to the disk; may block, so call it from a thread."""
+    def unsynced(self) -> Callable[[], None] | None:
+        """Return the blocking work, for a thread, that pushes what was written to the disk; None: nothing new."""
 
     def close(self) -> None:
         """Sync and let go."""
@@ -110,8 +106,8 @@ class MemorySpool:
     def refuse(self, message: Message, reason: str) -> None:
         self.refused.append((message, reason))
 
-    def sync(self) -> None:
-        """Nothing to push."""
+    def unsynced(self) -> Callable[[], None] | None:
+        return None
 
     def close(self) -> None:
         """Nothing to let go; what is left was counted by the publisher."""
@@ -162,7 +158,7 @@ class DiskSpool:
         return sum(segment.size for segment in self._segments)
 
     def append(self, message: Message, *, force: bool = False) -> int:
-        record = _encode(message)
+        record = encode_record(message)
         if not force and self.bytes_used + len(record) > self._bytes_max:
             raise _full(self._bytes_max)
         segment = self._writable()
@@ -185,7 +181,7 @@ class DiskSpool:
             segment = self._segment_at(self._cursor)
             with segment.path.open("rb") as file:
                 file.seek(self._cursor.offset if segment.number == self._cursor.segment else 0)
-                for message, end in _records(file.read, start=file.tell()):
+                for message, end in read_records(file.read, start=file.tell()):
                     number = self._next_number - self._unread
                     self._unread -= 1
                     self._cursor = _Place(segment.number, end)
@@ -234,19 +230,33 @@ class DiskSpool:
         with path.open("a", encoding="ascii") as file:
             file.write(line + "\n")
 
-    def sync(self) -> None:
-        if self._dirty and self._tail is not None:
-            self._dirty = False
-            os.fsync(self._tail)
+    def unsynced(self) -> Callable[[], None] | None:
+        if not self._dirty or self._tail is None:
+            return None
+        self._dirty = False
+        # A descriptor of its own: the segment may be finished and closed while the thread is at work.
+        descriptor = os.dup(self._tail)
+
+        def push() -> None:
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+        return push
 
     def close(self) -> None:
-        self.sync()
+        self._sync()
         if self._segments:
             self._write_mark()
         if self._tail is not None:
             os.close(self._tail)
             self._tail = None
         os.close(self._lock)
+
+    def _sync(self) -> None:
+        if (push := self.unsynced()) is not None:
+            push()
 
     def _recover(self) -> _Place:
         mark = self._read_mark()
@@ -259,7 +269,7 @@ class DiskSpool:
             with path.open("rb") as file:
                 file.seek(start)
                 segment.size = start
-                for _, segment.size in _records(file.read, start=start):
+                for _, segment.size in read_records(file.read, start=start):
                     self._unread += 1
             self._set_aside(segment)
             self._segments.append(segment)
@@ -298,7 +308,7 @@ class DiskSpool:
         if self._segments and self._segments[-1].size < self._segment_bytes:
             return self._segments[-1]
         if self._tail is not None:
-            self.sync()
+            self._sync()
             os.close(self._tail)
             self._tail = None
         number = self._segments[-1].number + 1 if self._segments else max(self._committed.segment, 1)
@@ -367,42 +377,7 @@ def _lock_folder(folder: Path) -> int:
     return lock
 
 
-def _encode(message: Message) -> bytes:
-    head = json.dumps([message.subject, message.msg_id, dict(message.headers)]).encode("ascii")
-    body = _PART.pack(len(head)) + head + message.payload
-    return _HEAD.pack(len(body), zlib.crc32(body)) + body
-
-
-def _decode(body: bytes) -> Message:
-    (length,) = _PART.unpack_from(body)
-    subject, msg_id, headers = json.loads(body[_PART.size : _PART.size + length])
-    return Message(subject, body[_PART.size + length :], msg_id, headers)
-
-
-def _records(read: _Read, *, start: int) -> Iterator[tuple[Message, int]]:
-    """Yield each whole record and the position after it; stop at the first that is cut short or damaged."""
-    end = start
-    while True:
-        head = read(_HEAD.size)
-        if len(head) < _HEAD.size:
-            return
-        length, checksum = _HEAD.unpack(head)
-        body = read(length) if length <= RECORD_BYTES_MAX else b""
-        if len(body) < max(length, _PART.size) or zlib.crc32(body) != checksum:
-            return
-        try:
-            message = _decode(body)
-        except (ValueError, struct.error):
-            return
-        end += _HEAD.size + length
-        yield message, end
-
-
 def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
-
-
-class _Read(Protocol):
-    def __call__(self, size: int, /) -> bytes: ...
