@@ -46,6 +46,7 @@ class Tools:
     executor: Executor
     reconciler: Reconciler
     connectors: ConnectorsByKind
+    catalogue: PackCatalogue
 
 
 def build(bus: Bus, keys: MacKeys, *, settings: ToolsSettings) -> Tools:
@@ -54,9 +55,10 @@ def build(bus: Bus, keys: MacKeys, *, settings: ToolsSettings) -> Tools:
     clock = LoopClock()
     connectors = ConnectorsByKind(_connectors(settings))
     held = HoldAt(settings.test_pause_at, folder=settings.state_dir) if settings.test_pause_at else None
+    catalogue = PackCatalogue(PackStore(bus), settle_ms=settings.settle_ms)
     parts = Parts(
         journal=KvJournal(bus.bucket("outcomes")),
-        catalogue=PackCatalogue(PackStore(bus), settle_ms=settings.settle_ms),
+        catalogue=catalogue,
         connectors=connectors,
         proofs=keys,
         facts=BusFacts(bus, replica=replica, clock=clock),
@@ -68,7 +70,7 @@ def build(bus: Bus, keys: MacKeys, *, settings: ToolsSettings) -> Tools:
     )
     service = assemble(parts)
     servicer = ToolsServicer(executor=service.executor, listing=service.listing)
-    return Tools(servicer, service.executor, service.reconciler, connectors)
+    return Tools(servicer, service.executor, service.reconciler, connectors, catalogue)
 
 
 async def serve_tools(settings: ToolsSettings) -> None:
@@ -82,6 +84,7 @@ async def serve_tools(settings: ToolsSettings) -> None:
     async def work() -> None:
         await bus.open(wait_ms=None)
         await bus.ensure(load_topology(), "tools")
+        await tools.catalogue.warm()
         await tools.reconciler.run()
 
     working = asyncio.create_task(work(), name="tools-work")
@@ -103,6 +106,8 @@ async def serve_tools(settings: ToolsSettings) -> None:
 
 
 def _connectors(settings: ToolsSettings) -> Mapping[str, Connector]:
+    # It logs every URL, and URLs hold what callers said.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     credentials = Credentials(settings.credentials_dir)
     return {"http": HttpConnector(addresses=settings.connectors, credentials=credentials)}
 

@@ -265,6 +265,7 @@ def _result_to_wire(result: Result) -> tools_pb2.Result:
         fallback=fallback,
         duration_ms=result.duration_ms,
         open_breakers=result.open_breakers,
+        detail=result.detail,
     )
 
 
@@ -288,4 +289,5 @@ def _result_from_wire(message: tools_pb2.Result) -> Result:
         attempts=message.attempts,
         fallback=fallback,
         duration_ms=message.duration_ms,
+        detail=message.detail,
     )

@@ -6,12 +6,13 @@ to what it is.
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from ringback_errors import InvalidInput, NotFound
+from ringback_errors import InvalidInput, NotFound, RingbackError
 from ringback_packs import Pack, PackStore, ToolSpec
 from ringback_packs import model as declared
 
@@ -31,6 +32,8 @@ from ringback_tools.domain.results import ErrorCode, FallbackKind
 
 __all__ = ["PackCatalogue", "tool_from_spec", "tools_from_pack"]
 
+_log = logging.getLogger(__name__)
+
 PACKS_MAX: Final = 64
 _QUEUE_PER_SLOT: Final = 2
 
@@ -42,6 +45,14 @@ class PackCatalogue:
         self._store = store
         self._settle_ms = settle_ms
         self._tools: OrderedDict[str, tuple[Pack, tuple[Tool, ...]]] = OrderedDict()
+
+    async def warm(self) -> None:
+        """Load what is published now, so that no call waits for it and NATS may go away; what fails is left."""
+        for name in (await self._store.names())[:PACKS_MAX]:
+            try:
+                await self._pack(await self._store.resolve(name))
+            except RingbackError as error:
+                _log.warning("pack %s was not loaded ahead: %s", name, error)
 
     async def tools(self, pack_digest: str) -> tuple[Tool, ...]:
         return (await self._pack(pack_digest))[1]

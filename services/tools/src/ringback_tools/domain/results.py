@@ -84,6 +84,8 @@ class Result:
     fallback: FallbackGiven | None = None
     duration_ms: float = 0.0
     open_breakers: tuple[str, ...] = ()
+    # What was wrong with a request; not spoken.
+    detail: str = ""
 
     @property
     def known(self) -> bool:

@@ -146,11 +146,15 @@ class Executor:
             raise Refused(refusal(ErrorCode.OVERLOADED, tool=checked.tool, retryable=True))
         now_ms = self._clock.elapsed_ms()
         execution = Execution(checked, started_ms=now_ms, deadline_ms=now_ms + checked.tool.deadline_ms)
-        key = checked.request.key
-        self._running[key] = execution
+        self._running[checked.request.key] = execution
         execution.task = asyncio.create_task(self._run(execution), name=f"execute {checked.tool.name}")
-        execution.task.add_done_callback(lambda _: self._running.pop(key, None))
+        execution.task.add_done_callback(lambda _: self._ended(execution))
         return execution
+
+    def _ended(self, execution: Execution) -> None:
+        # A task that was stopped before its first step has told nobody.
+        execution.emit(Finished(_stopped(execution)))
+        self._running.pop(execution.checked.request.key, None)
 
     async def _run(self, execution: Execution) -> None:
         loop = asyncio.get_running_loop()
@@ -161,9 +165,6 @@ class Executor:
                 await run(execution)
                 if execution.result is not None:
                     tell(execution.result)
-        except asyncio.CancelledError:
-            execution.emit(Finished(_stopped(execution)))
-            raise
         except Exception:
             # Ours, not the tool's: told without its text, and nothing is claimed about a write.
             _log.exception("execution of %s failed", execution.tool.name)

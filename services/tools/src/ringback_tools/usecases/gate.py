@@ -5,8 +5,6 @@ In the order of the design: arguments, scopes, the decision's proof. None of the
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import orjson
 from ringback_errors import Forbidden, InvalidInput, NotFound, Unavailable
 from ringback_identity import Canonical, Proof, canonical_arguments
@@ -25,10 +23,14 @@ def refusal(
     code: ErrorCode, *, tool: Tool | None = None, detail: str = "", retryable: bool = False
 ) -> Result:
     """The result of an action that was not started; `detail` names a field and what was expected there."""
-    message = error_message(tool, code)
-    if detail:
-        message = f"{message} ({detail})"
-    return Result(status=Status.ERROR, error_code=code, message=message, confidence=0.0, retryable=retryable)
+    return Result(
+        status=Status.ERROR,
+        error_code=code,
+        message=error_message(tool, code),
+        confidence=0.0,
+        retryable=retryable,
+        detail=detail,
+    )
 
 
 class Gate:
@@ -104,5 +106,4 @@ def _arguments(tool: Tool, request: ActionRequest) -> Canonical:
     try:
         return canonical_arguments(request.arguments_json, tool.parameters)
     except InvalidInput as error:
-        result = refusal(ErrorCode.INVALID_ARGUMENTS, tool=tool, detail=str(error))
-        raise Refused(replace(result, retryable=False)) from None
+        raise Refused(refusal(ErrorCode.INVALID_ARGUMENTS, tool=tool, detail=str(error))) from None

@@ -127,11 +127,11 @@ class Writing:
                 return False
             case Plan.SETTLE:
                 assert stored is not None
-                _joined(execution, stored.record)
+                _joined(execution)
                 return await self._take_up(execution, stored)
 
     async def _wait(self, execution: Execution, stored: Stored, turn: int) -> None:
-        _joined(execution, stored.record)
+        _joined(execution)
         left_ms = stored.record.attempt_deadline_ms - self._clock.now_ms()
         pace_ms = _LOOK_AGAIN_MS[min(turn, len(_LOOK_AGAIN_MS) - 1)]
         await self._clock.sleep(max(1, min(pace_ms, left_ms)))
@@ -142,7 +142,6 @@ class Writing:
             failure = Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, blames=False, detail=detail)
             execution.emit(Finished(self._finisher.failed(execution, failure)))
             return True
-        execution.emit(Started(attached=over is not None))
         return await self._run_attempts(execution, _Hand(over))
 
     async def _run_attempts(self, execution: Execution, hand: _Hand) -> bool:
@@ -151,6 +150,7 @@ class Writing:
         async def before(execution: Execution, *, timeout_ms: int) -> Answer | None:
             if hand.stored is None or hand.stored.record.state is ActionState.ADMITTED:
                 hand.stored = await self._scribe.admit(execution, hand.stored)
+                _joined(execution, attached=False)
                 await self._pauses.at("admitted")
             elif execution.in_doubt and not hand.checked and (done := await self._already_done(execution)):
                 return done
@@ -291,9 +291,9 @@ def is_unknown(record: OutcomeRecord) -> bool:
     return record.state is ActionState.FINISHED and not is_known(record)
 
 
-def _joined(execution: Execution, record: OutcomeRecord) -> None:
-    if not execution.events:
-        execution.emit(Started(attached=True))
+def _joined(execution: Execution, *, attached: bool = True) -> None:
+    if not any(isinstance(event, Started) for event in execution.events):
+        execution.emit(Started(attached=attached))
 
 
 def _again(record: OutcomeRecord) -> Result:
