@@ -62,7 +62,7 @@ class Bundles(Protocol):
         """Keeps a bundle under its digest; storing it again changes nothing."""
 
     async def activate(self, pack: str, digest: str, *, expected: str) -> str:
-        """Compare-and-set of the active digest; returns the previous one, raises Conflict when it is not the expected."""
+        """Compare-and-set of the active digest; returns the previous one, Conflict when it is not the expected."""
 
 
 class AuditTrail(Protocol):

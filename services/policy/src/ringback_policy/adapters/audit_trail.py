@@ -19,7 +19,7 @@ _log = logging.getLogger("ringback.policy.audit")
 
 
 class AuditChain:
-    """Appends entries. `replica` is unique to this run of the process: a restarted replica begins a chain of its own."""
+    """Appends entries. `replica` is unique to this run of the process: a restart begins a chain of its own."""
 
     def __init__(self, bus: Bus, *, replica: str) -> None:
         self._bus = bus

@@ -1,1 +1,1 @@
-"""The pure part of policy: bundles, conditions, decisions, consent reading, prompts. No I/O, no clock, no randomness."""
+"""The pure part of policy: bundles, conditions, decisions, consent, prompts. No I/O, no clock, no randomness."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from ringback_errors import InvalidInput
 from ringback_identity import canonical_json, digest
 
 from ringback_policy.domain.declared import Declared
@@ -73,7 +74,7 @@ class _Sources(msgspec.Struct, frozen=True):
 def compile_bundle(
     files: Mapping[str, bytes], *, pack: str, tools: Mapping[str, SideEffect] | None = None
 ) -> Compiled:
-    """Compiles the four files, against the pack's tools when they are known; raises BrokenBundleError with all findings."""
+    """Compiles the four files, against the pack's tools when known; raises BrokenBundleError with all findings."""
     findings = Findings()
     sources = _read(files, findings)
     declared = Declared(
@@ -87,9 +88,10 @@ def compile_bundle(
     rules = _rules(sources, declared, findings)
     phrase_sets = _phrase_sets(sources, findings)
     _check_tools(sources, actions, tools or {}, findings)
+    bundle_digest = _digest(pack, sources.documents, findings)
     findings.raise_if_broken()
     bundle = Bundle(
-        digest=_digest(pack, sources.documents),
+        digest=bundle_digest,
         pack=pack,
         versions={_LAYERS[name].value: file.version for name, file in sources.by_file().items()},
         owners={_LAYERS[name].value: file.owner for name, file in sources.by_file().items()},
@@ -127,9 +129,14 @@ def _read(files: Mapping[str, bytes], findings: Findings) -> _Sources:
     return _Sources(**read, documents=documents)
 
 
-def _digest(pack: str, documents: Mapping[str, LinedDict]) -> str:
+def _digest(pack: str, documents: Mapping[str, LinedDict], findings: Findings) -> str:
     """Of the content, not of its layout: a comment does not make another bundle."""
-    content = {name: msgspec.to_builtins(documents[name]) for name in FILE_NAMES}
+    content = {}
+    for name in FILE_NAMES:
+        try:
+            content[name] = canonical_json(msgspec.to_builtins(documents[name]))
+        except InvalidInput as error:
+            findings.error(name, 0, str(error))
     return digest(canonical_json({"pack": pack, "files": content}))
 
 

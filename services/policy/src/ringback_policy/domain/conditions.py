@@ -81,7 +81,7 @@ class Environment:
 class Condition:
     """One compiled expression and the variables it reads, as paths: `facts.reservation.status`."""
 
-    __slots__ = ("_program", "paths", "source")
+    __slots__ = ("_program", "path", "paths", "source")
 
     def __init__(self, source: str) -> None:
         """Compiles; raises ConditionSyntaxError."""
@@ -102,6 +102,9 @@ class Condition:
                 f"unknown function {min(unknown)!r}; known are the CEL standard functions"
             )
         self.paths = _paths(tokens)
+        only = next(iter(self.paths), ())
+        # The path, when the expression is nothing else: then it need not go through the engine.
+        self.path: Path | None = only if ".".join(only) == source.strip() else None
 
     def value(self, environment: Environment) -> Any:
         """The expression's value; raises ConditionError."""

@@ -3,8 +3,9 @@
 Converting the whole view for the engine costs far more than evaluating a rule, so each set of rules knows its paths.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -25,8 +26,6 @@ __all__ = ["JSON_BYTES_MAX", "fact_value", "json_object", "json_value", "subject
 
 JSON_BYTES_MAX = 64 * 1024
 RESULT_BYTES_MAX = 256 * 1024
-# Engines' integers have 64 bits; larger ones become doubles.
-_INTEGER_MAX = 2**63 - 1
 _SIDE_EFFECTS = {1: "read", 2: "write", 3: "irreversible"}
 
 _decoder = msgspec.json.Decoder()
@@ -39,7 +38,7 @@ def json_value(text: str, *, field: str, bytes_max: int = JSON_BYTES_MAX) -> Any
     if len(text) > bytes_max:
         raise InvalidInput(f"expected at most {bytes_max} bytes", field=field)
     try:
-        return _plain(_decoder.decode(text))
+        return _decoder.decode(text)
     except (msgspec.DecodeError, RecursionError, ValueError):
         raise InvalidInput("expected JSON", field=field) from None
 
@@ -52,28 +51,54 @@ def json_object(text: str, *, field: str) -> dict[str, Any]:
     return value
 
 
+class _Wants(msgspec.Struct, frozen=True):
+    """Paths by their root, and the fields of each fact that are read: None for the whole of it."""
+
+    roots: tuple[tuple[str, tuple[Path, ...]], ...]
+    facts: tuple[tuple[str, tuple[str, ...] | None], ...]
+
+
 def variables(
-    request: Request, paths: Iterable[Path], *, subject: Mapping[str, Any], facts: Mapping[str, Any]
+    request: Request, paths: frozenset[Path], *, subject: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The variables that these paths need."""
     found: dict[str, Any] = {}
-    wanted: dict[str, list[Path]] = {}
-    for path in paths:
-        wanted.setdefault(path[0], []).append(path)
-    for root, own in wanted.items():
-        if root == "session":
-            found[root] = _session(request, own)
+    wants = _wants_of(paths)
+    for root, own in wants.roots:
+        if root in subject:
+            found[root] = subject[root]
         elif root == "facts":
-            found[root] = facts
+            found[root] = _facts(facts, wants)
+        elif root == "session":
+            found[root] = _session(request, own)
         elif root == "slots":
             found[root] = _slots(request.session, own)
         elif root == "caller":
             found[root] = _caller(request)
         elif root == "now":
             found[root] = datetime.fromtimestamp(request.now_ms / 1000, UTC)
-        elif root in subject:
-            found[root] = subject[root]
     return found
+
+
+@lru_cache(maxsize=4096)
+def _wants_of(paths: frozenset[Path]) -> _Wants:
+    """Kept per set of rules: the same few sets come with every decision."""
+    roots: dict[str, list[Path]] = {}
+    facts: dict[str, set[str] | None] = {}
+    for path in sorted(paths):
+        roots.setdefault(path[0], []).append(path)
+        if path[0] == "facts" and len(path) > 1:
+            fields = facts.setdefault(path[1], set())
+            if len(path) == 2:
+                facts[path[1]] = None
+            elif fields is not None:
+                fields.add(path[2])
+    return _Wants(
+        tuple((root, tuple(own)) for root, own in roots.items()),
+        tuple(
+            (name, tuple(sorted(fields)) if fields is not None else None) for name, fields in facts.items()
+        ),
+    )
 
 
 def subject_values(request: Request, *, consented: bool = False) -> dict[str, Any]:
@@ -143,14 +168,16 @@ def _is_kind(value: Any, kind: str) -> bool:
             return isinstance(value, dict)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, int) and not -_INTEGER_MAX <= value <= _INTEGER_MAX:
-        return float(value)
-    return value
+def _facts(facts: Mapping[str, Any], wants: _Wants) -> dict[str, Any]:
+    """The facts at hand, reduced to the fields that are read."""
+    found: dict[str, Any] = {}
+    for name, fields in wants.facts:
+        if name not in facts:
+            continue
+        value = facts[name]
+        whole = fields is None or not isinstance(value, dict)
+        found[name] = value if whole else {field: value[field] for field in fields or () if field in value}
+    return found
 
 
 def _caller(request: Request) -> dict[str, Any]:
@@ -163,7 +190,7 @@ def _caller(request: Request) -> dict[str, Any]:
     }
 
 
-def _slots(view: SessionView, paths: list[Path]) -> dict[str, Any]:
+def _slots(view: SessionView, paths: Sequence[Path]) -> dict[str, Any]:
     names = {path[1] for path in paths if len(path) > 1}
     return {
         slot.name: {
@@ -176,7 +203,7 @@ def _slots(view: SessionView, paths: list[Path]) -> dict[str, Any]:
     }
 
 
-def _session(request: Request, paths: list[Path]) -> dict[str, Any]:
+def _session(request: Request, paths: Sequence[Path]) -> dict[str, Any]:
     names = {path[1] for path in paths if len(path) > 1} or set(_SESSION_FIELDS) | {"totals"}
     view = request.session
     found = {name: _SESSION_FIELDS[name](view) for name in names if name in _SESSION_FIELDS}
@@ -185,7 +212,7 @@ def _session(request: Request, paths: list[Path]) -> dict[str, Any]:
     return found
 
 
-def _totals(request: Request, paths: list[Path]) -> dict[str, Any]:
+def _totals(request: Request, paths: Sequence[Path]) -> dict[str, Any]:
     """Totals of all tools; tools and sums that a rule names are there with zeros when nothing happened yet."""
     found: dict[str, Any] = {
         total.tool: {

@@ -1,4 +1,7 @@
-"""Owns the decision: a total function of a bundle and a request. The strictest verdict wins; what no rule names is denied."""
+"""Owns the decision: a total function of bundle and request.
+
+The strictest verdict wins; an action that nobody named is denied.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from ringback_errors import InvalidInput
 from ringback_identity import canonical_json
 
 from ringback_policy.domain.conditions import Condition, ConditionError, Environment
@@ -24,6 +23,8 @@ class FactsAtHand(msgspec.Struct):
 
     def failure(self, names: Iterable[str]) -> str:
         """Why one of these facts cannot be had; empty when all are there."""
+        if not self.failed:
+            return ""
         return next((self.failed[name] for name in names if name in self.failed), "")
 
 
@@ -81,7 +82,7 @@ def _take(spec: FactSpec, arguments: dict[str, Any], request: Request, found: Fa
 
 
 def _held(spec: FactSpec, arguments: Mapping[str, Any], facts: Iterable[Fact]) -> Fact | None:
-    """The youngest fact of this name for these arguments that is not stale; defaults filled in by the pack may be more."""
+    """The youngest fact of this name for these arguments that is not stale; it may have more arguments (defaults)."""
     matching = [
         fact
         for fact in facts
@@ -106,14 +107,16 @@ def _arguments(
 def _argument(
     condition: Condition, request: Request, subject: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> Any:
-    environment = Environment(variables(request, condition.paths, subject=subject, facts=facts))
-    value = condition.value(environment)
+    values = variables(request, condition.paths, subject=subject, facts=facts)
+    value = _at(values, condition.path) if condition.path else condition.value(Environment(values))
     if isinstance(value, str | int | float | bool):
         return value
     raise ConditionError("expected text, a number or a boolean")
 
 
-def check_facts(facts: Iterable[Fact], *, facts_max: int) -> None:
-    """Raises InvalidInput when there are more facts than a view may hold."""
-    if len(tuple(facts)) > facts_max:
-        raise InvalidInput(f"expected at most {facts_max} facts", field="facts")
+def _at(values: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        if not isinstance(values, Mapping) or name not in values:
+            raise ConditionError(f"missing value {name!r}")
+        values = values[name]
+    return values

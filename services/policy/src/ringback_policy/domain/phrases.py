@@ -75,6 +75,8 @@ def level(text: str) -> str:
 def _compile(phrase: str) -> Any:
     if not phrase.strip() or len(phrase) > PATTERN_CHARS_MAX:
         raise PhraseError(f"expected a phrase of 1 to {PATTERN_CHARS_MAX} characters")
+    if " ?" in phrase or " *" in phrase:
+        raise PhraseError("expected an optional word with its blank in one group: (real )?person")
     pattern = r"\b(?:" + " +".join(phrase.lower().replace("'", "'?").split()) + r")\b"
     options = re2.Options()
     options.log_errors = False

@@ -1,6 +1,6 @@
 """Owns the type check of conditions: each is tried over sample values of the declared types.
 
-The engine checks no types before evaluation, so a condition that compares a text with a number is found by evaluating it.
+The engine checks no types before evaluation, so a condition that compares a text with a number is found by trying it.
 A part that `&&` or `||` skips for every sample is not reached; bundle tests cover what this does not.
 """
 

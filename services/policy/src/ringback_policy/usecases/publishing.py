@@ -44,7 +44,7 @@ class Publishing:
         return compiled
 
     async def activate(self, pack: str, digest: str, *, expected: str, actor: str, reason: str) -> str:
-        """Makes a stored bundle the active one; raises NotFound, InvalidInput, or Conflict when it was not `expected`."""
+        """Makes a stored bundle the active one; raises NotFound, InvalidInput, or Conflict if not `expected`."""
         _check(pack, actor)
         bundle = self._bundles.get(digest)
         if bundle.pack != pack:

@@ -4,14 +4,15 @@ import re
 
 import msgspec
 
-from ringback_policy.domain.consent.words import ASK_LEADS, IDIOMS, MODAL_LEADS, SLIPS, WH_LEADS
+from ringback_policy.domain.consent.patterns import AFFIRM_PHRASES, IDIOMS
+from ringback_policy.domain.consent.words import AFFIRM_WORDS, ASK_LEADS, MODAL_LEADS, SLIPS, WH_LEADS
 
-__all__ = ["Clause", "clauses_of", "fold"]
+__all__ = ["Clause", "affirms", "clauses_of", "fold"]
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ`´", "'"))
 _WORD = re.compile(r"[a-z0-9][a-z0-9'\-]*|[$€£%#]")
 _CUT = re.compile(r"([.?!;:,\n]+|\s[-–—]+\s|[–—])")
-_JOIN = re.compile(r"\b(?:but|however|although|though|except|and|also|because|oh)\b")
+_JOIN = re.compile(r"\b(?:but|however|although|though|and|oh)\b")
 # A dot inside a number or an initial is no end of a sentence.
 _INNER_DOT = re.compile(r"(?<=[0-9])[.,:](?=[0-9])")
 _CONTRACTIONS = tuple(
@@ -30,7 +31,7 @@ _CONTRACTIONS = tuple(
         (r"\b(i|you|we|they|that|it)'d\b", r"\1 would"),
     )
 )
-_INNER_MARK = {".": "·", ",": "·", ":": "·"}
+_BLANKS = re.compile(r" {2,}")
 
 
 class Clause(msgspec.Struct, frozen=True):
@@ -53,7 +54,7 @@ def fold(text: str) -> str:
     for pattern, value in _CONTRACTIONS:
         text = pattern.sub(value, text)
     for pattern, value in IDIOMS:
-        text = pattern.sub(value, text)
+        text = _BLANKS.sub(" ", pattern.sub(value, text))
     return text
 
 
@@ -73,22 +74,33 @@ def _split_joins(piece: str, *, asked: bool) -> list[Clause]:
     start, contrast = 0, False
     for match in _JOIN.finditer(piece):
         parts.append((piece[start : match.start()], contrast))
-        start, contrast = match.end(), match.group() in {"but", "however", "although", "though", "except"}
+        start, contrast = match.end(), match.group() in {"but", "however", "although", "though"}
     parts.append((piece[start:], contrast))
     cut = [(run, contrast) for part, contrast in parts for run in _before_question(_tokens(part))]
     cut = [(words, contrast) for words, contrast in cut if words]
     last = len(cut) - 1
-    return [Clause(words, asked and at == last, contrast) for at, (words, contrast) in enumerate(cut)]
+    # "address and phone number?" asks for both; "yes what is the price?" affirms before it asks.
+    return [
+        Clause(words, asked and (at == last or not affirms(words)), contrast)
+        for at, (words, contrast) in enumerate(cut)
+    ]
 
 
 def _tokens(text: str) -> tuple[str, ...]:
     return tuple(word.strip("-'") for word in _WORD.findall(text.replace("·", "-")) if word.strip("-'"))
 
 
+def affirms(words: tuple[str, ...]) -> bool:
+    """Whether there is a word or phrase of yes in it."""
+    return (
+        bool(set(words) & (AFFIRM_WORDS | {"thanks"})) or AFFIRM_PHRASES.search(" ".join(words)) is not None
+    )
+
+
 def _before_question(words: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Cuts "yes that is right what is the address" in two."""
     for at in range(1, len(words) - 1):
-        if _starts_question(words, at):
+        if _starts_question(words, at) and affirms(words[:at]):
             return [words[:at], words[at:]]
     return [words]
 

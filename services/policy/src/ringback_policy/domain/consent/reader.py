@@ -1,7 +1,7 @@
 """Owns the reading itself: a yes is read only when everything that was said is a yes, or leaves it standing.
 
-Each clause is classed by what it does (affirm, refuse, hold, hedge, change, ask, nothing, something else). YES needs a clause that
-affirms and no clause that takes it back; what cannot be placed makes it UNCLEAR, so that an unknown phrase is asked again.
+Each clause is classed by what it does (affirm, refuse, hold, hedge, change, ask, nothing, something else). YES needs a
+clause that affirms and none that takes it back; what cannot be placed makes it UNCLEAR, so it is asked again.
 """
 
 from collections.abc import Callable
@@ -10,24 +10,28 @@ from enum import Enum, auto
 import msgspec
 
 from ringback_policy.domain.consent.clauses import Clause, clauses_of, fold
-from ringback_policy.domain.consent.values import SaidValues, new_values, said_values
-from ringback_policy.domain.consent.words import (
-    ACTION_VERBS,
+from ringback_policy.domain.consent.patterns import (
     AFFIRM_PHRASES,
-    AFFIRM_WORDS,
-    ASK_LEADS,
     CHANGE_PATTERN,
-    CHANGE_VERBS,
+    CONDITION_PATTERN,
+    DOUBT_PATTERN,
     HEDGE_PATTERN,
     HOLD_PATTERN,
     INFO_LEAD,
-    INFO_NOUNS,
     INFO_PATTERN,
+    STOP_PATTERN,
+)
+from ringback_policy.domain.consent.values import SaidValues, new_values, said_values
+from ringback_policy.domain.consent.words import (
+    ACTION_VERBS,
+    AFFIRM_WORDS,
+    ASK_LEADS,
+    CHANGE_VERBS,
+    INFO_NOUNS,
     MODAL_LEADS,
     NEGATIVE_WORDS,
     NEUTRAL_WORDS,
     REQUEST_VERBS,
-    STOP_PATTERN,
     STRONG_YES,
     UNDOING_VERBS,
     WH_LEADS,
@@ -70,6 +74,7 @@ class _Act(Enum):
     HEDGE = auto()
     CHANGE = auto()
     ASK = auto()
+    THANKS = auto()
     NOTHING = auto()
     OTHER = auto()
 
@@ -116,7 +121,7 @@ def _read_words(question: ConsentQuestion) -> ConsentAnswer:
     found = _classed(clauses, said)
     changed = new_values(fold(question.utterance), said)
     acts = {item.act for item in found}
-    if changed and acts - {_Act.ASK, _Act.NOTHING}:
+    if changed and acts - {_Act.ASK, _Act.NOTHING, _Act.THANKS}:
         return _corrected(question, found, changed)
     if _Act.CHANGE in acts:
         return _answer(Reading.CORRECTION, found, _Act.CHANGE)
@@ -126,9 +131,14 @@ def _read_words(question: ConsentQuestion) -> ConsentAnswer:
 def _without_change(
     question: ConsentQuestion, found: list[_Found], acts: set[_Act], changed: list[str]
 ) -> ConsentAnswer:
-    affirms = _Act.AFFIRM in acts
+    # A bare "thank you" accepts what can be undone.
+    thanked = _Act.THANKS in acts and question.side_effect is not SideEffect.IRREVERSIBLE
+    affirms = _Act.AFFIRM in acts or thanked
     if _Act.REFUSE in acts:
-        return _answer(Reading.UNCLEAR if affirms or _Act.HOLD in acts else Reading.NO, found, _Act.REFUSE)
+        torn = (
+            affirms or _Act.HOLD in acts or any(f.act is _Act.REFUSE and _says_yes(f.clause) for f in found)
+        )
+        return _answer(Reading.UNCLEAR if torn else Reading.NO, found, _Act.REFUSE)
     for act in (_Act.HOLD, _Act.HEDGE, _Act.OTHER):
         if act in acts:
             return _answer(Reading.UNCLEAR, found, act)
@@ -136,7 +146,11 @@ def _without_change(
         return _answer(Reading.UNCLEAR, found, _Act.ASK if _Act.ASK in acts else _Act.WEAK)
     if _Act.ASK in acts and question.side_effect is SideEffect.IRREVERSIBLE:
         return _answer(Reading.UNCLEAR, found, _Act.ASK)
-    return _answer(Reading.YES, found, _Act.AFFIRM)
+    return _answer(Reading.YES, found, _Act.AFFIRM if _Act.AFFIRM in acts else _Act.THANKS)
+
+
+def _says_yes(clause: Clause) -> bool:
+    return bool(set(clause.words) & {"yes", "yeah", "yep", "yup", "aye"})
 
 
 def _answer(reading: Reading, found: list[_Found], act: _Act) -> ConsentAnswer:
@@ -182,6 +196,8 @@ def _act_of(clause: Clause, said: SaidValues) -> _Act:
     asks = _asks(clause, said)
     if asks:
         return _asked(clause, text, said)
+    if CONDITION_PATTERN.search(text):
+        return _Act.HEDGE
     if _refuses(clause, text, said):
         return _Act.CHANGE if CHANGE_PATTERN.search(text) else _Act.REFUSE
     if HEDGE_PATTERN.search(text):
@@ -193,7 +209,12 @@ def _asked(clause: Clause, text: str, said: SaidValues) -> _Act:
     """A question asks for a change, or only asks; one with a negation in it is not harmless."""
     if _requests_change(text, said):
         return _Act.CHANGE
-    if set(clause.words) & NEGATIVE_WORDS - {"know", "without"}:
+    if set(clause.words) & NEGATIVE_WORDS - {"know", "without"} or DOUBT_PATTERN.search(text):
+        return _Act.OTHER
+    if clause.contrast and any(
+        len(word) > 3 and said.has(word) and word not in NEUTRAL_WORDS for word in clause.words
+    ):
+        # "Yes, but which card does it go to?" asks about what was read back.
         return _Act.OTHER
     return _Act.ASK
 
@@ -206,7 +227,7 @@ def _refuses(clause: Clause, text: str, said: SaidValues) -> bool:
     if negative == {"know"}:
         # "Know" for "no", as it is often recognised.
         return clause.words[0] == "know"
-    if "cancel" in words and "cancel" not in said.words and "cancelled" not in said.words:
+    if "cancel" in words and not said.has("cancel"):
         return True
     return bool(negative - {"know"} - said.words)
 
@@ -217,7 +238,8 @@ def _stated(clause: Clause, text: str, said: SaidValues) -> _Act:
     words = reduced.split()
     command = _commands(words, said)
     rest = [word for word in words if word not in NEUTRAL_WORDS and word not in AFFIRM_WORDS]
-    foreign = [word for word in rest if word not in said.words and not word.isdigit()]
+    # What holds a digit is judged as a value, by all of its spoken forms.
+    foreign = [word for word in rest if not said.has(word) and not any(char.isdigit() for char in word)]
     if command:
         foreign = []
     affirming = phrase or bool(set(words) & AFFIRM_WORDS)
@@ -225,9 +247,9 @@ def _stated(clause: Clause, text: str, said: SaidValues) -> _Act:
         return _Act.CHANGE
     if foreign:
         return _Act.CHANGE if _wants(text, said) and not affirming else _Act.OTHER
-    if affirming or (command and "cancel" not in words):
+    if affirming or (command and _bare(words)):
         return _Act.WEAK if clause.asked and not _echoed(clause) else _Act.AFFIRM
-    return _Act.NOTHING
+    return _Act.THANKS if {"thanks", "thank"} & set(words) else _Act.NOTHING
 
 
 def _echoed(clause: Clause) -> bool:
@@ -238,11 +260,20 @@ def _echoed(clause: Clause) -> bool:
 def _commands(words: list[str], said: SaidValues) -> bool:
     """An order to do what was read back: its verb, and nothing that was not read back."""
     verbs = [word for word in words if word in ACTION_VERBS]
-    if not verbs or any(word in UNDOING_VERBS and word not in said.words for word in verbs):
+    if not verbs or any(word in UNDOING_VERBS and not said.has(word) for word in verbs):
         return False
     return all(
-        word in said.words or word in NEUTRAL_WORDS or word in AFFIRM_WORDS or word in ACTION_VERBS
+        said.has(word) or word in NEUTRAL_WORDS or word in AFFIRM_WORDS or word in ACTION_VERBS
         for word in words
+    )
+
+
+def _bare(words: list[str]) -> bool:
+    """An order that names nothing, "book it", is a yes; one that names something only goes with a yes."""
+    return (
+        bool(set(words) & {"it", "that", "them", "this"})
+        and len(words) <= 4
+        and not set(words) & UNDOING_VERBS
     )
 
 
@@ -252,7 +283,7 @@ def _wants(text: str, said: SaidValues) -> bool:
     if not any(word in CHANGE_VERBS for word in words):
         return False
     return any(
-        word not in said.words and word not in NEUTRAL_WORDS and word not in AFFIRM_WORDS for word in words
+        not said.has(word) and word not in NEUTRAL_WORDS and word not in AFFIRM_WORDS for word in words
     )
 
 
@@ -262,7 +293,7 @@ def _requests_change(text: str, said: SaidValues) -> bool:
         return True
     if words and words[0] in WH_LEADS:
         return False
-    verbs = {word for word in words if word in REQUEST_VERBS}
+    verbs = {word for word in words if word in REQUEST_VERBS} - ({"use"} if "i use" in text else set())
     return bool(verbs) and not INFO_NOUNS & set(words) and not _commands(words[2:], said)
 
 
@@ -274,10 +305,21 @@ def _asks(clause: Clause, said: SaidValues) -> bool:
     if lead in WH_LEADS:
         return not AFFIRM_PHRASES.match(clause.text) or clause.asked
     if lead in MODAL_LEADS or lead in ASK_LEADS:
-        return not _only_affirms(words)
+        return not _is_order(words[words.index(lead) :]) and not _only_affirms(words)
     if INFO_PATTERN.search(clause.text) and (INFO_NOUNS & set(words) or INFO_LEAD.match(clause.text)):
         return True
+    if clause.asked and set(words) & (WH_LEADS | INFO_NOUNS):
+        return True
     return clause.asked and not _only_affirms(words) and not _restates(words, said)
+
+
+def _is_order(words: tuple[str, ...]) -> bool:
+    """ "Do it please", "do not cancel it": no question, though "do" begins many."""
+    return (
+        words[0] == "do"
+        and len(words) > 1
+        and words[1] in {"it", "that", "this", "so", "not", "please", "nothing"}
+    )
 
 
 def _only_affirms(words: tuple[str, ...]) -> bool:
@@ -297,9 +339,9 @@ def _only_affirms(words: tuple[str, ...]) -> bool:
 
 
 def _restates(words: tuple[str, ...], said: SaidValues) -> bool:
-    return all(
-        word in said.words or word in NEUTRAL_WORDS or word in AFFIRM_WORDS for word in words
-    ) and bool(set(words) & AFFIRM_WORDS)
+    return all(said.has(word) or word in NEUTRAL_WORDS or word in AFFIRM_WORDS for word in words) and bool(
+        set(words) & AFFIRM_WORDS
+    )
 
 
 def _without_restated_no(text: str, said: SaidValues) -> str:

@@ -18,7 +18,10 @@ _NUMBER_WORD = (
 )
 _HAS_VALUE = re.compile(rf"[0-9]|\b(?:{_NUMBER_WORD})\b")
 _PER_NIGHT = re.compile(r"\b(?:per|each|every|a) night\b")
+_IN_MAY = re.compile(r"\b(?:in|for|by|until|till|next|of|this) may\b")
 _SUFFIX_CHARS_MIN = 3
+STEM_CHARS_MIN = 3
+_ENDINGS = ("ations", "ation", "ings", "ing", "ed", "es", "s", "e")
 
 
 class SaidValues(msgspec.Struct, frozen=True):
@@ -26,6 +29,11 @@ class SaidValues(msgspec.Struct, frozen=True):
 
     text: str
     words: frozenset[str]
+    stems: frozenset[str] = frozenset()
+
+    def has(self, word: str) -> bool:
+        """Whether the word was said, in this or a kindred form: cancel, cancelling, cancellation."""
+        return word in self.words or stem(word) in self.stems
 
 
 class _Numbers(msgspec.Struct, frozen=True):
@@ -35,7 +43,19 @@ class _Numbers(msgspec.Struct, frozen=True):
 
 def said_values(text: str) -> SaidValues:
     """What a read-back says."""
-    return SaidValues(text, _plain_words(text))
+    words = _plain_words(text)
+    return SaidValues(text, words, frozenset(stem(word) for word in words))
+
+
+def stem(word: str) -> str:
+    """The word without its common endings; enough to tell kindred forms, not to be read."""
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= STEM_CHARS_MIN:
+            word = word[: -len(ending)]
+            break
+    if len(word) > STEM_CHARS_MIN and word[-1] == word[-2]:
+        word = word[:-1]
+    return word
 
 
 @lru_cache(maxsize=512)
@@ -54,6 +74,8 @@ def new_values(utterance: str, read_back: SaidValues) -> list[str]:
     found = sorted(word for word in words & TIME_WORDS if word not in read_back.words)
     if "night" in found and _PER_NIGHT.search(utterance):
         found.remove("night")
+    if _IN_MAY.search(utterance) and "may" not in read_back.words:
+        found.append("may")
     if not _HAS_VALUE.search(utterance):
         return found
     said = _numbers(read_back.text)
@@ -63,7 +85,7 @@ def new_values(utterance: str, read_back: SaidValues) -> list[str]:
 
 
 def _plain_words(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"[a-z']+", text.lower()))
+    return frozenset(re.findall(r"[a-z0-9']+", text.lower()))
 
 
 def _is_held(unit: Unit, numbers: frozenset[str]) -> bool:

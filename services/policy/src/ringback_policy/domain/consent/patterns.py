@@ -1,0 +1,209 @@
+"""Owns the phrases of consent: patterns over folded text, each alternative on a line of its own."""
+
+import re
+
+__all__ = [
+    "AFFIRM_PHRASES",
+    "CHANGE_PATTERN",
+    "CONDITION_PATTERN",
+    "DOUBT_PATTERN",
+    "HEDGE_PATTERN",
+    "HOLD_PATTERN",
+    "IDIOMS",
+    "INFO_LEAD",
+    "INFO_PATTERN",
+    "STOP_PATTERN",
+]
+
+
+_EXACTLY = "(?:that is |it is |is )?(?:exactly |precisely |just )?"
+
+
+def _pattern(alternatives: str) -> re.Pattern[str]:
+    lines = (line.strip().replace("{exactly}", _EXACTLY) for line in alternatives.strip().splitlines())
+    return re.compile(rf"\b(?:{'|'.join(lines)})\b")
+
+
+def _idiom(value: str, alternatives: str) -> tuple[re.Pattern[str], str]:
+    return _pattern(alternatives), f" {value} "
+
+
+# Idioms whose words would mislead, with what they amount to. Applied in order, on text without contractions.
+IDIOMS = (
+    _idiom(
+        "thanks",
+        """
+        (?:can|could) (?:not|hardly) wait(?: (?:to|for)(?: \\w+)?)?
+        (?:there is |i have |i see )?no (?:problems?|worries|doubt|objections?|issues?|complaints?)(?: at all)?
+        no (?:changes?|corrections?|need to change(?: \\w+)?)(?: needed| necessary)?
+        no need (?:to|for) \\w+(?: \\w+)?
+        nothing (?:else|more)(?: (?:thanks|please))?
+        no more questions?
+        """,
+    ),
+    _idiom(
+        "okay",
+        """
+        (?:do not|can not) (?:see|think of) (?:any reason )?why not
+        why not
+        not (?:a )?bad(?: at all)?
+        not a problem
+        would not mind|do not mind(?: at all)?
+        all (?:right|good|correct|set)
+        green light|thumbs up
+        """,
+    ),
+    _idiom("perfect", r"could not (?:be|have been) (?:better|more \w+)"),
+    _idiom(
+        "sure",
+        r"(?:one|a) (?:hundred|100) ?(?:percent|%)(?: (?:sure|certain|right|correct))?|100 ?%(?: sure)?",
+    ),
+    _idiom("thing", r"(?:one |a )?(?:more |other |last |final |quick )?(?:thing|question)s?(?: though)?"),
+    _idiom(
+        "that",
+        r"(?:this|that|the|right|same|which|correct|better|good) one(?! (?:hundred|thousand|day|week|person|people))",
+    ),
+    _idiom("that", r"(?:a|an) [a-z]+(?:ed|able|free) one"),
+    _idiom("", "or not"),
+    _idiom("thanks", "thanks? (?:you )?(?:a (?:lot|bunch|million|ton)|so much|very much)"),
+    # What somebody is thanked for asks for nothing.
+    _idiom(
+        "thanks",
+        r"(?:thanks|thank you)(?: so much| very much)? for (?!everything but)(?:[\w']+ ?){1,6}(?=[.!?,;\n]|$)",
+    ),
+    # How old something is says nothing of what will be done.
+    _idiom(
+        "long",
+        r"(?:about |over )?(?:[0-9]+|an?|one|two|three|four|five|six|seven|eight|nine|ten) years? (?:ago|back|old)",
+    ),
+    _idiom(
+        "you got it",
+        r"you (?:have )?(?:got|gotten|nailed|said|have) (?:it|that|this|everything|all)(?: all)?",
+    ),
+    _idiom("now", "right (?:now|away)"),
+    _idiom("correct", "just right|right on|spot on|bang on|on point|dead on"),
+)
+
+AFFIRM_PHRASES = _pattern(
+    r"""
+    that is the \w+ (?:i|we) (?:want|need)(?:ed)?
+    (?:go|going|get) (?:right )?(?:ahead|for it|on|forward)(?: (?:with (?:it|that|this)|and))?
+    (?:please |just |yes )?(?:do|try) (?:it|that|so|this|please)
+    please do|do proceed|will do|that will do|can do|could do
+    of course|by all means|be my guest|carry on|continue|keep going|make it so
+    let us (?:do|go)(?: (?:it|that|for it|ahead))?
+    (?:you )?got (?:it|that|everything)
+    you (?:are|were) (?:right|correct)
+    nailed it
+    (?:it|that|this|which) (?:is|was) (?:it|all|so|about it)
+    (?:it|that|this) (?:all )?(?:works|suits|fits|does|would do)
+    works (?:for me|well)|fine by me
+    i (?:do|am|did|would|sure do|would love (?:to|that)|would like (?:to|that|it))
+    it is|it does|that is|they are|we do|we are
+    {exactly}(?:what|how|the one) (?:i|we|you) (?:\w+ )?(?:want|need)(?:ed)?(?: earlier| before)?
+    {exactly}(?:what|how) (?:i|we|you) (?:\w+ )?(?:said|asked(?: for)?)(?: earlier| before)?
+    {exactly}(?:what|how) (?:i|we|you) (?:\w+ )?(?:meant|requested|ordered|discussed|agreed)(?: earlier| before| on)?
+    what i am (?:requesting|after|looking for)|what i was (?:after|trying to do)
+    you have (?:my|our) (?:permission|consent|approval|blessing|okay)
+    you (?:may|can)(?= |$)
+    make (?:it|that) happen|the (?:plan|deal|ticket)|my (?:\w+ )?(?:request|plan|wish|desire|intention|choice)
+    """
+)
+
+STOP_PATTERN = _pattern(
+    """
+    do not
+    never mind
+    forget (?:it|that|about)
+    leave it|let it be
+    stop|abort
+    no way|hard pass
+    not any ?more|no longer
+    changed my mind
+    call it off
+    i (?:refuse|decline|disagree)
+    absolutely not|not interested
+    drop it|scrap (?:it|that)
+    """
+)
+
+HOLD_PATTERN = _pattern(
+    r"""
+    wait|hold (?:on|it|that|up|your)|hang on
+    (?:one|a|just a|give me a|another|half a) (?:second|sec|moment|minute|min)
+    not yet|not so fast|slow down|later
+    let me (?:think|check|see|ask|look|find)|think about it
+    pardon|excuse me|repeat|say (?:that|it) again|come again|again please|what was that|sorry what
+    i am not sure|not (?:quite |really |so |entirely )?sure|not certain|do not know|no idea
+    (?:did not|could not|can not) (?:hear|catch|understand|get)
+    before (?:you|i|we) (?:do|go|start|book|cancel|decide|say|agree|confirm)
+    hmm+
+    need (?:a|some|more) (?:time|minute|moment|second)
+    on second thoughts?|actually|oh no|oops|whoa|hesitate
+    first i (?:want|need|would)
+    """
+)
+
+HEDGE_PATTERN = _pattern(
+    r"""
+    maybe|perhaps|probably|possibly|might|may be|could be
+    i guess|guess so|i suppose|suppose so
+    i (?:think|believe|reckon|assume|hope)(?: so)?
+    depends|depending|unless|as long as|provided|providing|assuming|only if|if
+    kind of|sort of|whatever|more or less|almost|nearly|partially|partly|mostly|half
+    apart from|except|other than
+    doubt|doubtful|unsure|supposedly|hopefully|in theory|not really|ish|sometimes
+    yes and no|yes no|yeah no|no yes|no yeah
+    either|up to you
+    (?:good|great|fair|excellent|interesting) (?:thing|point|idea but)
+    i am (?:good|fine|okay|all right|alright|great)(?! (?:with|to|for))
+    ^yeah right$
+    """
+)
+
+CONDITION_PATTERN = _pattern("if|unless|as long as|provided|providing|assuming|only when")
+
+CHANGE_PATTERN = _pattern(
+    r"""
+    change|changed|changes|changing|instead|rather|switch|modify|amend|update|correction|different|another|prefer
+    should be|should have been|supposed to be|meant to|i meant
+    replace|move|swap|adjust|reschedule|rename|increase|reduce|lower|raise|double that
+    (?:make|making|made) (?:it|that|this|them|the|one|my|for)
+    needs? to be|has to be|have to be|must be|would be better|would rather
+    add|remove|take (?:off|out|away)|include|exclude|extend|shorten|upgrade|downgrade
+    not the|it is for|put it|set it|try|plus|minus
+    earlier|sooner|more|less|fewer|only|second thoughts?
+    """
+)
+
+# Questions that put the action itself in doubt.
+DOUBT_PATTERN = _pattern(
+    """
+    (?:what|how) about
+    what (?:if|happens|would happen)
+    why
+    are you (?:sure|certain|serious)
+    is (?:that|it|this) (?:right|okay|correct|final|safe|necessary|all|certain|refundable|reversible|for sure)
+    ^do i (?:have|need) to
+    really
+    can i (?:still|undo|change|cancel|get (?:it|my money) back)
+    """
+)
+
+INFO_PATTERN = _pattern(
+    """
+    tell me|tel me|let me know|find out|know|check
+    see (?:if|whether)
+    i (?:will )?(?:also )?(?:want|need|would like|was wondering|wonder)(?: to know)?
+    wondering|curious|look up|provide
+    (?:give|send|get|grab|show|read) (?:me|us|their|the|its|his|her)
+    also (?:need|want)
+    share
+    """
+)
+
+INFO_LEAD = re.compile(
+    r"(?:please |also |so |and |then |oh )*"
+    r"(?:(?:i|we) (?:will )?(?:also )?(?:want|need|would like|was wondering|wonder) "
+    r"(?:to know|if|whether|what|how|when|where|who)|tell? me|let me know|find out|check|see (?:if|whether)|look up)\b"
+)
