@@ -28,6 +28,7 @@ from ringback_spoken.vocabulary import (
 Kind = Literal["id", "money", "date", "time", "phone", "number", "text"]
 
 _KINDS: dict[str, Kind] = {"money": "money", "date": "date", "time": "time", "run": "id", "decimal": "number"}
+_PASSES_MAX = 4  # one settles all but oddities such as "$1:00a"
 _NUMBER_WORDS = frozenset({*UNITS, *TEENS, *TENS, *SCALE_WORDS, "hundred"})
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _MONEY_SIGN = re.compile(r"[$€£]")
@@ -59,14 +60,11 @@ def normalise(text: str) -> str:
     Lower-case words and canonical values with single spaces, ";" where a break keeps two of them
     apart; dates as month and day without the year (`contains_value` does compare years). Idempotent.
     """
-    parts: list[str] = []
-    before: Unit | None = None
-    for unit in units_of(text):
-        if before is not None and _keeps_break(before, unit):
-            parts[-1] += ";"
-        parts.append(_rendered(unit))
-        before = unit
-    return " ".join(parts)
+    for _ in range(_PASSES_MAX):
+        before, text = text, _canonical(text)
+        if text == before:
+            break
+    return text
 
 
 def contains_value(transcript: str, value: object, kind: Kind | None = None) -> Span | None:
@@ -87,6 +85,17 @@ def contains_value(transcript: str, value: object, kind: Kind | None = None) -> 
             return Span(hits[-1].start, hits[-1].end) if hits else None
         case "text":
             return _last_text(transcript, str(value))
+
+
+def _canonical(text: str) -> str:
+    parts: list[str] = []
+    before: Unit | None = None
+    for unit in units_of(text):
+        if before is not None and _keeps_break(before, unit):
+            parts[-1] += ";"
+        parts.append(_rendered(unit))
+        before = unit
+    return " ".join(parts)
 
 
 def kind_of(given: object) -> Kind:

@@ -149,7 +149,8 @@ def _signed_money(scanned: Scan, index: int) -> _Found | None:
     currency = CURRENCY_SIGNS.get(text) or (CURRENCY_WORDS.get(text) if len(text) == 3 else None)
     if currency is None or scanned.gap(index + 1) == STRONG or index + 1 == len(scanned.tokens):
         return None
-    if any(read(scanned, index + 1) for read in (_day_first, _written_date, _time, _ordinal)):
+    others = (read(scanned, index + 1) for read in (_day_first, _written_date, _time, _ordinal))
+    if any(other is not None and scanned.gap(other.next_index) != GLUED for other in others):
         return None
     amount = amount_at(scanned, index + 1)
     if amount is None or scanned.gap(amount[1]) == GLUED:
