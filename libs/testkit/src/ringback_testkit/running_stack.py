@@ -1,0 +1,93 @@
+"""The whole stack as processes, with an OTLP sink, a watcher on the bus and the reservation system's own ledger."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ringback.events.v1 import events_pb2
+from ringback_cli.demo.backend import Backend
+from ringback_cli.demo.run import Demo
+from ringback_cli.demo.view import View
+from ringback_cli.settings import inherited_environment
+from ringback_cli.stack.paths import StackPaths
+from ringback_cli.stack.stack import Stack, run_stack
+from ringback_cli.stack.supervisor import Note
+from ringback_cli.watch.watcher import Watcher
+from ringback_telemetry.sink import OtlpSink
+
+__all__ = ["ROOT", "RunningStack", "running_stack"]
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+@dataclass
+class RunningStack:
+    """A stack that is up, and everything that looks at it."""
+
+    stack: Stack
+    sink: OtlpSink
+    watcher: Watcher
+    backend: Backend
+    demo: Demo
+    notes: list[Note] = field(default_factory=list)
+
+    def facts(self, session_id: str, kind: str) -> list[events_pb2.SessionEvent]:
+        """The facts of a kind that a session has published so far."""
+        return [event for event in self.watcher.of(session_id) if event.WhichOneof("body") == kind]
+
+    async def fact(
+        self, session_id: str, kind: str, *, at_least: int = 1, timeout_s: float = 20.0
+    ) -> events_pb2.SessionEvent:
+        """The last of at least so many facts of a kind; fails with what was there instead."""
+        seen = await self.watcher.wait_for(
+            lambda: len(self.facts(session_id, kind)) >= at_least, timeout_s=timeout_s
+        )
+        kinds = [event.WhichOneof("body") for event in self.watcher.of(session_id)]
+        assert seen, f"no {at_least} × {kind} within {timeout_s} s; seen: {kinds}"
+        return self.facts(session_id, kind)[-1]
+
+    def kill9(self, name: str) -> int:
+        """kill -9 one program; the supervisor starts it again. Returns the pid that was killed."""
+        pid = self.stack.supervisor.programs[name].pid
+        os.killpg(pid, signal.SIGKILL)
+        return pid
+
+    @property
+    def crashes(self) -> list[Note]:
+        return [note for note in self.notes if note.kind == "crashed"]
+
+
+@asynccontextmanager
+async def running_stack(
+    folder: Path,
+    *,
+    speed: float = 6.0,
+    overrides: Mapping[str, Mapping[str, str]] | None = None,
+    backend_arguments: tuple[str, ...] = (),
+) -> AsyncIterator[RunningStack]:
+    """Start everything on free ports under `folder`; everything is stopped at the end.
+
+    `speed`: how many times faster than spoken the calls of `demo` run. `overrides`: settings by service.
+    """
+    notes: list[Note] = []
+    with OtlpSink() as sink:
+        async with (
+            run_stack(
+                StackPaths(folder),
+                packs=ROOT / "packs",
+                environment=inherited_environment(),
+                on_note=notes.append,
+                otlp_endpoint=sink.endpoint,
+                overrides=overrides,
+                backend_arguments=backend_arguments,
+            ) as stack,
+            Watcher(stack.addresses.nats_url) as watcher,
+        ):
+            backend = Backend(stack.addresses.backend_url)
+            demo = Demo(stack, View(), watcher, backend, folder, speed)
+            yield RunningStack(stack, sink, watcher, backend, demo, notes)
