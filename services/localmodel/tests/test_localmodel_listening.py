@@ -19,6 +19,8 @@ TRANSCRIPTION = {"audio": {"input": {"transcription": {"model": "any"}}}}
 
 
 class DeafRecogniser:
+    busy = False
+
     async def recognise(self, pcm: bytes) -> Heard:
         raise RuntimeError("no model")
 

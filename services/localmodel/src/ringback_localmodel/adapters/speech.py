@@ -26,6 +26,11 @@ class Ears:
 
     def __init__(self, voice: LocalVoice, *, pool: InferencePool) -> None:
         self._recogniser = AsyncRecogniser(voice.recogniser, pool=pool)
+        self._pool = pool
+
+    @property
+    def busy(self) -> bool:
+        return self._pool.waiting > 0
 
     async def recognise(self, pcm: bytes) -> Heard:
         transcript = await self._recogniser.transcribe(pcm)

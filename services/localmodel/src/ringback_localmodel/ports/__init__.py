@@ -29,6 +29,11 @@ class Heard:
 class Recogniser(Protocol):
     """Turns an utterance into words."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether others already wait: then what can be left out had better be."""
+        ...
+
     async def recognise(self, pcm: bytes) -> Heard: ...
 
 

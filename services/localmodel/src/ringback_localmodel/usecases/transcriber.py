@@ -50,7 +50,9 @@ class Transcriber:
     def wants_partial(self, *, turn_bytes: int) -> bool:
         """Whether enough new audio came in, and the last partial is done, to decode the turn again."""
         idle = self._partial is None or self._partial.done()
-        return self._turn is not None and idle and turn_bytes - self._decoded_bytes >= PARTIAL_BYTES
+        due = self._turn is not None and idle and turn_bytes - self._decoded_bytes >= PARTIAL_BYTES
+        # Partial words are a courtesy; they never make somebody wait for an answer.
+        return due and not self._recogniser.busy
 
     def decode_partial(self, pcm: bytes) -> None:
         self._decoded_bytes = len(pcm)
@@ -60,6 +62,8 @@ class Transcriber:
     def drop(self) -> None:
         """The turn is no more; what is still being decoded of it is of no interest."""
         self._turn = None
+        if self._partial is not None:
+            self._partial.cancel()
 
     async def transcribe(
         self, item_id: str, utterance: Utterance, *, config: SessionConfig, tell: bool = True
@@ -71,7 +75,7 @@ class Transcriber:
         wanted = tell and config.transcription is not None
         sent = self._sent if item_id == self._turn else ""
         if item_id == self._turn:
-            self._turn = None
+            self.drop()
         try:
             heard = await self.decode(utterance)
         except Exception as error:
