@@ -64,7 +64,8 @@ def test_figures_are_gathered_by_turn():
         [
             event("turn_1", user_turn_ended={"text": "Cancel it."}),
             event("turn_1", action_decided={"wait_ms": 4.0}),
-            event("turn_1", action_finished={"duration_ms": 120.0}),
+            event("turn_1", action_finished={"duration_ms": 120.0, "attempts": 1}),
+            event("turn_1", action_finished={"duration_ms": 0.0}),
             event("turn_1", agent_turn_ended={"first_audio_ms": 140}),
             event("turn_1", agent_turn_ended={"first_audio_ms": 900}),
             event("turn_2", agent_turn_ended={"first_audio_ms": 0}),

@@ -10,8 +10,19 @@ from ringback_cli.watch.facts import FactLine
 
 __all__ = ["console", "error_console", "print_fact", "print_note"]
 
-console = Console(highlight=False, soft_wrap=True)
-error_console = Console(stderr=True, highlight=False, soft_wrap=True)
+# Lines of facts are long; a pipe or file has no width of its own to fit them to.
+_WIDTH_WITHOUT_TERMINAL = 160
+
+
+def _console(*, stderr: bool = False) -> Console:
+    made = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    if not made.is_terminal:
+        made.width = _WIDTH_WITHOUT_TERMINAL
+    return made
+
+
+console = _console()
+error_console = _console(stderr=True)
 
 TOPIC_STYLES = {
     "caller": "cyan",

@@ -30,8 +30,13 @@ from ringback_cli.caller.audio import (
 from ringback_cli.caller.client import Event, RealtimeClient
 from ringback_cli.caller.playback import Playback, SpokenItem
 
-__all__ = ["Call", "CallEnded", "CallLine"]
+__all__ = ["SPOKEN_SESSION", "Call", "CallEnded", "CallLine"]
 
+# What a telephone caller's client asks for: a pause in a sentence is not its end.
+SPOKEN_SESSION: Mapping[str, Any] = {
+    "type": "realtime",
+    "audio": {"input": {"turn_detection": {"type": "server_vad", "silence_duration_ms": 500}}},
+}
 _LINES_MAX = 5_000
 _ERRORS_MAX = 100
 # A caller who is behind catches up by this much at once; more is time lost, as for a stalled sound card.
@@ -70,7 +75,7 @@ class Call:
     api_key: str
     speed: float = 1.0
     recording: StereoRecording = field(default_factory=lambda: StereoRecording(None))
-    session_update: Mapping[str, Any] | None = None
+    session_update: Mapping[str, Any] | None = field(default_factory=lambda: SPOKEN_SESSION)
     on_event: Callable[[Event], None] = lambda _: None
     on_line: Callable[[CallLine], None] = lambda _: None
     client: RealtimeClient = field(init=False)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 from ringback_speech import Synthesiser
+
+from ringback_cli.caller.audio import SAMPLE_RATE, silence
 
 __all__ = ["CallerVoice"]
 
 _VOICE = "caller"
+# Between two sentences in one breath: well below what a server takes for the end of a turn.
+_BREATH_SAMPLES = SAMPLE_RATE * 180 // 1000
+_EDGE_SAMPLES = SAMPLE_RATE * 40 // 1000
+_QUIET_LEVEL = 300
 
 
 class CallerVoice:
@@ -26,8 +33,18 @@ class CallerVoice:
     def speak(self, line: str) -> bytes:
         """PCM16 at 24 kHz of the line."""
         if line not in self._spoken:
-            self._spoken[line] = b"".join(chunk.pcm for chunk in self._synthesiser.stream(line))
+            sentences = (_trimmed(chunk.pcm) for chunk in self._synthesiser.stream(line))
+            self._spoken[line] = silence(_BREATH_SAMPLES).join(pcm for pcm in sentences if pcm)
         return self._spoken[line]
+
+
+def _trimmed(pcm: bytes) -> bytes:
+    """The sentence without the silence that the synthesiser puts around it, but for a soft edge."""
+    samples = np.frombuffer(pcm, dtype="<i2")
+    loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > _QUIET_LEVEL)
+    if not len(loud):
+        return b""
+    return samples[max(0, loud[0] - _EDGE_SAMPLES) : loud[-1] + _EDGE_SAMPLES].tobytes()
 
 
 def _spoken_voice(seed: int) -> Synthesiser:

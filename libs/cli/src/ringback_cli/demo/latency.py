@@ -12,7 +12,10 @@ __all__ = ["TurnFigures", "turn_figures"]
 
 @dataclass
 class TurnFigures:
-    """One turn of one call. Times in ms; lists hold one entry per decision or action."""
+    """One turn of one call. Times in ms; lists hold one entry per decision or action.
+
+    A tool's time runs from its start to its result; the wait for a yes before it is the caller's.
+    """
 
     turn_id: str
     caller: str = ""
@@ -24,6 +27,7 @@ class TurnFigures:
 def turn_figures(events: Iterable[pb.SessionEvent]) -> list[TurnFigures]:
     """The figures of every turn, in order."""
     turns: dict[str, TurnFigures] = {}
+    started: dict[str, int] = {}
     for event in events:
         turn = turns.setdefault(event.turn_id, TurnFigures(event.turn_id))
         match event.WhichOneof("body"):
@@ -33,8 +37,14 @@ def turn_figures(events: Iterable[pb.SessionEvent]) -> list[TurnFigures]:
                 turn.first_audio_ms = turn.first_audio_ms or event.agent_turn_ended.first_audio_ms
             case "action_decided":
                 turn.policy_ms.append(event.action_decided.wait_ms)
+            case "action_progressed":
+                started.setdefault(event.action_progressed.action_id, event.occurred_at.ToNanoseconds())
             case "action_finished":
-                turn.tool_ms.append(event.action_finished.duration_ms)
+                done = event.action_finished
+                if done.action_id in started:
+                    turn.tool_ms.append((event.occurred_at.ToNanoseconds() - started[done.action_id]) / 1e6)
+                elif done.attempts:
+                    turn.tool_ms.append(done.duration_ms)
             case _:
                 pass
     return [turn for turn in turns.values() if turn.caller or turn.policy_ms or turn.tool_ms]

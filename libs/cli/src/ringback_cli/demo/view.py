@@ -87,11 +87,12 @@ class View:
             f"[bold]{call}: what memory keeps[/] [dim]as of ({context.as_of_epoch}, {context.as_of_seq}), "
             f"{context.tokens} tokens[/]"
         )
+        slots: dict[str, list[str]] = {}
         for slot in context.slots:
-            stale = ", stale" if slot.stale else ""
-            console.print(
-                f"  slot    {escape(slot.name)} = {escape(slot.value_json)} [dim]({slot.source}{stale})[/]"
-            )
+            kind = f"{slot.source}, stale" if slot.stale else slot.source
+            slots.setdefault(kind, []).append(f"{slot.name} = {slot.value_json}")
+        for kind, values in slots.items():
+            console.print(f"  slots   [dim]({kind})[/] {escape(', '.join(values))}")
         for task in context.tasks:
             console.print(
                 f"  task    {escape(task.title)} [dim]({task.kind}, {task.status}, owed by {task.owed_by})[/]"

@@ -14,6 +14,7 @@ from ringback.events.v1 import events_pb2 as pb
 __all__ = ["FactLine", "control_line", "event_line", "fact_as_json"]
 
 _TEXT_MAX = 400
+_VALUE_MAX = 120
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,11 @@ def _user_turn(body: pb.UserTurnEnded) -> FactLine:
 
 def _agent_turn(body: pb.AgentTurnEnded) -> FactLine:
     kind = _enum(body, "kind", "SPEECH_KIND_")
-    cut = "" if body.heard.strip() == body.said.strip() else f"heard only “{body.heard.strip()}”"
+    cut = ""
+    if not body.heard.strip():
+        cut = "not heard"
+    elif body.heard.strip() != body.said.strip():
+        cut = f"heard only “{body.heard.strip()}”"
     wait = f"first audio {body.first_audio_ms} ms" if body.first_audio_ms else ""
     detail = ", ".join(part for part in ("" if kind == "reply" else kind, wait, cut) if part)
     return FactLine("agent", "agent", f"“{body.said.strip()}”", detail)
@@ -121,7 +126,7 @@ def _action_decided(body: pb.ActionDecided) -> FactLine:
 
 
 def _facts_fetched(body: pb.FactsFetched) -> FactLine:
-    return FactLine("decision", "fact", f"{body.name} from {body.tool}", body.value_json[:_TEXT_MAX])
+    return FactLine("decision", "fact", f"{body.name} from {body.tool}", _clipped(body.value_json))
 
 
 def _consent_asked(body: pb.ConsentAsked) -> FactLine:
@@ -140,10 +145,10 @@ def _action_progressed(body: pb.ActionProgressed) -> FactLine:
 
 def _action_finished(body: pb.ActionFinished) -> FactLine:
     status = _enum(body, "status", "ACTION_STATUS_").upper()
-    outcome = body.error_code or body.result_json[:160]
+    outcome = body.error_code or _clipped(body.result_json)
     return FactLine(
         "action", "tools", f"{body.tool}: {status} {outcome}".rstrip(),
-        f"{body.attempts} attempt(s), {body.duration_ms:.0f} ms"
+        f"{body.attempts} attempt(s), {body.duration_ms / 1000:.1f} s after it was asked for"
         + (f"; “{body.message.strip()}”" if body.message else ""),
     )  # fmt: skip
 
@@ -188,6 +193,10 @@ def _resumed(body: pb.SessionResumed) -> FactLine:
 
 def _ended(body: pb.SessionEnded) -> FactLine:
     return FactLine("session", "call", f"ended: {body.reason}", f"{body.turns} turns")
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _VALUE_MAX else text[: _VALUE_MAX - 1] + "…"
 
 
 def _arguments(text: str) -> str:
