@@ -22,7 +22,7 @@ from ringback_tools.adapters.facts import BusFacts
 from ringback_tools.adapters.http import HttpConnector
 from ringback_tools.adapters.journal import KvJournal
 from ringback_tools.adapters.packs import PackCatalogue
-from ringback_tools.adapters.pauses import HoldAt, NoPauses
+from ringback_tools.adapters.pauses import NoPauses, held_at
 from ringback_tools.adapters.tracing import OtelTracing
 from ringback_tools.server import SERVICE_NAME, ToolsServicer, register
 from ringback_tools.settings import ToolsSettings
@@ -54,7 +54,7 @@ def build(bus: Bus, keys: MacKeys, *, settings: ToolsSettings) -> Tools:
     replica = settings.instance or "tools"
     clock = LoopClock()
     connectors = ConnectorsByKind(_connectors(settings))
-    held = HoldAt(settings.test_pause_at, folder=settings.state_dir) if settings.test_pause_at else None
+    held = held_at(settings.test_pause_at, folder=settings.state_dir)
     catalogue = PackCatalogue(PackStore(bus), settle_ms=settings.settle_ms)
     parts = Parts(
         journal=KvJournal(bus.bucket("outcomes")),

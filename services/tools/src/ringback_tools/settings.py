@@ -18,7 +18,7 @@ from ringback_errors import ConfigError
 from ringback_serving import CommonSettings, Env
 from ringback_serving.settings import PREFIX
 
-from ringback_tools.adapters.pauses import STATES
+from ringback_tools.adapters.pauses import ON_REQUEST, STATES
 
 __all__ = ["ToolsSettings"]
 
@@ -48,7 +48,9 @@ class ToolsSettings(CommonSettings):
             "mac_keys_file": env.path("MAC_KEYS_FILE"),
             "credentials_dir": env.optional_path("CREDENTIALS_DIR"),
             "settle_ms": env.integer("SETTLE_MS", default=3_000, least=0, most=600_000),
-            "test_pause_at": _held(env.choice("TEST_PAUSE_AT", default="none", choices=("none", *STATES))),
+            "test_pause_at": _held(
+                env.choice("TEST_PAUSE_AT", default="none", choices=("none", ON_REQUEST, *STATES))
+            ),
         }
 
 

@@ -45,9 +45,9 @@ class RecordsInBucket:
         try:
             revision = await self._bucket.update(key, data, revision=record.revision, timeout_ms=TIMEOUT_MS)
         except Conflict:
-            raise Fenced("another replica owns this session") from None
+            revision = await self._behind_ourselves(key, data, record)
         except WriteUnknown:
-            revision = await self._find_out(key, data, record)
+            revision = await self._find_out(key, data)
         return msgspec.structs.replace(record, revision=revision)
 
     async def load(self, session_id: str) -> Record | None:
@@ -67,14 +67,24 @@ class RecordsInBucket:
         found = [session_id for session_id, until_ms in self._leases.items() if until_ms < before_ms]
         return found[:EXPIRED_MAX]
 
-    async def _find_out(self, key: str, data: bytes, record: Record) -> int:
+    async def _find_out(self, key: str, data: bytes) -> int:
         """A write without an answer: read before deciding whether it happened."""
         entry = await self._bucket.get(key, timeout_ms=TIMEOUT_MS)
         if entry is not None and entry.value == data:
             return entry.revision
-        if entry is not None and entry.revision != record.revision:
-            raise Fenced("another replica owns this session")
+        # It may still land; the next write then meets our own record and goes on from there.
         raise Unavailable("the session's record could not be written")
+
+    async def _behind_ourselves(self, key: str, data: bytes, record: Record) -> int:
+        """A lost compare-and-set: to another owner, or to a late write of our own that had no answer."""
+        entry = await self._bucket.get(key, timeout_ms=TIMEOUT_MS)
+        stored = None if entry is None else record_pb2.SessionRecord.FromString(entry.value)
+        if entry is None or stored is None or (stored.epoch, stored.owner) != (record.epoch, record.owner):
+            raise Fenced("another replica owns this session")
+        try:
+            return await self._bucket.update(key, data, revision=entry.revision, timeout_ms=TIMEOUT_MS)
+        except Conflict:
+            raise Fenced("another replica owns this session") from None
 
     async def _seen(self, key: str, entry: Entry | None) -> None:
         session_id = key.removeprefix(RECORD)

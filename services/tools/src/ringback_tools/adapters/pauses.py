@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-__all__ = ["STATES", "HoldAt", "NoPauses"]
+__all__ = ["ON_REQUEST", "STATES", "HoldAt", "HoldOnRequest", "NoPauses", "held_at"]
 
 STATES = ("admitted", "attempting", "answered", "finished")
+ON_REQUEST = "on_request"
 
 
 class NoPauses:
@@ -31,3 +32,29 @@ class HoldAt:
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / f"paused.{state}").touch()
         await asyncio.Event().wait()
+
+
+class HoldOnRequest:
+    """Holds at the state that the file `hold` names, once per request, so that one stack serves many tests."""
+
+    def __init__(self, *, folder: Path) -> None:
+        self._request = folder / "hold"
+        self._folder = folder
+
+    async def at(self, state: str) -> None:
+        """Pass, or stay if a test asked for it."""
+        try:
+            wanted = self._request.read_text().strip()
+        except OSError:
+            return
+        if wanted == state:
+            self._request.unlink(missing_ok=True)
+            (self._folder / f"paused.{state}").touch()
+            await asyncio.Event().wait()
+
+
+def held_at(setting: str, *, folder: Path) -> HoldAt | HoldOnRequest | None:
+    """What the setting RINGBACK_TEST_PAUSE_AT asks for; None outside tests."""
+    if not setting:
+        return None
+    return HoldOnRequest(folder=folder) if setting == ON_REQUEST else HoldAt(setting, folder=folder)
