@@ -2,6 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+from ringback_errors import NotFound
+from ringback_events import MemoryBus
+from ringback_packs import PackStore, load_pack, publish_pack
+from ringback_policy.adapters.pack_roles import PackRoles
 from ringback_policy.domain.instructions import AgentRole, compose
 from ringback_policy.domain.vocabulary import SideEffect
 
@@ -42,3 +47,19 @@ def test_each_part_has_its_version(airline):
     versions = compose(airline.bundle, role()).versions
     assert set(versions) == {"interaction", "domain", "safety", "actions", "agent", "bundle"}
     assert versions["agent"] == "1.0.0"
+
+
+async def test_the_role_comes_out_of_the_published_pack(airline):
+    bus = MemoryBus()
+    pack = await publish_pack(bus, load_pack(airline.root / "packs" / "airline"))
+    roles = PackRoles(PackStore(bus))
+    found = await roles.role(pack, "reservations")
+    made = compose(airline.bundle, found)
+    assert made.text.splitlines()[0].startswith("I help with airline reservations")
+    assert "cancel_reservation: call it when" in made.text
+    assert await roles.role(pack, "") == found
+    with pytest.raises(NotFound):
+        await roles.role(pack, "nobody")
+    with pytest.raises(NotFound):
+        await roles.role("sha256:" + "0" * 64, "reservations")
+    await bus.close()

@@ -11,7 +11,6 @@ from ringback.policy.v1 import policy_pb2 as pb
 from ringback_errors import Conflict, InvalidInput, NotFound, Unavailable
 from ringback_events import Delivery, MemoryBroker, MemoryBus, event_subject
 from ringback_identity import MacKeys, Proof, canonical_json, digest
-from ringback_packs import load_pack, publish_pack
 from ringback_policy.adapters.audit_trail import chain_breaks
 from ringback_policy.bootstrap import assemble
 from ringback_policy.server.admin import PolicyAdminServicer
@@ -385,25 +384,6 @@ async def test_a_change_by_another_service_is_audited(replica):
     await replica.parts.intake.on_control(Delivery("ringback.control.x", b"\xff\xff", {}, 8))
     (entry,) = await audited(replica)
     assert (entry.actor, entry.change.kind) == ("bo", "tool_disabled")
-
-
-async def test_instructions_come_from_the_layers_and_the_packs_agent(replica, airline):
-    bundle = await replica.publish(airline.files("airline"))
-    pack = await publish_pack(replica.bus, load_pack(airline.root / "packs" / "airline"))
-    request = pb.ComposeInstructionsRequest(
-        tenant="local", bundle_digest=bundle, pack_digest=pack, agent="reservations"
-    )
-    made = await replica.policy.ComposeInstructions(request, None)
-    assert made.instructions.splitlines()[0].startswith("I help with airline reservations")
-    assert made.versions["domain"] == "1"
-    assert made.versions["bundle"] == bundle
-    assert made == await replica.policy.ComposeInstructions(request, None)
-    request.agent = "nobody"
-    with pytest.raises(NotFound):
-        await replica.policy.ComposeInstructions(request, None)
-    request.pack_digest = "sha256:" + "0" * 64
-    with pytest.raises(NotFound):
-        await replica.policy.ComposeInstructions(request, None)
 
 
 async def test_a_consent_reading_needs_its_consent_and_bundle(replica, airline):

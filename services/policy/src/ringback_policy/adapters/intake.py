@@ -5,7 +5,7 @@ import logging
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from ringback.events.v1 import events_pb2
-from ringback_events import Bus, Delivery, Subscription
+from ringback_events import ALL_CONTROL, ALL_EVENTS, Bus, Delivery, Subscription
 
 from ringback_policy.domain.auditing import ChangeRecord, DecisionRecord
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer
@@ -14,8 +14,8 @@ from ringback_policy.usecases.recording import Recording
 
 __all__ = ["AuditIntake"]
 
-DECIDED = "ringback.events.*.*.action_decided"
-CONTROL = "ringback.control.>"
+# Of any tenant and session.
+DECIDED = f"{ALL_EVENTS.removesuffix('>')}*.*.action_decided"
 _log = logging.getLogger("ringback.policy.intake")
 
 
@@ -31,7 +31,7 @@ class AuditIntake:
         """Begins to read; raises Unavailable while the bus is away."""
         for stream, durable, subject, handler in (
             ("EVENTS", "policy-decisions", DECIDED, self.on_event),
-            ("CONTROL", "policy-changes", CONTROL, self.on_control),
+            ("CONTROL", "policy-changes", ALL_CONTROL, self.on_control),
         ):
             self._subscriptions.append(
                 await self._bus.consume(stream, durable=durable, filter_subject=subject, handler=handler)
