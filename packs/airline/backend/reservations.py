@@ -58,11 +58,11 @@ class DroppedError(Exception):
 class Reservations:
     """All state: the seed reservations, what changed since, and the ledger. One writer at a time."""
 
-    def __init__(self, ledger: Path, *, keys: bool) -> None:
+    def __init__(self, ledger: Path, *, keys: bool, data: Path = DATA) -> None:
         self._keys = keys
         self._lock = threading.Lock()
         self._started = time.time()
-        with DATA.open(newline="") as file:
+        with data.open(newline="") as file:
             self._seed = {row["reservation_id"]: row for row in csv.DictReader(file)}
         ledger.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(ledger, check_same_thread=False, isolation_level=None)
@@ -373,10 +373,15 @@ def main() -> None:
     options.add_argument("--ledger", type=Path, required=True)
     options.add_argument("--idempotency-keys", choices=("on", "off"), default="on")
     options.add_argument("--ready-file", type=Path)
+    options.add_argument(
+        "--reservations", type=Path, default=DATA, help="CSV with the reservations to begin with"
+    )
     chosen = options.parse_args()
 
     class Bound(Handler):
-        reservations = Reservations(chosen.ledger, keys=chosen.idempotency_keys == "on")
+        reservations = Reservations(
+            chosen.ledger, keys=chosen.idempotency_keys == "on", data=chosen.reservations
+        )
         faults = Faults()
 
     try:

@@ -52,6 +52,12 @@ class RealtimeLink(WSListener):
         self._ended = False
 
     @property
+    def transport(self) -> WSTransport:
+        """The transport, once connected."""
+        assert self._transport is not None, "not connected yet"
+        return self._transport
+
+    @property
     def open(self) -> bool:
         return self._transport is not None and self._closed is None
 

@@ -51,6 +51,11 @@ class RunningStack:
         assert seen, f"no {at_least} × {kind} within {timeout_s} s; seen: {kinds}"
         return self.facts(session_id, kind)[-1]
 
+    @property
+    def ws_url(self) -> str:
+        """Where Realtime clients connect, without a path."""
+        return f"ws://127.0.0.1:{self.stack.addresses.realtime_port}"
+
     def kill9(self, name: str) -> int:
         """kill -9 one program; the supervisor starts it again. Returns the pid that was killed."""
         pid = self.stack.supervisor.programs[name].pid

@@ -53,7 +53,13 @@ class BackendFault(msgspec.Struct, forbid_unknown_fields=True):
     latency_ms: int = 0
     fail_status: int = 0
     fail_count: int = 0
+    retry_after_s: int = 0
     hang: bool = False
+    apply_latency_ms: int = 0
+    apply_then_hang: bool = False
+    apply_then_drop: bool = False
+    answer_then_drop: bool = False
+    garbage: bool = False
 
 
 class Check(msgspec.Struct, forbid_unknown_fields=True):

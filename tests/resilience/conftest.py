@@ -1,0 +1,97 @@
+"""One stack for all tests of this folder: every test kills something, the supervisor brings it back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from ringback_cli.caller.script import BackendFault
+from ringback_testkit.running_stack import RunningStack, running_stack
+from ringback_testkit.typed_caller import TypedCaller
+
+# Short times, so that tests need not wait long for what takes minutes in production.
+OVERRIDES = {
+    "tools": {"RINGBACK_TEST_PAUSE_AT": "on_request", "RINGBACK_SETTLE_MS": "500"},
+    "session": {
+        "RINGBACK_LEASE_MS": "2000",
+        "RINGBACK_RESUME_WINDOW_MS": "20000",
+        "RINGBACK_JOURNAL_WAIT_MS": "3000",
+    },
+}
+RESERVATIONS = 60
+HEADER = (
+    "reservation_id,status,origin,destination,departs_in_days,passenger,cabin,insurance,"
+    "airline_cancelled,hours_since_booking,amount,segments_flown"
+)
+
+
+@dataclass
+class Airline:
+    """A running stack whose reservation system has a fresh, cancellable reservation for every test."""
+
+    running: RunningStack
+    fresh: Iterator[str]
+
+    def caller(self) -> TypedCaller:
+        return TypedCaller(self.running.ws_url, self.running.stack.api_key)
+
+    async def refunds(self, reservation_id: str) -> int:
+        """Lines of the ledger for one reservation: the side effects that really happened."""
+        ledger = await self.running.backend.ledger()
+        return sum(1 for line in ledger if line["reservation_id"] == reservation_id)
+
+    async def faults(self, *faults: BackendFault) -> None:
+        await self.running.backend.set_faults(faults)
+
+    def hold_tools_at(self, state: str) -> Path:
+        """Have the tools service stop at a state of its next write; returns the sign that it is there."""
+        folder = self.running.stack.paths.state_of("tools")
+        sign = folder / f"paused.{state}"
+        sign.unlink(missing_ok=True)
+        (folder / "hold").write_text(state)
+        return sign
+
+    async def read_back(self, caller: TypedCaller) -> str:
+        """Bring a call to the point where a yes is asked for; returns the reservation's id."""
+        reservation_id = next(self.fresh)
+        caller.type("I want to cancel my reservation")
+        await caller.hears("reservation id")
+        caller.type(reservation_id)
+        await caller.hears("shall i go ahead")
+        return reservation_id
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.stack)
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def with_keys(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Airline]:
+    """The reservation system honours idempotency keys."""
+    async for airline in _airline(tmp_path_factory.mktemp("keys"), keys="on"):
+        yield airline
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def without_keys(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Airline]:
+    """The reservation system ignores idempotency keys: a second cancellation would book a second refund."""
+    async for airline in _airline(tmp_path_factory.mktemp("no-keys"), keys="off"):
+        yield airline
+
+
+async def _airline(folder: Path, *, keys: str) -> AsyncIterator[Airline]:
+    data = folder / "reservations.csv"
+    # Digits that no two ids share a start with, business class: cancellable whenever they were booked.
+    ids = [f"{(170_003 + 13_577 * number) % 900_000 + 100_000}" for number in range(RESERVATIONS)]
+    rows = [f"{id_},confirmed,Boston,Denver,30,Test Caller,business,no,no,100,250,0" for id_ in ids]
+    data.write_text("\n".join([HEADER, *rows]) + "\n")
+    arguments = ("--idempotency-keys", keys, "--reservations", str(data))
+    async with running_stack(folder, overrides=OVERRIDES, backend_arguments=arguments) as running:
+        yield Airline(running, iter(ids))

@@ -1,0 +1,128 @@
+"""Services die during a call: the call goes on as promised, and nothing irreversible runs undecided."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+from ringback_testkit.service_process import ServiceProcess
+
+if TYPE_CHECKING:
+    from conftest import Airline
+
+
+async def _back(airline: Airline, name: str, *, after_pid: int) -> None:
+    """Wait until the supervisor has the program running again."""
+    async with asyncio.timeout(40):
+        while True:
+            notes = [n for n in airline.running.notes if n.name == name and n.kind == "restarted"]
+            program = airline.running.stack.supervisor.programs[name]
+            if notes and program.pid != after_pid and program.returncode is None:
+                return
+            await asyncio.sleep(0.1)
+
+
+async def test_with_policy_killed_the_talk_goes_on_and_nothing_irreversible_runs(with_keys: Airline) -> None:
+    running = with_keys.running
+    async with with_keys.caller() as caller:
+        reservation_id = await with_keys.read_back(caller)
+        policy = running.stack.supervisor.programs["policy"]
+        policy._signal(signal.SIGSTOP)
+        try:
+            before = len(caller.said)
+            caller.type("yes")
+            await caller.hears("cannot do that|can't do that|note", after=before)
+            assert await with_keys.refunds(reservation_id) == 0
+            await running.fact(caller.session_id, "task_opened")
+            before = len(caller.said)
+            caller.type("hello?")
+            await caller.hears(".", after=before)
+        finally:
+            policy._signal(signal.SIGCONT)
+        pid = running.kill9("policy")
+        await _back(with_keys, "policy", after_pid=pid)
+        caller.type(f"Please cancel reservation {reservation_id}")
+        before = len(caller.said)
+        await caller.hears("shall i go ahead", after=before)
+        caller.type("yes")
+        await caller.hears("is cancelled", after=before)
+    assert await with_keys.refunds(reservation_id) == 1
+    assert not caller.errors
+
+
+async def test_with_memory_killed_the_call_goes_on_and_the_packet_is_the_core_s_own(
+    with_keys: Airline,
+) -> None:
+    running = with_keys.running
+    async with with_keys.caller() as caller:
+        reservation_id = await with_keys.read_back(caller)
+        pid = running.kill9("memory")
+        caller.type("yes")
+        await caller.hears("is cancelled")
+        caller.type("Can I speak to a real person?")
+        await caller.hears("colleague")
+        fact = await running.fact(caller.session_id, "escalated_to_person")
+        assert reservation_id in fact.escalated_to_person.packet_json
+        await _back(with_keys, "memory", after_pid=pid)
+    assert await with_keys.refunds(reservation_id) == 1
+
+
+async def test_with_nats_away_the_talk_goes_on_and_nothing_irreversible_starts(with_keys: Airline) -> None:
+    running = with_keys.running
+    async with with_keys.caller() as caller:
+        reservation_id = await with_keys.read_back(caller)
+        nats = running.stack.supervisor.programs["nats"]
+        nats._signal(signal.SIGSTOP)
+        try:
+            before = len(caller.said)
+            caller.type("yes")
+            await caller.hears("cannot do that|can't do that|note", after=before, timeout_s=30)
+            before = len(caller.said)
+            caller.type("hello?")
+            await caller.hears(".", after=before)
+        finally:
+            nats._signal(signal.SIGCONT)
+        assert await with_keys.refunds(reservation_id) == 0
+        await running.fact(caller.session_id, "task_opened", timeout_s=30)
+    facts = running.watcher.of(caller.session_id)
+    order = [(fact.epoch, fact.seq) for fact in facts]
+    assert order == sorted(order), "facts come in order after the outage"
+
+
+async def test_the_second_replica_that_takes_a_session_fences_the_first(with_keys: Airline) -> None:
+    running = with_keys.running
+    at, paths = running.stack.addresses, running.stack.paths
+    second = ServiceProcess(
+        "ringback_session",
+        {
+            "RINGBACK_NATS_URL": at.nats_url,
+            "RINGBACK_INSTANCE": "session-2",
+            "RINGBACK_POLICY_ADDR": at.policy,
+            "RINGBACK_TOOLS_ADDR": at.tools,
+            "RINGBACK_MEMORY_ADDR": at.memory,
+            "RINGBACK_UPSTREAM_URL": at.upstream_url,
+            "RINGBACK_TENANTS_FILE": str(paths.tenants),
+            "RINGBACK_LEASE_MS": "2000",
+        },
+    )
+    second.launch()
+    try:
+        await asyncio.to_thread(second.wait_ready)
+        async with with_keys.caller() as first:
+            reservation_id = await with_keys.read_back(first)
+            heir = with_keys.caller()
+            heir.resume_token, heir.session_id = first.resume_token, first.session_id
+            await heir.come_back(base=f"ws://127.0.0.1:{second.port}")
+            await heir.hears("shall i go ahead")
+            # Both say yes: only the owner's counts.
+            first.type("yes")
+            heir.type("yes")
+            await heir.hears("is cancelled")
+            await first.until(lambda: first.closed is not None)
+            assert first.closed is not None
+            assert first.closed.code == 4409
+            heir.hang_up()
+        assert await with_keys.refunds(reservation_id) == 1
+    finally:
+        second.kill9()
