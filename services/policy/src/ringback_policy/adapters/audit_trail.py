@@ -1,11 +1,14 @@
 """The audit on the bus: entries of this process form one hash chain, ordered and spooled by the bus."""
 
+import asyncio
 import hashlib
 import logging
+from collections import deque
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from ringback.policy.v1 import audit_pb2
 from ringback.policy.v1 import policy_pb2 as pb
+from ringback_errors import Overloaded, RingbackError
 from ringback_events import Bus, SpoolFull, audit_subject
 
 from ringback_policy import wire
@@ -15,20 +18,54 @@ __all__ = ["AuditChain", "chain_breaks", "entry_hash"]
 
 SCHEMA_VERSION = 1
 REASON_CHARS_MAX = 500
+HELD_MAX = 1_024
 _log = logging.getLogger("ringback.policy.audit")
 
 
 class AuditChain:
-    """Appends entries. `replica` is unique to this run of the process: a restart begins a chain of its own."""
+    """Appends entries. `replica` is unique to this run of the process: a restart begins a chain of its own.
+
+    An entry is made and handed to the bus right after the answer has left, in the order of the answers, so that nobody
+    waits for it. When the bus can keep no more, those answered already wait here, `HELD_MAX` at most, and further ones are refused.
+    """
 
     def __init__(self, bus: Bus, *, replica: str) -> None:
         self._bus = bus
         self._replica = replica
         self._seq = 0
         self._last_hash = b""
+        self._held: deque[AuditRecord] = deque()
+        self._full = False
 
     def append(self, record: AuditRecord) -> None:
-        """Hands an entry to the bus; raises Overloaded when the spool is full, and then the chain has not moved."""
+        """Takes an entry; raises Overloaded when the bus keeps no more and too many wait."""
+        if self._full or len(self._held) >= HELD_MAX:
+            self._deliver()
+        if self._full:
+            raise Overloaded(
+                "the audit can take no more: what is not audited is not decided", retry_after_ms=1_000
+            )
+        # Refused here and not later: the tenant is part of the subject.
+        audit_subject(record.tenant, "decision")
+        self._held.append(record)
+        asyncio.get_running_loop().call_soon(self._deliver)
+
+    def _deliver(self) -> None:
+        while self._held:
+            try:
+                self._publish(self._held[0])
+            except SpoolFull:
+                if not self._full:
+                    _log.error("the audit cannot take more: its spool is full")
+                self._full = True
+                return
+            except RingbackError as error:
+                # An entry that the bus will never take must not stop those behind it.
+                _log.error("an audit entry was refused: %s", error)
+            self._held.popleft()
+        self._full = False
+
+    def _publish(self, record: AuditRecord) -> None:
         entry = _entry(record)
         entry.schema_version = SCHEMA_VERSION
         entry.replica = self._replica
@@ -36,11 +73,7 @@ class AuditChain:
         entry.previous_hash = self._last_hash
         entry.hash = entry_hash(entry)
         subject = audit_subject(record.tenant, entry.WhichOneof("body") or "entry")
-        try:
-            self._bus.publish(subject, entry.SerializeToString(), msg_id=_msg_id(record, entry))
-        except SpoolFull:
-            _log.error("the audit cannot take more: its spool is full")
-            raise
+        self._bus.publish(subject, entry.SerializeToString(), msg_id=f"{entry.replica}:{entry.chain_seq}")
         self._seq, self._last_hash = entry.chain_seq, entry.hash
 
 
@@ -68,10 +101,6 @@ def chain_breaks(entries: list[audit_pb2.AuditEntry]) -> list[str]:
             found.append(f"{entry.replica}: entry {entry.chain_seq} was changed")
         last[entry.replica] = (entry.chain_seq, entry.hash)
     return found
-
-
-def _msg_id(record: AuditRecord, entry: audit_pb2.AuditEntry) -> str:
-    return f"{entry.replica}:{entry.chain_seq}"
 
 
 def _entry(record: AuditRecord) -> audit_pb2.AuditEntry:

@@ -1,5 +1,7 @@
 """How values sound, from the library of spoken forms."""
 
+from functools import lru_cache
+
 from ringback_spoken import contains_value, for_ear
 from ringback_spoken.matching import Kind
 
@@ -17,8 +19,12 @@ _KINDS: dict[str, Kind] = {
 }
 
 
+@lru_cache(maxsize=4096)
 def speak_value(value: str, kind: str, currency: str) -> str:
-    """The spoken form; an amount in a currency without a sign of its own names its code."""
+    """The spoken form; an amount in a currency without a sign of its own names its code.
+
+    Kept, since a read-back is often repeated and the forms are dear to make.
+    """
     if kind == "money":
         sign = _SIGNS.get(currency.upper())
         if sign is None:

@@ -39,7 +39,7 @@ class AskedConsent(msgspec.Struct, frozen=True):
 
 
 class Deciding:
-    """Answers from loaded bundles; every answer is audited before it is given."""
+    """Answers from loaded bundles; no answer is given that the audit has not taken."""
 
     def __init__(
         self,
