@@ -18,7 +18,7 @@ from ringback_errors import ConfigError
 from ringback_serving import CommonSettings, Env
 from ringback_serving.settings import PREFIX
 
-from ringback_tools.adapters.pauses import ON_REQUEST, STATES
+from ringback_tools.domain.holding import ON_REQUEST, STATES
 
 __all__ = ["ToolsSettings"]
 

@@ -21,11 +21,12 @@ from ringback_session.domain.view import facts_json
 __all__ = [
     "answer",
     "ask",
+    "cancelled_by_client",
     "expired",
     "read",
     "read_back_spoken",
-    "repeat",
     "repeat_after_reply",
+    "repeat_if_cut",
     "start_next",
     "void",
     "void_all",
@@ -112,6 +113,13 @@ def read(step: Step, event: ConsentRead) -> None:
     if consent is None or consent.phase is not ConsentPhase.READING_ANSWER:
         return
     utterance = state.utterance
+    if _answered_anew(step, event):
+        return
+    if event.reading == "yes" and state.caller_speaking:
+        # "Yes … no, wait": what the caller is saying now is the answer.
+        consent.phase = ConsentPhase.WAITING
+        consent.item_id = ""
+        return
     step.publish(
         "consent_answered",
         consent_id=consent.consent_id,
@@ -151,18 +159,52 @@ def repeat_after_reply(step: Step) -> None:
         _read_back(step, consent, first=False)
 
 
-def repeat(step: Step, consent: Consent) -> None:
-    """Read back again."""
-    _read_back(step, consent, first=False)
+def repeat_if_cut(step: Step, *, answered: bool = False) -> None:
+    """Noise came into the read-back, or (`answered`) behind the answer to it: ask again."""
+    consent = step.state.open_consent()
+    if consent is None or any(speech.consent_id == consent.consent_id for speech in step.state.speeches):
+        return
+    match consent.phase:
+        case ConsentPhase.READING_BACK:
+            cut = True
+        case ConsentPhase.READING_ANSWER:
+            cut = answered
+        case ConsentPhase.WAITING:
+            played = playback.item(step.state, consent.item_id)
+            cut = played is None or (played.truncated_ms is not None and not _values_heard(step, consent))
+        case ConsentPhase.CLARIFYING:
+            reply, pending = step.state.reply, step.state.next_reply
+            due = pending is not None and pending.purpose is ReplyPurpose.CLARIFY
+            cut = not due and (reply is None or reply.cancelled)
+        case _:
+            cut = False
+    if cut:
+        _read_back(step, consent, first=False)
+
+
+def cancelled_by_client(step: Step) -> None:
+    """The client silenced us: the read-back is not said again by itself, and does not wait for ever."""
+    consent = step.state.open_consent()
+    if consent is not None and consent.phase in (ConsentPhase.READING_BACK, ConsentPhase.CLARIFYING):
+        step.effects.append(
+            StartTimer(name=f"consent:{consent.consent_id}", delay_ms=consent.expires_after_ms)
+        )
 
 
 def expired(step: Step, consent_id: str) -> None:
     """No clear yes in time."""
     state = step.state
     consent = state.consents.get(consent_id)
-    if consent is None or consent.phase not in (ConsentPhase.WAITING, ConsentPhase.READING_BACK):
+    if consent is None or consent.phase not in (
+        ConsentPhase.WAITING,
+        ConsentPhase.READING_BACK,
+        ConsentPhase.READING_ANSWER,
+        ConsentPhase.CLARIFYING,
+    ):
         return
-    if state.caller_speaking or (state.utterance is not None and not state.utterance.cleared):
+    if consent.phase is ConsentPhase.READING_ANSWER or (
+        state.caller_speaking or replies.caller_holds_the_floor(step)
+    ):
         step.effects.append(StartTimer(name=f"consent:{consent_id}", delay_ms=2_000))
         return
     void(step, consent, "expired")
@@ -203,14 +245,22 @@ def _take_back_what_was_not_said(step: Step, consent: Consent) -> None:
         consent.unclear = max(0, consent.unclear - 1)
 
 
+def _answered_anew(step: Step, event: ConsentRead) -> bool:
+    """Has the caller said more since what was read? What was said last is the answer."""
+    utterance = step.state.utterance
+    if utterance is None or not event.item_id or utterance.item_id == event.item_id:
+        return False
+    return utterance.cleared or not utterance.typed or step.state.reply_wanted
+
+
 def _yes(step: Step, consent: Consent) -> None:
     state = step.state
+    if not _values_heard(step, consent):
+        _read_back(step, consent, first=False)
+        return
     if step.at.now_ms > consent.expires_at_ms:
         void(step, consent, "expired")
         outcomes.not_started(step, consent.action_id, "consent_expired", state.rules.say_consent_expired)
-        return
-    if not _values_heard(step, consent):
-        _read_back(step, consent, first=False)
         return
     step.effects.append(StopTimer(name=f"consent:{consent.consent_id}"))
     consent.phase = ConsentPhase.GIVEN
@@ -221,7 +271,7 @@ def _yes(step: Step, consent: Consent) -> None:
 
 
 def _values_heard(step: Step, consent: Consent) -> bool:
-    played = playback.item(step.state, consent.item_id)
+    played = playback.item(step.state, consent.item_id) if consent.item_id else None
     if played is None or not played.samples:
         return played is not None
     return playback.heard_ms(step, played) >= consent.values_end_ms
@@ -236,6 +286,9 @@ def _unclear(step: Step, consent: Consent, *, ask_model: bool) -> None:
         _read_back(step, consent, first=False)
         return
     consent.phase = ConsentPhase.CLARIFYING
+    # From here on only the next read-back can be consented to.
+    consent.item_id = ""
+    step.effects.append(StopTimer(name=f"consent:{consent.consent_id}"))
     replies.want(
         step,
         ReplyPurpose.CLARIFY,
@@ -248,6 +301,7 @@ def _unclear(step: Step, consent: Consent, *, ask_model: bool) -> None:
 def _read_back(step: Step, consent: Consent, *, first: bool) -> None:
     consent.phase = ConsentPhase.READING_BACK
     consent.round += 1
+    consent.item_id = ""
     consent.expires_at_ms = 0
     step.effects.append(StopTimer(name=f"consent:{consent.consent_id}"))
     step.publish(

@@ -58,6 +58,7 @@ def _of_the_caller(now: Step, event: Input) -> bool:
         case inputs.ClientCancelled():
             replies.stop(now, "client_cancelled")
             speaking.cancel_all(now, "client_cancelled")
+            consent.cancelled_by_client(now)
         case inputs.ClientCallOutput():
             actions.client_output(now, event.call_id, event.output)
         case _:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ringback_session.domain import replies, speaking
-from ringback_session.domain.effects import ReturnResult, StopTimer
+from ringback_session.domain.effects import Persist, ReturnResult, StopTimer
 from ringback_session.domain.state import (
     Action,
     ActionPhase,
@@ -59,6 +59,9 @@ def finish(
     )
     if tell_model:
         answer(step, action.call_ids, output(action), reply=reply)
+    if step.state.ended:
+        # It was all that the call still waited for, perhaps.
+        step.effects.append(Persist())
 
 
 def not_started(step: Step, action_id: str, error_code: str, message: str, *, reply: bool = True) -> None:

@@ -55,7 +55,13 @@ def model_lost(step: Step, event: ModelLost) -> None:
     step.publish("model_rotated", reason=event.reason, generation=state.model_generation)
     if reply is not None and not reply.cancelled:
         speaking.speak(step, SpeechKind.NOTICE, state.rules.say_bridge)
-        replies.want(step, reply.purpose, request_key=reply.request_key)
+        replies.want(
+            step,
+            reply.purpose,
+            tools=reply.tools,
+            instructions=reply.instructions,
+            request_key=reply.request_key,
+        )
     utterance = state.utterance
     if utterance is not None and not utterance.heard and not utterance.cleared:
         # Its audio went with the connection.
@@ -63,6 +69,9 @@ def model_lost(step: Step, event: ModelLost) -> None:
         utterance.failed = True
         utterance.cleared = True
         speaking.speak(step, SpeechKind.NOTICE, state.rules.say_bridge)
+        consent.repeat_if_cut(step, answered=True)
+    else:
+        consent.repeat_if_cut(step)
 
 
 def client_gone(step: Step, event: ClientGone) -> None:

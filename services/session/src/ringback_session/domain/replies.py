@@ -20,7 +20,16 @@ from ringback_session.domain.state import (
 )
 from ringback_session.domain.step import Step
 
-__all__ = ["ended", "pump", "started", "stop", "text", "want", "wanted_by_client"]
+__all__ = [
+    "caller_holds_the_floor",
+    "ended",
+    "pump",
+    "started",
+    "stop",
+    "text",
+    "want",
+    "wanted_by_client",
+]
 
 _OURS = (ReplyPurpose.RESULT, ReplyPurpose.CLARIFY)
 
@@ -33,6 +42,9 @@ def want(
     pending = state.next_reply
     if pending is not None:
         request_key = request_key or pending.request_key
+        if pending.purpose is ReplyPurpose.CLARIFY:
+            # It goes before the read-back, without tools, whoever else wants a reply.
+            purpose, tools, instructions = pending.purpose, pending.tools, pending.instructions
     state.next_reply = PendingReply(
         purpose=purpose, tools=tools, instructions=instructions, request_key=request_key
     )
@@ -42,8 +54,10 @@ def wanted_by_client(step: Step, wanted: ReplyWanted) -> bool:
     """The client asked for a reply. Returns True when the request waits for its utterance to be cleared."""
     state = step.state
     active = state.reply
-    if active is not None and active.purpose not in _OURS and not active.cancelled:
-        step.effects.append(RefuseReply(request_key=wanted.request_key, response_id=active.response_id))
+    own_is_active = active is not None and active.purpose not in _OURS and not active.cancelled
+    if own_is_active or _client_waits(step):
+        response_id = active.response_id if active is not None else ""
+        step.effects.append(RefuseReply(request_key=wanted.request_key, response_id=response_id))
         return False
     if state.utterance is not None and not state.utterance.cleared:
         state.reply_wanted = True
@@ -62,7 +76,7 @@ def started(step: Step, event: ReplyStarted) -> None:
 def text(step: Step, event: ReplyText) -> None:
     """A message of the model is complete."""
     reply = step.state.reply
-    if reply is None or reply.reply_id != event.reply_id:
+    if reply is None or reply.reply_id != event.reply_id or reply.cancelled:
         return
     reply.item_id = event.item_id
     reply.text = event.text
@@ -84,18 +98,19 @@ def ended(step: Step, event: ReplyEnded) -> Reply | None:
 
 
 def stop(step: Step, reason: str) -> None:
-    """Cancel what the model is saying."""
+    """Cancel what the model is saying. What is due but not begun stays due when the caller only cut in."""
     reply = step.state.reply
     if reply is not None and not reply.cancelled:
         reply.cancelled = True
         step.effects.append(CancelReply(reply_id=reply.reply_id, reason=reason))
-    step.state.next_reply = None
+    if reason != "turn_detected":
+        step.state.next_reply = None
 
 
 def pump(step: Step) -> None:
     """Start what comes next, if nothing is being said: our own words first, then the model's."""
     state = step.state
-    if state.ended or state.reply is not None or _caller_holds_the_floor(step):
+    if state.ended or state.reply is not None or caller_holds_the_floor(step):
         return
     if state.speeches:
         speech = state.speeches[0]
@@ -113,8 +128,17 @@ def pump(step: Step) -> None:
     pending = state.next_reply
     if pending is None or state.handed_over:
         return
+    if pending.purpose is not ReplyPurpose.CLARIFY and state.open_consent() is not None:
+        # While a yes is waited for the model does not answer by itself.
+        return
     state.next_reply = None
-    reply = Reply(reply_id=state.new_id("reply_"), purpose=pending.purpose, request_key=pending.request_key)
+    reply = Reply(
+        reply_id=state.new_id("reply_"),
+        purpose=pending.purpose,
+        request_key=pending.request_key,
+        tools=pending.tools,
+        instructions=pending.instructions,
+    )
     state.reply = reply
     step.effects.append(
         RequestReply(
@@ -126,7 +150,8 @@ def pump(step: Step) -> None:
     )
 
 
-def _caller_holds_the_floor(step: Step) -> bool:
+def caller_holds_the_floor(step: Step) -> bool:
+    """Is the caller speaking, or was what they said not yet taken further?"""
     state = step.state
     if state.caller_speaking and state.interrupt_enabled:
         return True
@@ -134,3 +159,14 @@ def _caller_holds_the_floor(step: Step) -> bool:
     return (
         utterance is not None and not utterance.cleared and not (utterance.typed and not state.reply_wanted)
     )
+
+
+def _client_waits(step: Step) -> bool:
+    """Does a request of the client's own wait for its reply to begin?"""
+    state = step.state
+    pending = state.next_reply
+    if pending is not None and pending.purpose is ReplyPurpose.CLIENT and pending.request_key:
+        return True
+    utterance = state.utterance
+    gated = utterance is not None and not utterance.cleared
+    return gated and state.reply_wanted and bool(state.reply_request_key)

@@ -121,6 +121,8 @@ class Reply(msgspec.Struct):
     calls: int = 0
     cancelled: bool = False
     request_key: str = ""
+    tools: bool = True
+    instructions: str = ""
 
 
 class PendingReply(msgspec.Struct):

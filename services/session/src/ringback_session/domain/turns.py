@@ -59,6 +59,7 @@ def caller_stopped(step: Step, event: CallerStoppedSpeaking) -> None:
     state = step.state
     if event.discarded:
         state.caller_speaking = False
+        consent.repeat_if_cut(step)
         return
     state.speech_ended_at_ms = step.at.now_ms
     state.first_audio_ms = 0
@@ -137,8 +138,10 @@ def input_decided(step: Step, decision: Decided) -> bool:
             step.escalate(decision.escalate or decision.reason, rule=decision.rule, say=decision.say)
         case Effect.DENY:
             utterance.cleared = True
+            # The model has heard what was refused: no reply of it may follow.
+            state.next_reply = None
             speaking.speak(step, SpeechKind.NOTICE, decision.say)
-            _repeat_cut_read_back(step)
+            consent.repeat_if_cut(step, answered=True)
         case _:
             clear(step)
     return True
@@ -154,7 +157,7 @@ def clear(step: Step) -> None:
     asked = state.open_consent()
     if asked is not None:
         if utterance.heard and not utterance.failed and not utterance.text.strip():
-            _repeat_cut_read_back(step)
+            consent.repeat_if_cut(step, answered=True)
         else:
             consent.answer(step, asked, utterance)
         return
@@ -227,10 +230,3 @@ def _not_understood(step: Step) -> None:
         step.escalate("not_understood", rule="session.clarify_max")
     else:
         speaking.speak(step, SpeechKind.NOTICE, _SAY_AGAIN)
-
-
-def _repeat_cut_read_back(step: Step) -> None:
-    """Noise, or something that is not answered, cut the read-back: say it again."""
-    asked = step.state.open_consent()
-    if asked is not None and asked.phase is ConsentPhase.READING_BACK and not step.state.speeches:
-        consent.repeat(step, asked)

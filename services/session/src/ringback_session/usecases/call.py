@@ -393,9 +393,7 @@ class Call:
         self.over = True
         self._link.close()
         self._timers.stop_all()
-        current = asyncio.current_task()
-        for task in self._tasks:
-            if task is not current:
-                task.cancel()
+        for task in self._tasks - {asyncio.current_task()}:
+            task.cancel()
         self._tracing.end_turn()
         self._on_over(self)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-__all__ = ["ON_REQUEST", "STATES", "HoldAt", "HoldOnRequest", "NoPauses", "held_at"]
+from ringback_tools.domain.holding import ON_REQUEST
 
-STATES = ("admitted", "attempting", "answered", "finished")
-ON_REQUEST = "on_request"
+__all__ = ["HoldAt", "HoldOnRequest", "NoPauses", "held_at"]
+
 
 
 class NoPauses:
