@@ -1,0 +1,16 @@
+"""Puts the kits of this folder on the path: `session_core_kit` drives the core, `session_call_kit` whole calls."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture
+def call():
+    """A started call of the airline's agent, driven through the core alone."""
+    from session_core_kit import CoreCall
+
+    return CoreCall()
