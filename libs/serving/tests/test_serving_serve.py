@@ -11,7 +11,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ringback_errors import ConfigError, Fenced, InvalidInput
-from ringback_serving import ServingSettings, TlsFiles, deadline_ms, detach, run, serve
+from ringback_serving import ServingSettings, TlsFiles, deadline_ms, detach, serve
 from ringback_serving.intercept import Guard
 from ringback_telemetry import names, setup
 from ringback_telemetry.sink import OtlpSink
@@ -364,43 +364,3 @@ async def test_a_signal_stops_the_server_and_a_second_one_cuts_the_drain(number)
         async with asyncio.timeout(BOUND_S):
             await server.task
         await failed(slow)
-
-
-def exit_of(main):
-    with pytest.raises(SystemExit) as caught:
-        run(main)
-    return caught.value.code
-
-
-def test_a_main_that_ends_exits_with_zero():
-    async def main():
-        assert "uvloop" in type(asyncio.get_running_loop()).__module__
-
-    assert exit_of(main) == 0
-
-
-def test_bad_settings_are_one_line_and_exit_code_two(capsys):
-    async def plain():
-        raise ConfigError("RINGBACK_PORT: expected\na number")
-
-    async def grouped():
-        async with asyncio.TaskGroup() as group:
-            group.create_task(plain())
-
-    for main in (plain, grouped):
-        assert exit_of(main) == 2
-        assert capsys.readouterr().err == "cannot start: RINGBACK_PORT: expected a number\n"
-
-
-def test_any_other_failure_is_not_hidden():
-    async def grouped():
-        async with asyncio.TaskGroup() as group:
-            group.create_task(plain())
-
-    async def plain():
-        raise ValueError("x")
-
-    with pytest.raises(ValueError, match="x"):
-        run(plain)
-    with pytest.raises(ExceptionGroup):
-        run(grouped)

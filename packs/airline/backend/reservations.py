@@ -111,9 +111,7 @@ class Reservations:
         departs = date.today() + timedelta(days=int(seed["departs_in_days"]))
         since_start_h = (time.time() - self._started) / 3600
         return {
-            **{
-                name: seed[name] for name in ("reservation_id", "origin", "destination", "passenger", "cabin")
-            },
+            **{name: seed[name] for name in PLAIN},
             "status": row[0] if row else seed["status"],
             "departure_date": departs.isoformat(),
             "insurance": seed["insurance"] == "yes",
@@ -373,15 +371,12 @@ def main() -> None:
     options.add_argument("--ledger", type=Path, required=True)
     options.add_argument("--idempotency-keys", choices=("on", "off"), default="on")
     options.add_argument("--ready-file", type=Path)
-    options.add_argument(
-        "--reservations", type=Path, default=DATA, help="CSV with the reservations to begin with"
-    )
+    options.add_argument("--reservations", type=Path, default=DATA, help="CSV to begin with")
     chosen = options.parse_args()
+    keys = chosen.idempotency_keys == "on"
 
     class Bound(Handler):
-        reservations = Reservations(
-            chosen.ledger, keys=chosen.idempotency_keys == "on", data=chosen.reservations
-        )
+        reservations = Reservations(chosen.ledger, keys=keys, data=chosen.reservations)
         faults = Faults()
 
     try:
@@ -392,12 +387,11 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    port = server.server_address[1]
     if chosen.ready_file:
         part = chosen.ready_file.with_suffix(".part")
-        part.write_text(f"{port}\n")
+        part.write_text(f"{server.server_address[1]}\n")
         os.replace(part, chosen.ready_file)
-    print(f"reservations on http://{chosen.host}:{port}", flush=True)
+    print(f"reservations on http://{chosen.host}:{server.server_address[1]}", flush=True)
     stop.wait()
     server.shutdown()
 
