@@ -179,6 +179,32 @@ def test_after_twenty_compactions_nothing_owed_is_lost_and_the_context_is_flat(s
     assert max(sizes[5:]) <= 1.15 * min(sizes[5:])
 
 
+def test_two_hundred_turns_bill_an_eighth_of_a_replay_and_stay_flat(script, folded):
+    rules = Rules()
+    whole = billed = spoken = 0
+    per_turn = []
+    timeline = folded([script.started()])
+    for n in range(200):
+        caller = ev.CallerSpoke(f"c{n}", f"And what does flight {n} to Lisbon cost?", 0.9, audio_ms=3_000)
+        said = f"Flight {n} to Lisbon costs {n} dollars. Do you want to book it?"
+        timeline.add(script.add(caller))
+        timeline.add(script.add(ev.AgentSpoke(f"a{n}", said, said, audio_ms=5_000, heard_ms=5_000)))
+        # Three seconds of the caller's audio and five of the agent's.
+        spoken += 30 + 100
+        whole += spoken
+        compact = (
+            count(_context(timeline.state, 400, turns=False).text) if timeline.state.summary_epoch else 0
+        )
+        per_turn.append(measure(timeline.state, count=count) + compact)
+        billed += per_turn[-1]
+        cut = choose_cut(timeline.state, rules=rules, count=count)
+        if cut is not None:
+            timeline.add(script.add(ev.Compacted(cut.epoch, cut.covers, cut.item_ids, cut.call_ids)))
+    assert billed <= whole / 8
+    assert max(per_turn[100:]) <= rules.above_tokens + 400 + 130
+    assert timeline.state.summary_epoch <= 25, "cuts are large and rare"
+
+
 def test_a_packet_is_capped_and_keeps_slots_tasks_and_actions(script, folded):
     script.spine()
     for n in range(60):

@@ -1,8 +1,11 @@
 """The assembled service over the bus's in-memory twin: facts in, answers out."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from ringback.events.v1 import events_pb2 as ev_pb
 from ringback.memory.v1 import memory_pb2 as pb
 from ringback_errors import InvalidInput, NotFound
@@ -10,6 +13,9 @@ from ringback_events import MemoryBus, event_subject, fact_subject
 from ringback_memory.bootstrap import build
 from ringback_memory.ports import SessionKey
 from ringback_memory.settings import MemorySettings
+from ringback_packs import load_pack, publish_pack
+from ringback_telemetry import setup, span
+from ringback_telemetry.names import Span
 
 
 class Caller:
@@ -71,6 +77,37 @@ async def test_what_was_published_is_in_the_next_context(caller):
     assert 0 < answer.tokens <= 500
     assert answer.unverified_ms == 0
     assert not answer.HasField("plan")
+
+
+async def test_a_spoken_id_is_read_by_the_schemas_of_the_sessions_own_pack(caller):
+    folder = Path(__file__).parents[3] / "packs" / "airline"
+    digest = await publish_pack(caller.bus, load_pack(folder))
+    caller.publish("session_started", pack="airline", pack_digest=digest)
+    caller.publish("user_turn_ended", item_id="item_1", text="It's four eight two, nine one five.")
+    slot = (await caller.context()).slots[0]
+    assert (slot.name, slot.value_json, slot.source) == ("reservation_id", '"482915"', "caller")
+
+
+async def test_a_pack_that_was_never_published_stops_no_fold(caller):
+    caller.publish("session_started", pack="airline", pack_digest="sha256:" + "0" * 64)
+    caller.publish("user_turn_ended", item_id="item_1", text="It's four eight two, nine one five.")
+    assert (await caller.context()).as_of_seq == 2
+
+
+async def test_a_fold_belongs_to_the_trace_of_the_turn_that_published_it(caller):
+    exporter = InMemorySpanExporter()
+    telemetry = setup("memory", extra_processor=SimpleSpanProcessor(exporter))
+    with span(Span.TURN) as turn:
+        caller.publish("session_started", pack="airline")
+    await caller.context()
+    await caller.memory.feed.close()
+    spans = {one.name: one for one in exporter.get_finished_spans()}
+    fold, process, publish = spans["memory.fold"], spans["nats.process"], spans["nats.publish"]
+    assert fold.parent.span_id == process.context.span_id
+    assert process.parent.span_id == publish.context.span_id
+    assert {s.context.trace_id for s in (fold, process, publish)} == {turn.get_span_context().trace_id}
+    assert fold.attributes["ringback.session_id"] == "sess_1"
+    telemetry.shutdown()
 
 
 async def test_garbage_on_the_bus_is_passed_over(caller):

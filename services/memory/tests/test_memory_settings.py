@@ -7,7 +7,7 @@ from ringback_memory.settings import MemorySettings
 
 def test_nothing_set_is_a_valid_setting():
     settings = MemorySettings.from_env({}, service="memory")
-    assert settings.rules.above_tokens == 2_400
+    assert settings.rules.above_tokens == 1_600
     assert settings.port == 0
 
 

@@ -16,10 +16,10 @@ from ringback_memory.domain.compaction import Rules
 class MemorySettings(CommonSettings):
     """The common settings and what is memory's own; tokens are o200k tokens as the provider counts them."""
 
-    compact_above_tokens: int = 2_400
-    compact_keep_tokens: int = 800
-    compact_keep_turns: int = 6
-    compact_context_tokens: int = 700
+    compact_above_tokens: int = 1_600
+    compact_keep_tokens: int = 480
+    compact_keep_turns: int = 4
+    compact_context_tokens: int = 400
     sessions_held_max: int = 512
     fold_concurrency: int = 32
     gap_wait_ms: int = 8_000
@@ -37,12 +37,12 @@ class MemorySettings(CommonSettings):
         return {
             **super().read(env),
             "compact_above_tokens": env.integer(
-                "COMPACT_ABOVE_TOKENS", default=2_400, least=200, most=1_000_000
+                "COMPACT_ABOVE_TOKENS", default=1_600, least=200, most=1_000_000
             ),
-            "compact_keep_tokens": env.integer("COMPACT_KEEP_TOKENS", default=800, least=0, most=1_000_000),
-            "compact_keep_turns": env.integer("COMPACT_KEEP_TURNS", default=6, least=2, most=64),
+            "compact_keep_tokens": env.integer("COMPACT_KEEP_TOKENS", default=480, least=0, most=1_000_000),
+            "compact_keep_turns": env.integer("COMPACT_KEEP_TURNS", default=4, least=2, most=64),
             "compact_context_tokens": env.integer(
-                "COMPACT_CONTEXT_TOKENS", default=700, least=50, most=32_000
+                "COMPACT_CONTEXT_TOKENS", default=400, least=50, most=32_000
             ),
             "sessions_held_max": env.integer("SESSIONS_HELD_MAX", default=512, least=1, most=100_000),
             "fold_concurrency": env.integer("FOLD_CONCURRENCY", default=32, least=1, most=1_024),

@@ -28,9 +28,9 @@ PINNED_MAX = 8
 class Rules(msgspec.Struct, frozen=True):
     """When to cut (`above_tokens`), to what (`keep_below_tokens`), and how many newest turns always stay."""
 
-    above_tokens: int = 2_400
-    keep_below_tokens: int = 800
-    keep_turns: int = 6
+    above_tokens: int = 1_600
+    keep_below_tokens: int = 480
+    keep_turns: int = 4
 
 
 class Cut(msgspec.Struct, frozen=True):

@@ -84,7 +84,9 @@ def _caller_spoke(state: State, event: Event, body: ev.CallerSpoke, schema: Slot
     if body.failed or not schema.slots:
         return state
     certainty = 1.0 if body.confidence is None else body.confidence
-    for found in read_caller(schema, body.text, question=question, state=state):
+    reading = read_caller(schema, body.text, question=question, state=state)
+    state = replace(state, focus=reading.focus)
+    for found in reading.found:
         evidence = Evidence(found.name, found.value, "caller", found.confidence * certainty)
         state = weigh(state, event, evidence)
     return state

@@ -17,54 +17,14 @@ Kind = Literal[
 SLOTS_IN_SCHEMA_MAX = 256
 _VALUES_MAX = 64
 _WORD = re.compile(r"[A-Za-z]+|\d+")
-_STOP = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "any",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "by",
-        "can",
-        "do",
-        "for",
-        "from",
-        "has",
-        "have",
-        "id",
-        "in",
-        "is",
-        "it",
-        "its",
-        "of",
-        "on",
-        "or",
-        "that",
-        "the",
-        "their",
-        "this",
-        "to",
-        "user",
-        "was",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "will",
-        "with",
-        "you",
-        "your",
-        "whether",
-        "if",
-        "no",
-        "not",
-    ]
+_STOP_WORDS = (
+    "a an and any are as at be been by can do for from has have id in is it its of on or that the "
+    "their this to user was "
+    "what when where which who will with you your whether if no not want need search find look like "
+    "get show tell "
+    "boolean flag indicating"
 )
+_STOP = frozenset(_STOP_WORDS.split())
 
 
 class SlotSpec(msgspec.Struct, frozen=True):
@@ -76,7 +36,15 @@ class SlotSpec(msgspec.Struct, frozen=True):
     values: tuple[str, ...] = ()
     pattern: str = ""
     words: frozenset[str] = frozenset()
-    tools: frozenset[str] = frozenset()
+    needed: bool = False
+    """Whether a tool that changes something cannot do without it: what an accepted offer must settle."""
+    group: str = ""
+    """Slots of different groups belong to different jobs; only those of the job at hand are read."""
+
+    @property
+    def plain(self) -> str:
+        """The name without the group or tool before it."""
+        return re.split(r"[./]", self.name)[-1]
 
 
 class SlotSchema(msgspec.Struct, frozen=True):
@@ -84,6 +52,24 @@ class SlotSchema(msgspec.Struct, frozen=True):
 
     slots: tuple[SlotSpec, ...] = ()
     names: frozenset[str] = frozenset()
+    group_words: dict[str, frozenset[str]] = {}
+    """Words that tell of which group the caller speaks."""
+
+    @property
+    def groups(self) -> list[str]:
+        """The groups' names, sorted."""
+        return sorted({spec.group for spec in self.slots})
+
+    def of_group(self, group: str) -> tuple[SlotSpec, ...]:
+        """The slots of one group; all of them where there is one group only."""
+        if len(self.groups) <= 1:
+            return self.slots
+        return tuple(spec for spec in self.slots if spec.group == group)
+
+    def slot_words(self, group: str) -> frozenset[str]:
+        """Words of a group's slots and of the values that they can take."""
+        specs = self.of_group(group)
+        return frozenset(w for spec in specs for w in (*spec.words, *words_of(" ".join(spec.values))))
 
 
 EMPTY_SCHEMA = SlotSchema()
@@ -97,13 +83,15 @@ class ToolOutline(msgspec.Struct, frozen=True):
     parameters: Mapping[str, Any]
 
 
-def schema_of(specs: Iterable[SlotSpec]) -> SlotSchema:
+def schema_of(
+    specs: Iterable[SlotSpec], *, group_words: Mapping[str, frozenset[str]] | None = None
+) -> SlotSchema:
     """A schema of these slots, the first of each name."""
     by_name: dict[str, SlotSpec] = {}
     for spec in specs:
         if len(by_name) < SLOTS_IN_SCHEMA_MAX:
             by_name.setdefault(spec.name, spec)
-    return SlotSchema(tuple(by_name.values()), frozenset(by_name))
+    return SlotSchema(tuple(by_name.values()), frozenset(by_name), dict(group_words or {}))
 
 
 def schema_of_tools(tools: Iterable[ToolOutline]) -> SlotSchema:
@@ -114,15 +102,12 @@ def schema_of_tools(tools: Iterable[ToolOutline]) -> SlotSchema:
         if not isinstance(properties, Mapping):
             continue
         for name, schema in properties.items():
-            spec = spec_of_property(str(name), schema if isinstance(schema, Mapping) else {}, tool=tool.name)
-            known = specs.get(spec.name)
-            if known is not None:
-                spec = msgspec.structs.replace(known, tools=known.tools | spec.tools)
-            specs[spec.name] = spec
+            spec = spec_of_property(str(name), schema if isinstance(schema, Mapping) else {})
+            specs.setdefault(spec.name, spec)
     return schema_of(specs.values())
 
 
-def spec_of_property(name: str, schema: Mapping[str, Any], *, tool: str = "") -> SlotSpec:
+def spec_of_property(name: str, schema: Mapping[str, Any]) -> SlotSpec:
     """The slot of one argument's JSON Schema."""
     description = str(schema.get("description", ""))
     values = schema.get("enum")
@@ -135,7 +120,6 @@ def spec_of_property(name: str, schema: Mapping[str, Any], *, tool: str = "") ->
         values=texts,
         pattern=pattern,
         words=words_of(f"{name} {description}"),
-        tools=frozenset({tool}) if tool else frozenset(),
     )
 
 
@@ -149,8 +133,9 @@ def stem(word: str) -> str:
     """`word` without the endings that do not change what it names."""
     for ending, least in (("ies", 4), ("ing", 5), ("ed", 4), ("es", 5), ("s", 3)):
         if word.endswith(ending) and len(word) - len(ending) >= least - 1 and not word.endswith("ss"):
-            return word[: -len(ending)] + ("y" if ending == "ies" else "")
-    return word
+            word = word[: -len(ending)] + ("y" if ending == "ies" else "")
+            break
+    return word[:-1] if len(word) > 4 and word.endswith("e") else word
 
 
 def _kind(name: str, description: str, schema: Mapping[str, Any], pattern: str) -> Kind:
@@ -171,6 +156,8 @@ def kind_by_words(name: str, description: str) -> Kind:
     for words, kind in _BY_WORDS:
         if words & words_of(name):
             return kind
+    if _COUNTS.match(description):
+        return "number"
     for words, kind in _BY_WORDS:
         if words & words_of(description):
             return kind
@@ -181,26 +168,26 @@ def _names(name: str, description: str, words: frozenset[str]) -> bool:
     return bool(words & (words_of(name) | words_of(description)))
 
 
-_MONEY = frozenset(
-    {"price", "fare", "amount", "cost", "fee", "balance", "rent", "charge", "dollar", "budget"}
-)
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(stem(word) for word in text.split())
+
+
+_COUNTS = re.compile(r"(?:the )?(?:number|length|amount|count) of (?!money)", re.I)
+_MONEY = _stems("price fare amount cost fee balance rent charge dollar budget")
 _BY_WORDS: tuple[tuple[frozenset[str], Kind], ...] = (
-    (frozenset({"email"}), "email"),
-    (frozenset({"phone", "telephone", "mobile"}), "phone"),
-    (frozenset({"date", "day", "birthday"}), "date"),
-    (frozenset({"time", "hour"}), "time"),
-    (frozenset({"code", "reference", "confirmation", "pin", "zip", "number_plate"}), "code"),
+    (_stems("email"), "email"),
+    (_stems("phone telephone mobile"), "phone"),
+    (_stems("number count quantity length duration"), "number"),
+    (_stems("date day birthday"), "date"),
+    (_stems("time hour"), "time"),
+    (_stems("code reference confirmation pin zip"), "code"),
     (_MONEY, "money"),
+    (_stems("size rating seat people passenger ticket guest traveler"), "number"),
     (
-        frozenset({"number", "count", "quantity", "size", "rating", "seat", "people", "passenger", "ticket"}),
-        "number",
-    ),
-    (
-        frozenset(
-            {"name", "city", "location", "place", "address", "area", "street", "airport", "station", "title"}
-        )
-        | frozenset(
-            {"origin", "destination", "artist", "album", "director", "actor", "airline", "restaurant"}
+        _stems(
+            "name city location place address area street airport station title origin destination "
+            "artist album director "
+            "actor airline restaurant song movie event"
         ),
         "name",
     ),

@@ -127,13 +127,14 @@ def normalise(value: Any) -> str:
         return ", ".join(normalise(one) for one in value)
     if isinstance(value, str):
         text = _SPACES.sub(" ", value).strip(" .,;:!?'\"").casefold()
-        return text.replace(" ", "").replace("-", "") if _reads_as_code(text) else text
+        return text.replace(" ", "").replace("-", "") if _reads_as_code(value) else text
     return str(value)
 
 
 def _reads_as_code(text: str) -> bool:
-    """An id spoken in groups ("EHGLP 3", "555-01 42") is the same id without the gaps."""
-    return any(c.isdigit() for c in text) and all(c.isalnum() or c in " -" for c in text) and len(text) <= 32
+    """An id written in groups ("EHGLP 3", "555-01 42") is the same id without the gaps."""
+    plain = text.isupper() or not any(c.isalpha() for c in text)
+    return plain and any(c.isdigit() for c in text) and all(c.isalnum() or c in " -" for c in text)
 
 
 def _reaffirmed(old: Slot, new: Slot) -> Slot:

@@ -171,6 +171,8 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     last_ms: int = 0
     ended: str = ""
     generation: int = 0
+    focus: str = ""
+    """The group of slots that the caller speaks of, where a schema has several."""
     slots: dict[str, Slot] = {}
     tasks: dict[str, Task] = {}
     actions: dict[str, Action] = {}

@@ -21,8 +21,8 @@ from msgspec.structs import replace
 
 from ringback_memory.domain import limits
 from ringback_memory.domain.events import Event, LateFact, Position, Started
-from ringback_memory.domain.extraction import EMPTY_SCHEMA, SlotSchema
 from ringback_memory.domain.fold import apply, apply_late
+from ringback_memory.domain.schema import EMPTY_SCHEMA, SlotSchema
 from ringback_memory.domain.state import FOLD_VERSION, State
 
 _NO_END = 2**63 - 1

@@ -53,7 +53,7 @@ class GetContext:
     summariser: Summariser
     gauges: Gauges
     rules: Rules = field(default_factory=Rules)
-    compact_tokens: int = 700
+    compact_tokens: int = 400
     summary_wait_ms: int = 200
     _plans: OrderedDict[tuple[SessionKey, int | None], Plan | None] = field(default_factory=OrderedDict)
 

@@ -1,0 +1,256 @@
+"""Owns the question which slot a value is for: what was asked, the words around it, and what little words mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from ringback_spoken import read_id
+
+from ringback_memory.domain.extraction.values import Value, find_kinds, find_names, find_values, number_of
+from ringback_memory.domain.schema import SlotSpec, stem, words_of
+
+_BEFORE_CHARS = 28
+_AFTER_CHARS = 24
+_COMPOUND_CHARS = 3
+_TOKEN = re.compile(r"[a-z']+")
+
+
+class Found(msgspec.Struct, frozen=True):
+    """One value heard for one slot."""
+
+    name: str
+    value: Any
+    confidence: float
+
+
+def assign(specs: Sequence[SlotSpec], text: str, *, asked: Sequence[str], floor: float = 1.0) -> list[Found]:
+    """The slots that `text` fills; `asked` are the names of those that were asked for, likeliest first."""
+    values = find_values(text)
+    names = [one for one in find_names(text, taken=values) if not _is_category(specs, one.text)]
+    kinds = [one for one in find_kinds(text) if not _is_category(specs, one.text)]
+    found = {one.name: one for one in _named_values(specs, text, asked)}
+    used: list[tuple[int, int]] = []
+    for score, spec, value in _ranked(specs, [*values, *names, *kinds], text, asked):
+        taken = any(value.start < end and start < value.end for start, end in used)
+        if score < floor or spec.name in found or taken:
+            continue
+        found[spec.name] = Found(spec.name, _stored(spec, value), min(0.95, 0.55 + 0.1 * score))
+        used.append((value.start, value.end))
+    return list(found.values())
+
+
+def names_in(text: str) -> list[str]:
+    """The names that `text` mentions, in order."""
+    return [one.text for one in find_names(text, taken=find_values(text))]
+
+
+def phrase_value(spec: SlotSpec, folded: str) -> str | None:
+    """The value of a category whose phrase is in the text; the longest phrase wins."""
+    best = ""
+    for value in spec.values:
+        phrase = value.replace("_", " ").casefold()
+        if (
+            len(phrase) > len(best)
+            and not phrase.isdigit()
+            and re.search(rf"\b{re.escape(phrase)}s?\b", folded)
+        ):
+            best = value
+    return best or None
+
+
+def is_numeric(spec: SlotSpec) -> bool:
+    """Whether the slot takes a number, also one out of a list."""
+    return spec.kind == "number" or (spec.kind == "category" and all(v.isdigit() for v in spec.values))
+
+
+def _named_values(specs: Sequence[SlotSpec], text: str, asked: Sequence[str]) -> list[Found]:
+    """Values that name themselves: a code by its pattern, a category by its phrase."""
+    found: list[Found] = []
+    folded = text.casefold()
+    for spec in specs:
+        value: str | None = None
+        if spec.kind == "code" and spec.pattern:
+            value = read_id(text, pattern=spec.pattern)
+        elif spec.kind == "category":
+            value = phrase_value(spec, folded)
+        if value is not None:
+            found.append(Found(spec.name, value, 0.9 if spec.name in asked else 0.8))
+    return _without_rivals(found, specs, asked, folded)
+
+
+def _without_rivals(
+    found: list[Found], specs: Sequence[SlotSpec], asked: Sequence[str], folded: str
+) -> list[Found]:
+    """One phrase fills one slot: the one asked for, else the one whose other words are near, else the first."""
+    by_name = {spec.name: spec for spec in specs}
+    best: dict[Any, Found] = {}
+    spoken = words_of(folded)
+    for one in found:
+        rival = best.get(one.value)
+        if rival is None:
+            best[one.value] = one
+            continue
+        score = [(n.name in asked, len(by_name[n.name].words & spoken)) for n in (one, rival)]
+        if score[0] > score[1]:
+            best[one.value] = one
+    return list(best.values())
+
+
+def _ranked(
+    specs: Sequence[SlotSpec], values: Sequence[Value], text: str, asked: Sequence[str]
+) -> list[tuple[float, SlotSpec, Value]]:
+    pairs = []
+    folded = text.casefold()
+    for value in values:
+        before = folded[max(0, value.start - _BEFORE_CHARS) : value.start]
+        after = folded[value.end : value.end + _AFTER_CHARS]
+        for spec in specs:
+            score = _fit(spec, value)
+            if score > 0:
+                score += _asked_points(spec, asked) + _near_points(spec, value, before, after)
+                pairs.append((score, spec, value))
+    return sorted(pairs, key=lambda pair: (-pair[0], pair[2].start, pair[1].name))
+
+
+def _fit(spec: SlotSpec, value: Value) -> float:
+    if value.kind == "number":
+        if spec.kind == "category" and is_numeric(spec):
+            return 0.6 if value.text in spec.values else 0.0
+        return 0.5 if spec.kind == "number" else 0.3 if spec.kind == "money" else 0.0
+    if spec.kind == value.kind == "date" and value.text.casefold() == "today":
+        return 0.6
+    if spec.kind == value.kind:
+        return 1.0 if value.kind in ("date", "time", "email", "phone", "money") else 0.5
+    if value.kind in ("name", "text"):
+        return 0.3 if spec.kind in ("text", "name") else 0.0
+    return 0.0
+
+
+def _asked_points(spec: SlotSpec, asked: Sequence[str]) -> float:
+    return 2.0 - 0.3 * min(3, asked.index(spec.name)) if spec.name in asked else 0.0
+
+
+def _near_points(spec: SlotSpec, value: Value, before: str, after: str) -> float:
+    near = [t for t in _TOKEN.findall(re.split(r"[.!?]", before)[-1]) if t not in _ARTICLES][-3:]
+    following = _TOKEN.findall(re.split(r"[.!?,]", after)[0])[:2]
+    own = words_of(spec.plain)
+    if is_numeric(spec) or value.kind == "number":
+        return _unit_points(spec, own, [*following, *near[-2:]])
+    if value.kind == "text":
+        return 1.2 if spec.words & _KINDS else -1.0
+    if value.kind == "name" and following[:1] and following[0] in _THINGS:
+        # "a Country song": what stands before the thing says of which kind it is, not what it is called.
+        return 1.2 if spec.words & _KINDS else -1.0
+    points = 0.0
+    if _hit(own - _HEADS, near[-2:]) or (value.kind != "name" and _hit(own, following)):
+        points += 1.0
+    elif value.kind != "name" and _hit(spec.words, [*near, *following]):
+        points += 0.5
+    return points + _cue_points(spec, near) + _place_points(own, value)
+
+
+def _place_points(own: frozenset[str], value: Value) -> float:
+    """A city is not called a station or an airport."""
+    if value.kind != "name" or "city" not in own:
+        return 0.0
+    return -0.4 if value.text.split()[-1].casefold() in _FACILITIES else 0.2
+
+
+def _cue_points(spec: SlotSpec, near: Sequence[str]) -> float:
+    about = " ".join(spec.description.split()[:4])
+    head = spec.plain.split("_of_")[0]
+    named = words_of(head) | frozenset(stem(word) for word in head.split("_")) | words_of(about)
+    for distance, token in enumerate(reversed(near)):
+        for cues, slots in _CUES:
+            if token in cues:
+                hit = bool(slots & named)
+                return (0.9 if hit else -0.2) if distance == 0 else (0.4 if hit else 0.0)
+    return 0.0
+
+
+def _unit_points(spec: SlotSpec, own: frozenset[str], near: Sequence[str]) -> float:
+    counted = _COUNTED.search(spec.description)
+    units = (own | (words_of(counted[1]) if counted else frozenset())) - {"number", "of"}
+    units |= _PEOPLE if units & _PEOPLE else frozenset()
+    units |= _NIGHTS if (units | spec.words) & _NIGHTS else frozenset()
+    for_people = bool(units & _PEOPLE) and near[-1:] == ["for"]
+    return 1.0 if for_people or _hit(units, near) else 0.0
+
+
+def _hit(words: frozenset[str], tokens: Sequence[str]) -> bool:
+    """Whether a token is one of the words, or begins with one ("bedrooms" with "bed")."""
+    stems = {stem(token) for token in tokens}
+    return bool(words & stems) or any(
+        token.startswith(word) and len(token) - len(word) >= _COMPOUND_CHARS
+        for word in words
+        if len(word) > 2
+        for token in stems
+    )
+
+
+def _is_category(specs: Sequence[SlotSpec], text: str) -> bool:
+    folded = text.casefold().removesuffix("s")
+    return any(
+        folded == value.replace("_", " ").casefold().removesuffix("s")
+        for spec in specs
+        for value in spec.values
+    )
+
+
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(stem(word) for word in text.split())
+
+
+def _stored(spec: SlotSpec, value: Value) -> str:
+    return number_of(value.text) if is_numeric(spec) else value.text
+
+
+_COUNTED = re.compile(r"number of ([\w ]+?)(?: (?:to|for|in|of|the|at|from)\b|$)", re.I)
+_PEOPLE = _stems("people person passenger travel traveler rider guest seat ticket adult")
+_NIGHTS = _stems("day night stay")
+_KINDS = _stems("genre category subcategory type cuisine food style sport kind")
+_HEADS = _stems("name title")
+_ARTICLES = frozenset({"the", "a", "an"})
+_FACILITIES = frozenset(
+    {"station", "airport", "terminal", "center", "village", "stadium", "hotel", "street", "hall"}
+)
+_THINGS = frozenset(
+    {
+        "song",
+        "songs",
+        "movie",
+        "movies",
+        "film",
+        "films",
+        "restaurant",
+        "restaurants",
+        "music",
+        "food",
+        "event",
+        "events",
+    }
+)
+_CUES = tuple(
+    (frozenset(before.split()), _stems(named))
+    for before, named in (
+        (
+            "from leaving departing",
+            "from origin depart departure leave pickup source start outbound originate",
+        ),
+        ("to toward towards into visit reach", "to destination arrival arrive going dropoff end flying"),
+        ("until till return returning back through", "return dropoff end until back inbound checkout"),
+        ("in near around", "city location area town destination place where region"),
+        ("by artist singer band", "artist by director author perform"),
+        ("director directed directs", "director direct"),
+        ("starring actor actress stars acted", "starring actor star cast"),
+        ("album", "album"),
+        ("called named titled movie film song event", "name title song movie event"),
+        ("with", "therapist doctor actor starring artist stylist dentist"),
+        ("at", "place location station time restaurant"),
+        ("for", "name event people seat passenger number date"),
+        ("on", "date device day"),
+    )
+)

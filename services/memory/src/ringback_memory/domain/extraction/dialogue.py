@@ -1,0 +1,296 @@
+"""Owns what an utterance means after the one before it: answers to questions, yes to what was "
+"offered, no matter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from ringback_spoken import contains_value
+
+from ringback_memory.domain.extraction.assign import Found, assign, names_in
+from ringback_memory.domain.schema import SlotSchema, SlotSpec, stem, words_of
+from ringback_memory.domain.slots import parse, to_json
+from ringback_memory.domain.state import State
+
+TEXT_CHARS_MAX = 1_000
+"""Longer utterances are read to here only."""
+OFFERS_MAX = 3
+"""How many of the agent's turns an acceptance reaches back: details may have been asked for in between."""
+NO_MATTER = "dontcare"
+OFFERED_CONFIDENCE = 0.7
+CARRIED_CONFIDENCE = 0.65
+
+_YES = re.compile(
+    r"^\W*(?:(?:oh|ok(?:ay)?|alright|well|so|great|cool|perfect|awesome|wow|hmm|um)\W+)*(?:yes|yeah|"
+    r"yep|yup|sure|"
+    r"correct|right|exactly|absolutely|definitely|of course|please do|go ahead|ok(?:ay)?|fine|great|"
+    r"perfect|cool|awesome|"
+    r"good|nice|wonderful|excellent|(?:it|that|this)(?:'s| is| one)? (?:works|perfect|good|great|"
+    r"fine|right|correct|ok)|"
+    r"(?:(?:that|it|this|that one|this one) )?(?:sounds?|looks?|seems?) (?:good|great|fine|nice|"
+    r"perfect|right|like|ok|"
+    r"interesting|delicious|lovely|promising|wonderful|excellent|awesome)|i(?:'d| would)? (?:like|"
+    r"love) (?:it|that)|"
+    r"that(?:'s| is| will| would|'ll| does| works))\b",
+    re.I,
+)
+_NO = re.compile(r"^\W*(?:no|nope|nah|not? (?:really|now|quite)|never|i don'?t|actually)\b", re.I)
+_OTHERWISE = re.compile(
+    r"\b(other|another|else|different|instead|any more|alternatives?|what about|how about|something)\b", re.I
+)
+_ANY = re.compile(
+    r"\b(?:(?:do(?:es)?n'?t|do not|does not) (?:really )?(?:care|matter|mind)|any(?:thing|where|one|"
+    r"time)? (?:is|will|works|"
+    r"would be|at all)|no preference|not (?:picky|particular|fussy)|up to you|either (?:is|one|way)|"
+    r"whatever|any (?:kind|type|"
+    r"sort|of)?\b.{0,24}\b(?:fine|ok|okay|good|works|do)|(?:ok|okay|fine|good) with any)\b",
+    re.I,
+)
+_NEGATED = re.compile(r"\b(?:no|not|n't|without|don'?t|doesn'?t|isn'?t|never|neither)\b", re.I)
+_CONFIRMS = re.compile(
+    r"\b(confirm\w*|verify|to be clear|is that (right|correct)|make sure|ensure|double[- ]check|"
+    r"check that|you(?:'d| would)? "
+    r"(?:like|want)|right\?|correct\?)",
+    re.I,
+)
+_THANKS = re.compile(r"^\W*(thank|thanks)\b", re.I)
+_TITLES = frozenset({"name", "titl"})
+_AGAIN = (
+    (
+        re.compile(
+            r"\b(there|near ?by|around (there|here)|(that|the same|this) (area|city|place|town|location))\b",
+            re.I,
+        ),
+        frozenset({"city", "location", "area", "destination", "to", "place"}),
+    ),
+    (re.compile(r"\b(that|the same) (day|date)\b", re.I), frozenset({"date", "day"})),
+)
+_ASKS = re.compile(r"\b(what|which|where|when|how many|how long|who)\b", re.I)
+_SENTENCE = re.compile(r"[^.!?]+[.!?]?")
+_LEAD_IN = re.compile(
+    r"^\W*(?:(?:i(?:'d| would)? (?:like|want|need|prefer|am looking for|'m looking for)(?: (?:it|to|"
+    r"a|an|the|some))*|it'?s|"
+    r"that would be|make it|how about|try|maybe|just|please|name it|call it|(?:i'm |i am )?(?:in|to|"
+    r"from|at|for))\b\W*)+",
+    re.I,
+)
+_TEXT_ANSWER_WORDS_MAX = 5
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What was read, and the group of slots that the caller speaks of now."""
+
+    focus: str
+    found: tuple[Found, ...]
+
+
+def read_caller(schema: SlotSchema, text: str, *, question: str, state: State) -> Reading:
+    """What an utterance of the caller, after `question` of the agent, says about the slots of `schema`."""
+    text, question = text[:TEXT_CHARS_MAX], question[-TEXT_CHARS_MAX:]
+    focus = _focus(schema, text, question, state)
+    specs = schema.of_group(focus)
+    asked = _asked_slots(specs, question)
+    # What was offered belongs to what was spoken of until now, also when the caller goes on to something else.
+    found = {one.name: one for one in _accepted(schema.of_group(state.focus), text, question, state)}
+    found |= {one.name: one for one in assign(specs, text, asked=asked)}
+    for one in _carried(schema, specs, text, state):
+        found.setdefault(one.name, one)
+    for one in _short_answers(specs, text, asked, found):
+        found.setdefault(one.name, one)
+    return Reading(focus, tuple(found.values()))
+
+
+def _focus(schema: SlotSchema, text: str, question: str, state: State) -> str:
+    """The group that the caller is talking about."""
+    groups = schema.groups
+    if len(groups) <= 1:
+        return ""
+    spoken, asked = words_of(text), words_of(question)
+
+    def score(group: str) -> float:
+        elsewhere = {word for other in groups if other != group for word in schema.group_words.get(other, ())}
+        words = schema.group_words.get(group, frozenset()) & spoken
+        slots = schema.slot_words(group)
+        own = 2.0 * len(words - elsewhere) + 0.3 * len(words & elsewhere) + 0.4 * len(slots & spoken)
+        return own + 0.2 * len(slots & asked) + (1.6 if group == state.focus else 0.0)
+
+    return max(groups, key=score)
+
+
+def _asked_slots(specs: Sequence[SlotSpec], question: str) -> list[str]:
+    """Slots that the agent's last question is about, likeliest first."""
+    questions = [s for s in _SENTENCE.findall(question) if s.rstrip().endswith("?")]
+    if not questions and question and _ASKS.search(question):
+        questions = [question]
+    if not questions:
+        return []
+    words = words_of(questions[-1]) | _implied(questions[-1])
+    scored = []
+    for spec in specs:
+        own = words_of(spec.plain)
+        score = 2 * len(own & words) + len((spec.words - own) & words) + (2 if spec.kind in words else 0)
+        if score > 0:
+            scored.append((score / (1 + 0.05 * len(spec.words)), spec.name))
+    return [name for _, name in sorted(scored, key=lambda one: (-one[0], one[1]))][:4]
+
+
+def _implied(question: str) -> frozenset[str]:
+    folded = question.casefold()
+    implied = set()
+    for cue, words in (
+        ("when", "date day"),
+        ("what day", "date"),
+        ("what time", "time"),
+        ("where", "city location area place"),
+        ("which city", "location area city destination"),
+        ("what city", "location area city destination"),
+        ("which area", "location area city"),
+        ("how many", "number"),
+        ("how long", "length day duration"),
+        ("from where", "from origin"),
+        ("leaving from", "from origin"),
+        ("going to", "to destination"),
+        ("genre", "genre subcategory"),
+        ("type of food", "category"),
+        ("cuisine", "category"),
+        ("kind of", "category type genre"),
+    ):
+        if cue in folded:
+            implied.update(words.split())
+    return frozenset(stem(word) for word in implied)
+
+
+def _accepted(specs: Sequence[SlotSpec], text: str, question: str, state: State) -> list[Found]:
+    """What the agent offered or repeated, if the caller takes it."""
+    confirming = bool(_CONFIRMS.search(question))
+    takes = _YES.match(text) or (confirming and _THANKS.match(text))
+    if not question or not takes or _NO.match(text) or _OTHERWISE.search(text[:60]):
+        return []
+    if confirming:
+        return _offered(specs, question, state)
+    wanted = [spec for spec in specs if spec.needed and _open_to_offers(spec, state)]
+    for said in _recent_offers(state):
+        found = _offered(wanted, said, state)
+        if found:
+            return found
+    return []
+
+
+def _open_to_offers(spec: SlotSpec, state: State) -> bool:
+    """What the caller has said already is not changed by a detail of an offer, but by another thing "
+    "or time."""
+    return spec.name not in state.slots or spec.kind == "time" or bool(words_of(spec.plain) & _TITLES)
+
+
+def _carried(schema: SlotSchema, specs: Sequence[SlotSpec], text: str, state: State) -> list[Found]:
+    """The place, or date, that was said for something else and is meant again: "a hotel there", "on "
+    "the same day"."""
+    found = []
+    for cue, words in _AGAIN:
+        if not cue.search(text):
+            continue
+        mine = next(
+            (s for s in specs if s.name not in state.slots and words & (words_of(s.plain) | _start(s))), None
+        )
+        others = {
+            s.name: s for s in schema.slots if s not in specs and words & (words_of(s.plain) | _start(s))
+        }
+        said = [slot for slot in state.slots.values() if slot.name in others and slot.source != "tool"]
+        if mine is not None and said:
+            newest = max(said, key=lambda slot: (slot.position, slot.name))
+            found.append(Found(mine.name, parse(newest.value_json), CARRIED_CONFIDENCE))
+    return found
+
+
+def _start(spec: SlotSpec) -> frozenset[str]:
+    """What a description says first is what it describes: "City where the event happens"."""
+    return words_of(" ".join(spec.description.split()[:1]))
+
+
+def _recent_offers(state: State) -> list[str]:
+    """What the agent said last, newest first; the newest is the question itself."""
+    return [turn.text for turn in reversed(state.turns) if turn.speaker == "agent"][:OFFERS_MAX]
+
+
+def _offered(specs: Sequence[SlotSpec], said: str, state: State) -> list[Found]:
+    offered = {one.name: one for one in assign(specs, said, asked=(), floor=1.4)}
+    offered |= {one.name: one for one in _from_results(specs, said, state)}
+    entity = next((s for s in specs if s.kind in ("name", "text") and words_of(s.plain) & _TITLES), None)
+    if entity is not None and entity.name not in offered:
+        known = {str(one.value) for one in offered.values()} | {
+            slot.value_json for slot in state.slots.values()
+        }
+        for name in names_in(said):
+            if name not in known and to_json(name, bytes_max=200) not in known:
+                offered[entity.name] = Found(entity.name, name, OFFERED_CONFIDENCE)
+                break
+    return [Found(one.name, one.value, OFFERED_CONFIDENCE) for one in offered.values()]
+
+
+def _from_results(specs: Sequence[SlotSpec], said: str, state: State) -> list[Found]:
+    """Fields of the last result that the agent said aloud, of the entry of which it said most."""
+    finished = [a for a in state.actions.values() if a.result_json]
+    if not finished:
+        return []
+    result = parse(max(finished, key=lambda a: a.finished or a.position).result_json)
+    entries = result if isinstance(result, list) else [result]
+    best: list[Found] = []
+    for entry in entries[:20]:
+        if not isinstance(entry, Mapping):
+            continue
+        said_of = [
+            Found(spec.name, entry[field], OFFERED_CONFIDENCE)
+            for spec in specs
+            if (field := spec.plain) in entry and spec.kind != "flag"
+            if contains_value(said, entry[field])
+        ]
+        if len(said_of) > len(best):
+            best = said_of
+    return best
+
+
+def _short_answers(
+    specs: Sequence[SlotSpec], text: str, asked: Sequence[str], found: Mapping[str, Found]
+) -> list[Found]:
+    answers = []
+    by_name = {spec.name: spec for spec in specs}
+    folded = text.casefold()
+    if asked and _ANY.search(text) and asked[0] not in found:
+        answers.append(Found(asked[0], NO_MATTER, 0.7))
+    for spec in specs:
+        if spec.kind == "flag" and (value := _flag(spec, folded, asked)) is not None:
+            answers.append(Found(spec.name, value, 0.7))
+    if asked and not answers and not found:
+        spec = by_name[asked[0]]
+        rest = _LEAD_IN.sub("", text).strip(" .,!?\"'")
+        if (
+            spec.kind in ("text", "name")
+            and 0 < len(rest.split()) <= _TEXT_ANSWER_WORDS_MAX
+            and not _is_reply(text)
+        ):
+            answers.append(Found(spec.name, rest, 0.6))
+    return answers
+
+
+def _flag(spec: SlotSpec, folded: str, asked: Sequence[str]) -> str | bool | None:
+    own = words_of(spec.plain) - {"has", "allow", "good", "number"}
+    own = own or words_of(spec.name)
+    for sentence in _SENTENCE.findall(folded):
+        if own & words_of(sentence) and not sentence.rstrip().endswith("?"):
+            return _truth(spec, not _NEGATED.search(sentence))
+    if asked and asked[0] == spec.name:
+        if _NO.match(folded):
+            return _truth(spec, False)
+        if _YES.match(folded):
+            return _truth(spec, True)
+    return None
+
+
+def _truth(spec: SlotSpec, value: bool) -> str | bool:
+    return str(value) if spec.values else value
+
+
+def _is_reply(text: str) -> bool:
+    return bool(_YES.match(text) or _NO.match(text) or text.rstrip().endswith("?"))

@@ -1,0 +1,209 @@
+"""Owns the finding of typed values in an utterance: dates, times, numbers, money, names, phones, e-mails.
+
+A value is kept in the speaker's words; what it means as a date is for whoever uses it. Patterns are bounded, so that
+time stays linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from ringback_memory.domain.schema import Kind
+
+_SMALL = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen "
+    "eighteen nineteen twenty"
+)
+NUMBER_WORDS = {word: str(number) for number, word in enumerate(_SMALL.split())}
+NUMBER_WORDS |= {
+    "single": "1",
+    "a couple of": "2",
+    "couple": "2",
+    "dozen": "12",
+    "myself": "1",
+    "just me": "1",
+}
+
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?|"
+    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+)
+_WEEKDAY = r"(?:mon|tues?|wednes|thurs?|fri|satur|sun)day"
+_ORDINAL = (
+    r"(?:\d{1,2}(?:st|nd|rd|th)|first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|"
+    r"eleventh|twelfth|"
+    r"thirteenth|fourteenth|fifteenth|sixteenth|seventeenth|eighteenth|nineteenth|twentieth|twenty[- "
+    r"](?:first|"
+    r"second|third|fourth|fifth|sixth|seventh|eighth|ninth)|thirtieth|thirty[- ]first)"
+)
+_WEEK = r"(?:(?:this|next|coming|following)(?: week)?|later this week)"
+_HOUR = r"(?:\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)"
+_AM = r"(?: ?[ap]\.?m\b\.?)"
+_PART = r"(?: in the (?:morning|afternoon|evening)| at night)"
+_CLOCK = r"(?: ?o['\"’ ]?clock)"
+_PATTERNS: tuple[tuple[Kind, str], ...] = (
+    ("email", r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{2,20}){1,3}"),
+    ("date", r"\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}(?:/\d{2,4})?"),
+    ("phone", r"\+?\d[\d() -]{6,16}\d"),
+    ("money", r"[$€£] ?\d[\d,]*(?:\.\d+)?|\d[\d,]*(?:\.\d+)? ?(?:dollars|euros|pounds|bucks)"),
+    (
+        "date",
+        rf"{_MONTH} (?:the )?(?:{_ORDINAL}|\d{{1,2}})(?!\d|:)(?:,? \d{{4}})?"
+        rf"|(?:the )?(?:{_ORDINAL}|\d{{1,2}})(?: of)? {_MONTH}\b|(?:the )?{_ORDINAL} of (?:this|next) month"
+        rf"|(?:the )?day after tomorrow|tomorrow|today|tonight|{_WEEK} {_WEEKDAY}|{_WEEKDAY}(?: {_WEEK})?"
+        rf"|(?:this|next) (?:week|weekend|month)|the {_ORDINAL}\b(?! (?:one|time|option|of))",
+    ),
+    (
+        "time",
+        rf"\d{{1,2}}[:.]\d{{2}}{_AM}?{_PART}?|{_HOUR}(?: thirty| fifteen| forty[- "
+        rf"]five)?{_CLOCK}?{_PART}|{_HOUR}{_CLOCK}"
+        rf"|{_HOUR}(?: thirty)?{_AM}|(?:a )?(?:quarter|half|{_HOUR}|twenty) (?:to|past|after) "
+        rf"{_HOUR}{_PART}?{_AM}?"
+        rf"|(?:afternoon|morning|evening) {_HOUR}(?:[:.]\d{{2}})?|noon|midday|midnight|(?:morning|"
+        rf"afternoon|evening)",
+    ),
+    ("number", r"\d[\d,]*(?:\.\d+)?|(?:" + "|".join(sorted(NUMBER_WORDS, key=len, reverse=True)) + ")"),
+)
+_COMPILED = tuple((kind, re.compile(rf"(?<![\w$])(?:{pattern})(?!\w)", re.I)) for kind, pattern in _PATTERNS)
+_COUNTS_ONE = re.compile(
+    r" (?!(?:way|of|that|which|is|more|with|in|from|for|at|by|else|please)\b)[a-z]|[.!]?$", re.I
+)
+
+_KIND_OF = re.compile(
+    r"\b(?:a|an|some|any|for|good|great|the|of|play|nice|like|want) ([a-z]+(?:[- ][a-z]+)?) "
+    r"(?:songs?|movies?|films?|"
+    r"restaurants?|music|food|cuisine|events?|games?|concerts?|shows?|flick|dishes|(?:type|kind)s? of)\b",
+    re.I,
+)
+_WORD = r"(?:[A-Z]\.|(?:St|Mt|Dr|Mr|Mrs|Ms)\.|[A-Z0-9](?:[\w'’&/-]|\.(?=\w))*)"
+_NAME = re.compile(rf"{_WORD}(?:,? (?:(?:of|the|de|la|le|du|&|-) ){{0,2}}{_WORD})*")
+_QUOTED = re.compile(r"[\"“]([^\"”]{1,80})[\"”]")
+_PLAIN_WORDS = (
+    "i i'd i'll i'm i've yes yeah yep yup no nope nah ok okay sure great thanks thank please hi "
+    "hello hey what when where "
+    "which who how is are do does can could would will may let it it's its that that's this the a an "
+    "and but or so also "
+    "actually well alright right cool perfect awesome fine good sounds not my me we you your any "
+    "some there find search "
+    "look looking book reserve make show give get tell help want need try play check schedule buy "
+    "cancel change from to in "
+    "on at for by of with monday tuesday wednesday thursday friday saturday sunday january february "
+    "march april may june "
+    "july august september october november december today tomorrow one two three four five six "
+    "seven eight nine ten am pm "
+    "if as just nothing then next leaving going starring directed could've they them he she nice "
+    "excellent wonderful "
+    "anything something maybe confirm confirming wow oh ah has have hmm hm add set first up cd dvd "
+    "tv i'd isn't doesn't "
+    "don't did was be been here's there's what's how's let's wait yikes sorry hold goodbye bye "
+    "aren't should shall now"
+)
+_NOT_NAMES = frozenset(_PLAIN_WORDS.split())
+
+_NOT_LAST = frozenset(
+    {"i", "and", "or", "but", "the", "a", "in", "on", "at", "for", "to", "of", "is", "please", "thanks"}
+)
+
+
+class Value(msgspec.Struct, frozen=True):
+    """A value in the text, characters `start` up to `end`."""
+
+    kind: Kind
+    text: str
+    start: int
+    end: int
+
+
+def find_values(text: str) -> list[Value]:
+    """The typed values in `text` in order; of two that overlap, the one whose kind comes first."""
+    found: list[Value] = []
+    for kind, pattern in _COMPILED:
+        for match in pattern.finditer(text):
+            value = _cleaned(kind, match)
+            if value is not None and not any(
+                value.start < one.end and one.start < value.end for one in found
+            ):
+                found.append(value)
+    return sorted(found, key=lambda one: one.start)
+
+
+def find_names(text: str, *, taken: Sequence[Value]) -> list[Value]:
+    """Runs of capitalised words, and what is in quotation marks, that are not typed values."""
+    names = [Value("name", m[1].strip(), m.start(1), m.end(1)) for m in _QUOTED.finditer(text)]
+    timed = [one for one in taken if one.kind in ("date", "time", "money", "phone", "email")]
+    for match in _NAME.finditer(text):
+        for start, end in _parts(text, match.start(), match.end()):
+            inside = [one for one in (*timed, *names) if start < one.end and one.start < end]
+            if not inside and _is_name(text[start:end]) and not _begins_sentence(text, start, end):
+                names.append(Value("name", text[start:end], start, end))
+    return sorted(names, key=lambda one: one.start)
+
+
+def find_kinds(text: str) -> list[Value]:
+    """What stands before a thing to say of which kind it is: "a *country* song"."""
+    return [
+        Value("text", match[1], match.start(1), match.end(1))
+        for match in _KIND_OF.finditer(text)
+        if not {word.casefold() for word in match[1].split()} & _NOT_NAMES
+    ]
+
+
+def number_of(text: str) -> str:
+    """The digits of a number word; other texts as they are, without thousands separators."""
+    folded = text.casefold()
+    return NUMBER_WORDS.get(folded, folded.replace(",", ""))
+
+
+def _cleaned(kind: Kind, match: re.Match[str]) -> Value | None:
+    text, start = match[0].strip(), match.start()
+    if kind == "number":
+        if text.casefold() == "one" and not _COUNTS_ONE.match(match.string, match.end()):
+            return None
+        return Value(kind, number_of(text), start, match.end())
+    if kind == "date" and text.casefold().startswith("the "):
+        text, start = text[4:], start + 4
+    return Value(kind, text, start, match.end())
+
+
+def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The pieces of a run between commas, without the words at their edges that only begin "
+    "sentences or join."""
+    cuts = [start]
+    for comma in re.finditer(",", text[start:end]):
+        if not re.match(r", [A-Z]{2}\b", text[start + comma.start() :]):
+            cuts += [start + comma.start(), start + comma.end()]
+    cuts.append(end)
+    for low_at, high_at in zip(cuts[::2], cuts[1::2], strict=True):
+        yield from _trimmed(text, low_at, high_at)
+
+
+def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    words = [(start + m.start(), start + m.end()) for m in re.finditer(r"[^\s,]+", text[start:end])]
+    low, high = 0, len(words)
+    while low < high and _plain(text, words[low]) in _NOT_NAMES:
+        low += 1
+    while high > low and _plain(text, words[high - 1]) in _NOT_LAST:
+        high -= 1
+    if low < high:
+        last = words[high - 1][1]
+        while last > words[low][0] and text[last - 1] in ".,!?'’":
+            last -= 1
+        yield words[low][0], last
+
+
+def _begins_sentence(text: str, start: int, end: int) -> bool:
+    """A single capitalised word that a longer sentence begins with is no evidence of a name."""
+    first = start == 0 or text[:start].rstrip()[-1:] in (".", "!", "?")
+    return first and " " not in text[start:end] and bool(re.match(r",? [a-z]", text[end : end + 3]))
+
+
+def _plain(text: str, span: tuple[int, int]) -> str:
+    return text[span[0] : span[1]].strip(".,!?").replace("’", "'").casefold()
+
+
+def _is_name(text: str) -> bool:
+    return len(text) > 1 and any(char.isalpha() for char in text) and text.casefold() not in _NOT_NAMES

@@ -1,0 +1,58 @@
+"""The command line of the extractor's measurement: `python -m ringback_memory.evaluation --data FOLDER`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ringback_errors import InvalidInput
+
+from ringback_memory.adapters.dialogues import read_dialogues
+from ringback_memory.adapters.tokens import O200kTokens
+from ringback_memory.usecases.evaluate import Report, evaluate
+
+EXIT_BAD_INPUT = 2
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure, print a table, write the figures; 2 for data that cannot be read."""
+    parser = argparse.ArgumentParser(prog="ringback eval memory", description=__doc__)
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with dialogues_*.json and schema_*.json"
+    )
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    options = parser.parse_args(argv)
+    try:
+        dialogues, services = read_dialogues(options.data)
+    except InvalidInput as error:
+        print(f"eval memory: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    report = evaluate(dialogues, services, count=O200kTokens().count)
+    print(_table(report))
+    if options.json:
+        options.json.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    return 0
+
+
+def _table(report: Report) -> str:
+    lines = [f"{report.dialogues} dialogues, {report.transcript.turns} annotated caller turns"]
+    lines.append(f"{'':12}{'precision':>10}{'recall':>8}{'F1':>8}{'joint':>8}")
+    for name, score in (
+        ("transcript", report.transcript),
+        ("with tools", report.with_tools),
+        ("compacted", report.compacted),
+    ):
+        f = score.figures
+        lines.append(
+            f"{name:12}{f['precision']:>10.3f}{f['recall']:>8.3f}{f['f1']:>8.3f}{f['joint_accuracy']:>8.3f}"
+        )
+    kept = f"{report.tokens_kept_share:.1%} of the tokens kept verbatim at the end"
+    lines.append(f"compacted: {report.compactions} compactions, {kept}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
