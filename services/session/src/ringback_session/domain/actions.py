@@ -53,6 +53,8 @@ CLIENT_TOOL_DEADLINE_MS = 120_000
 def requested(step: Step, call: CallRequested) -> None:
     """The model called a function."""
     state = step.state
+    if state.ended or _reported_already(step, call):
+        return
     state.remember(
         HistoryItem(
             item_id=call.item_id,
@@ -227,9 +229,19 @@ def result(step: Step, event: ActionResult) -> None:
 def client_output(step: Step, call_id: str, output: str) -> None:
     """The client's own tool answered."""
     for action in step.state.actions.values():
-        if action.client_tool and action.open and call_id in action.call_ids:
+        if action.client_tool and action.phase is ActionPhase.RUNNING and call_id in action.call_ids:
             action.data_json = output if _is_json(output) else msgspec.json.encode(output).decode()
             outcomes.finish(step, action, "ok", "", "", tell_model=False)
+            # The client's own item answers its call; the calls that attached to it are ours to answer.
+            others = [other for other in action.call_ids if other != call_id]
+            outcomes.answer(step, others, outcomes.output(action), reply=False)
+
+
+def _reported_already(step: Step, call: CallRequested) -> bool:
+    return any(
+        entry.kind == "function_call" and entry.call_id == call.call_id and entry.item_id == call.item_id
+        for entry in step.state.history
+    )
 
 
 def _same_effect(step: Step, tool: str, arguments_digest: str) -> Action | None:
@@ -335,6 +347,13 @@ def _start(step: Step, action: Action, decision: Decided) -> None:
 
 def _start_again(step: Step, action: Action) -> None:
     """Tools knew nothing of it after a resume: it starts only if the yes stands and policy agrees anew."""
+    if step.state.ended:
+        # The caller is gone: what never began is not begun behind their back.
+        outcomes.open_task(
+            step, f"Ask the caller again about {action.tool}", action.action_id, reason="hang_up"
+        )
+        outcomes.not_started(step, action.action_id, "hang_up", "The caller hung up.", reply=False)
+        return
     given = step.state.consents.get(action.consent_id)
     if given is not None and (given.phase is not ConsentPhase.GIVEN or step.at.now_ms > given.expires_at_ms):
         given.phase = ConsentPhase.ENDED

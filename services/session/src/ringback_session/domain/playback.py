@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ringback_session.domain.effects import StartTimer, StopTimer, TruncateItem
 from ringback_session.domain.inputs import AudioSent, ClientTruncated
-from ringback_session.domain.state import CallState, HistoryItem, PlayedItem
+from ringback_session.domain.state import TEXT_CHARS_MAX, CallState, HistoryItem, PlayedItem
 from ringback_session.domain.step import SAMPLES_PER_MS, Step
 
 __all__ = [
@@ -37,7 +37,7 @@ def audio_sent(step: Step, sent: AudioSent) -> None:
         playback.items.append(played)
         _note_first_audio(step)
     played.samples += sent.samples
-    played.text = sent.text or played.text
+    played.text = sent.text[:TEXT_CHARS_MAX] or played.text
     playback.ends_at = max(playback.ends_at, played.starts_at) + sent.samples
 
 
@@ -77,7 +77,7 @@ def finished(step: Step, item_id: str, text: str) -> None:
         # Text output, or no audio: heard when it was sent.
         played = PlayedItem(item_id=item_id, starts_at=_now(step))
         step.state.playback.items.append(played)
-    played.text = text
+    played.text = text[:TEXT_CHARS_MAX]
     played.finished = True
     step.effects.append(StartTimer(name="played", delay_ms=remaining_ms(step) + 1))
 

@@ -82,7 +82,7 @@ def client_gone(step: Step, event: ClientGone) -> None:
     state.ended = event.reason
     consent.void_all(step, "hang_up")
     for action in state.open_actions():
-        if action.phase is ActionPhase.RUNNING and action.side_effect is not SideEffect.READ:
+        if _must_be_settled(action):
             outcomes.open_task(
                 step, f"Tell the caller what became of {action.tool}", action.action_id, reason="hang_up"
             )
@@ -94,10 +94,13 @@ def client_gone(step: Step, event: ClientGone) -> None:
 
 def settled(state: CallState) -> bool:
     """Is nothing left to wait for after the end of the call?"""
-    return bool(state.ended) and not any(
-        action.phase is ActionPhase.RUNNING and action.side_effect is not SideEffect.READ
-        for action in state.actions.values()
-    )
+    return bool(state.ended) and not any(_must_be_settled(action) for action in state.actions.values())
+
+
+def _must_be_settled(action: Action) -> bool:
+    """Does it change the world, and may it still do so? The client's own tools are the client's to settle."""
+    running = action.phase is ActionPhase.RUNNING
+    return running and action.side_effect is not SideEffect.READ and not action.client_tool
 
 
 def _clear_the_air(state: CallState) -> None:
@@ -118,6 +121,9 @@ def _last_turn_was_answered(state: CallState) -> bool:
 def _go_on(step: Step, action: Action) -> None:
     given = step.state.consents.get(action.consent_id)
     match action.phase:
+        case ActionPhase.RUNNING if action.client_tool:
+            # The client has the call and answers it when it can.
+            pass
         case ActionPhase.RUNNING | ActionPhase.JOURNALLING:
             # Tools know whether it ran. It starts again only after a fresh decision.
             actions.execute(step, action, attach_only=action.side_effect is not SideEffect.READ)

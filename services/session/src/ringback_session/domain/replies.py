@@ -13,6 +13,7 @@ from ringback_session.domain.effects import (
 )
 from ringback_session.domain.inputs import ReplyEnded, ReplyStarted, ReplyText, ReplyWanted
 from ringback_session.domain.state import (
+    TEXT_CHARS_MAX,
     HistoryItem,
     PendingReply,
     Reply,
@@ -79,7 +80,7 @@ def text(step: Step, event: ReplyText) -> None:
     if reply is None or reply.reply_id != event.reply_id or reply.cancelled:
         return
     reply.item_id = event.item_id
-    reply.text = event.text
+    reply.text = event.text[:TEXT_CHARS_MAX]
     step.state.remember(HistoryItem(item_id=event.item_id, kind="message", role="assistant", text=event.text))
     playback.finished(step, event.item_id, event.text)
 

@@ -73,6 +73,7 @@ def ended(step: Step, event: SpeechEnded) -> Speech | None:
         _not_said(step, speech)
         return None
     playback.finished(step, speech.item_id, speech.transcript or speech.text)
+    step.state.bound()
     if speech.kind is not SpeechKind.FILLER:
         _tell_model(step, speech)
     return speech

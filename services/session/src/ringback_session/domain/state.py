@@ -16,6 +16,7 @@ from ringback_session.domain.rules import SideEffect, Tool, TurnRules
 
 __all__ = [
     "SNAPSHOT_VERSION",
+    "TEXT_CHARS_MAX",
     "Action",
     "ActionPhase",
     "BoundValue",
@@ -41,6 +42,9 @@ __all__ = [
 SNAPSHOT_VERSION = 1
 ACTIONS_KEPT = 64
 HISTORY_KEPT = 120
+# The record of a session must fit into one value of its bucket, whatever is said in the call.
+TEXT_CHARS_MAX = 16_000
+HISTORY_CHARS_MAX = 120_000
 FACTS_KEPT = 32
 PLAYED_KEPT = 32
 SPEECHES_QUEUED_MAX = 8
@@ -338,9 +342,14 @@ class CallState(msgspec.Struct):
 
     def remember(self, item: HistoryItem) -> None:
         """Keep an item for the day the model's conversation must be built again."""
+        item.text = item.text[:TEXT_CHARS_MAX]
         self.history.append(item)
         if len(self.history) > HISTORY_KEPT:
             del self.history[: len(self.history) - HISTORY_KEPT]
+        chars = sum(len(entry.text) + len(entry.data) for entry in self.history)
+        while chars > HISTORY_CHARS_MAX and len(self.history) > 1:
+            dropped = self.history.pop(0)
+            chars -= len(dropped.text) + len(dropped.data)
 
     def bound(self) -> None:
         """Drop what is oldest and closed, so that the state stays small however long the call."""

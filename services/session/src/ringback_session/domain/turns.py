@@ -13,6 +13,7 @@ from ringback_session.domain.inputs import (
 )
 from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import (
+    TEXT_CHARS_MAX,
     ConsentPhase,
     HistoryItem,
     ReplyPurpose,
@@ -81,25 +82,26 @@ def committed(step: Step, event: UtteranceCommitted) -> None:
 def heard(step: Step, event: UtteranceHeard) -> None:
     """The words of an utterance are known (or known to be unknowable)."""
     state = step.state
+    text = event.text[:TEXT_CHARS_MAX]
     if event.typed:
         _begin_turn(step, Utterance(item_id=event.item_id, typed=True))
         state.reply_wanted = False
     step.publish(
         "user_turn_ended",
         item_id=event.item_id,
-        text=event.text,
+        text=text,
         confidence=event.confidence,
         audio_start_ms=event.audio_start_ms,
         audio_end_ms=event.audio_end_ms,
         transcription_failed=event.failed,
         typed=event.typed,
     )
-    state.remember(HistoryItem(item_id=event.item_id, kind="message", role="user", text=event.text))
+    state.remember(HistoryItem(item_id=event.item_id, kind="message", role="user", text=text))
     utterance = state.utterance
     if utterance is None or utterance.item_id != event.item_id or utterance.heard:
         return
     step.effects.append(StopTimer(name="transcript"))
-    utterance.text = event.text
+    utterance.text = text
     utterance.confidence = event.confidence
     utterance.failed = event.failed
     utterance.typed = event.typed
@@ -205,6 +207,7 @@ def filler_due(step: Step) -> None:
 def _begin_turn(step: Step, utterance: Utterance) -> None:
     state = step.state
     playback.settle(step)
+    state.bound()
     state.turn += 1
     state.turn_id = state.new_id("turn_")
     state.utterance = utterance

@@ -370,9 +370,8 @@ class Call:
             self.end("failed")
 
     def _retire_old_tokens(self) -> None:
-        tokens = self.keeper.record.token_hashes
-        if len(tokens) > 1:
-            self.keeper.record = msgspec.structs.replace(self.keeper.record, token_hashes=tokens[-1:])
+        if len(self.keeper.token_hashes) > 1:
+            del self.keeper.token_hashes[:-1]
             self.keeper.soon()
 
     def _close_client(self, close: Close) -> None:
@@ -385,7 +384,7 @@ class Call:
             self._spawn(self._last_write())
 
     async def _last_write(self) -> None:
-        self.keeper.record = msgspec.structs.replace(self.keeper.record, ended=True)
+        self.keeper.ended = True
         await self.keeper.write_within(self._limits.journal_wait_ms)
         self._leave()
 

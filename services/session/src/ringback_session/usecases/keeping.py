@@ -55,6 +55,9 @@ class Keeper:
         on_fenced: Callable[[], None],
     ) -> None:
         self.record = record
+        # What the next write says; a write under way replaces `record`, so they must not live there.
+        self.ended = False
+        self.token_hashes = list(record.token_hashes)
         self._records = records
         self._facts = facts
         self._clock = clock
@@ -92,6 +95,8 @@ class Keeper:
                 self.record,
                 snapshot=self._take_snapshot(),
                 outbox=list(self._outbox.values()),
+                token_hashes=list(self.token_hashes),
+                ended=self.ended,
                 lease_until_ms=self._clock.now_ms() + self._lease_ms,
             )
             try:
