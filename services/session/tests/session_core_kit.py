@@ -257,6 +257,17 @@ class CoreCall:
         self.do(ev.Decided(decision_id=question.decision_id, effect=effect, **more))
         return question
 
+    def question_about_facts(self, *needs):
+        """Policy wants facts first; returns the action's id."""
+        question = self.question()
+        needs = needs or (
+            ev.FactNeed(
+                name="reservation", tool="get_reservation", arguments_json='{"reservation":"482915"}'
+            ),
+        )
+        self.do(ev.Decided(decision_id=question.decision_id, effect=Effect.ALLOW, needs_facts=needs))
+        return question.subject["action_id"]
+
     def policy_is_away(self):
         self.do(ev.Decided(decision_id=self.question().decision_id, source="fallback", reason="UNAVAILABLE"))
 

@@ -171,3 +171,4 @@ def _report(step: Step, played: PlayedItem) -> None:
         words=len(played.text.split()),
         questions=played.text.count("?"),
     )
+    played.text = ""
