@@ -67,7 +67,8 @@ class Bench:
 
     @staticmethod
     def files(pack: str) -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in (ROOT / "packs" / pack / "bundle").iterdir()}
+        folder = ROOT / "packs" / pack / "bundle"
+        return {path.name: path.read_bytes() for path in folder.glob("*.yaml")}
 
     @staticmethod
     def compiled(pack: str = "tiny", *, tools: dict[str, SideEffect] | None = None, **files: str) -> "Bench":

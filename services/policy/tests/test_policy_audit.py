@@ -3,11 +3,16 @@
 import asyncio
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from ringback.events.v1 import events_pb2
 from ringback.policy.v1 import audit_pb2
+from ringback.policy.v1 import policy_pb2 as pb
 from ringback_errors import InvalidInput, Overloaded
-from ringback_events import MemoryBroker, MemoryBus, SpoolFull
+from ringback_events import Delivery, MemoryBroker, MemoryBus, SpoolFull, event_subject
 from ringback_policy.adapters.audit_trail import AuditChain, chain_breaks
+from ringback_policy.adapters.intake import AuditIntake
 from ringback_policy.domain.auditing import ChangeRecord
+from ringback_policy.usecases.recording import Recording
 
 
 class FullBus(MemoryBus):
@@ -62,6 +67,62 @@ async def test_a_tenant_that_is_no_name_is_refused_at_once():
     await turn()
     await bus.flush()
     assert [entry.change.kind for entry in entries(bus)] == ["after"]
+    await bus.close()
+
+
+async def test_a_fallback_decision_of_a_session_is_audited_once():
+    bus = MemoryBus()
+    chain = AuditChain(bus, replica="one")
+    intake = AuditIntake(bus, Recording(chain))
+    await intake.open()
+    event = events_pb2.SessionEvent(
+        tenant="local", session_id="sess_1", epoch=1, seq=4, occurred_at=Timestamp(seconds=1)
+    )
+    event.action_decided.decision_id = "dec_9"
+    event.action_decided.gate = "ACTION"
+    event.action_decided.effect = "DENY"
+    event.action_decided.tool = "cancel_reservation"
+    event.action_decided.reason = "policy was away"
+    event.action_decided.source = events_pb2.DECISION_SOURCE_FALLBACK
+    subject = event_subject("local", "sess_1", "action_decided")
+    payload = event.SerializeToString()
+    bus.publish(subject, payload, msg_id="a")
+    bus.publish(subject, payload, msg_id="b")
+    event.action_decided.source = events_pb2.DECISION_SOURCE_POLICY
+    event.action_decided.decision_id = "dec_10"
+    bus.publish(subject, event.SerializeToString(), msg_id="c")
+    async with asyncio.timeout(5):
+        while bus.stats.delivered < 3:
+            await turn()
+    await turn()
+    await bus.flush()
+    (entry,) = entries(bus)
+    assert (entry.actor, entry.decision.source, entry.decision.decision_id) == (
+        "session",
+        "fallback",
+        "dec_9",
+    )
+    assert entry.decision.effect == pb.EFFECT_DENY
+    await intake.close()
+    await bus.close()
+
+
+async def test_a_change_by_another_service_is_audited():
+    bus = MemoryBus()
+    chain = AuditChain(bus, replica="one")
+    intake = AuditIntake(bus, Recording(chain))
+    fact = events_pb2.ControlFact(producer="tools", occurred_at=Timestamp(seconds=1))
+    fact.tool_disabled.tool = "cancel_reservation"
+    fact.tool_disabled.disabled = True
+    fact.tool_disabled.actor = "bo"
+    delivery = Delivery("ringback.control.tool_disabled", fact.SerializeToString(), {}, 7)
+    await intake.on_control(delivery)
+    await intake.on_control(delivery)
+    await intake.on_control(Delivery("ringback.control.x", b"\xff\xff", {}, 8))
+    await turn()
+    await bus.flush()
+    (entry,) = entries(bus)
+    assert (entry.actor, entry.change.kind) == ("bo", "tool_disabled")
     await bus.close()
 
 

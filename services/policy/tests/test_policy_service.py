@@ -5,11 +5,10 @@ import json
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from ringback.events.v1 import events_pb2
 from ringback.policy.v1 import audit_pb2
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback_errors import Conflict, InvalidInput, NotFound, Unavailable
-from ringback_events import Delivery, MemoryBroker, MemoryBus, event_subject
+from ringback_events import MemoryBroker, MemoryBus
 from ringback_identity import MacKeys, Proof, canonical_json, digest
 from ringback_policy.adapters.audit_trail import chain_breaks
 from ringback_policy.bootstrap import assemble
@@ -230,6 +229,18 @@ async def test_another_replica_learns_of_bundles_by_watch_and_a_restart_loses_no
     await again.parts.close()
 
 
+async def test_a_replica_that_the_watch_has_not_reached_yet_reads_the_bundle_itself(
+    replica, broker, keys, airline
+):
+    other = Replica(broker, keys, "two")
+    await other.parts.open()
+    await other.parts.store.close()
+    bundle = await replica.publish(airline.files("airline"))
+    assert (await other.decide(bundle, facts=False)).needs_facts
+    assert await other.activate(bundle) == ""
+    await other.parts.close()
+
+
 async def test_decisions_go_on_without_the_bus_and_their_audit_is_delivered_after(replica, broker, airline):
     bundle = await replica.publish(airline.files("airline"))
     await replica.activate(bundle)
@@ -345,46 +356,6 @@ async def test_a_side_effect_that_nobody_classified_counts_as_irreversible(repli
     request.action.tool = "get_reservation"
     request.action.side_effect = pb.SIDE_EFFECT_UNSPECIFIED
     assert (await replica.policy.Decide(request, None)).rule == "no-read-back"
-
-
-async def test_a_fallback_decision_of_a_session_is_audited_once(replica):
-    event = events_pb2.SessionEvent(
-        tenant="local", session_id="sess_1", epoch=1, seq=4, occurred_at=stamp(NOW_MS)
-    )
-    event.action_decided.decision_id = "dec_9"
-    event.action_decided.gate = "ACTION"
-    event.action_decided.effect = "DENY"
-    event.action_decided.tool = "cancel_reservation"
-    event.action_decided.reason = "policy was away"
-    event.action_decided.source = events_pb2.DECISION_SOURCE_FALLBACK
-    subject = event_subject("local", "sess_1", "action_decided")
-    payload = event.SerializeToString()
-    replica.bus.publish(subject, payload, msg_id="a")
-    replica.bus.publish(subject, payload, msg_id="b")
-    event.action_decided.source = events_pb2.DECISION_SOURCE_POLICY
-    event.action_decided.decision_id = "dec_10"
-    replica.bus.publish(subject, event.SerializeToString(), msg_id="c")
-    await until(lambda: replica.bus.stats.delivered >= 3)
-    (entry,) = await audited(replica)
-    assert (entry.actor, entry.decision.source, entry.decision.decision_id) == (
-        "session",
-        "fallback",
-        "dec_9",
-    )
-    assert entry.decision.effect == pb.EFFECT_DENY
-
-
-async def test_a_change_by_another_service_is_audited(replica):
-    fact = events_pb2.ControlFact(producer="tools", occurred_at=stamp(NOW_MS))
-    fact.tool_disabled.tool = "cancel_reservation"
-    fact.tool_disabled.disabled = True
-    fact.tool_disabled.actor = "bo"
-    delivery = Delivery("ringback.control.tool_disabled", fact.SerializeToString(), {}, 7)
-    await replica.parts.intake.on_control(delivery)
-    await replica.parts.intake.on_control(delivery)
-    await replica.parts.intake.on_control(Delivery("ringback.control.x", b"\xff\xff", {}, 8))
-    (entry,) = await audited(replica)
-    assert (entry.actor, entry.change.kind) == ("bo", "tool_disabled")
 
 
 async def test_a_consent_reading_needs_its_consent_and_bundle(replica, airline):

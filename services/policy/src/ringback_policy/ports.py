@@ -9,7 +9,17 @@ from ringback_policy.domain.model import Bundle
 from ringback_policy.domain.subjects import ActionSubject, Request
 from ringback_policy.domain.vocabulary import SideEffect
 
-__all__ = ["AgentRoles", "AuditTrail", "Bundles", "Clock", "Proof", "Signer", "ValueFinder", "ValueSpeaker"]
+__all__ = [
+    "AgentRoles",
+    "AuditTrail",
+    "Bundles",
+    "Clock",
+    "ControlFacts",
+    "Proof",
+    "Signer",
+    "ValueFinder",
+    "ValueSpeaker",
+]
 
 
 class Clock(Protocol):
@@ -46,6 +56,9 @@ class Bundles(Protocol):
 
     def get(self, digest: str) -> Bundle:
         """The bundle; raises NotFound, or Unavailable while bundles have never been read."""
+
+    async def fetch(self, digest: str) -> Bundle:
+        """The bundle, read from the store when the watch has not brought it yet; raises NotFound or Unavailable."""
 
     def active(self, pack: str) -> Bundle:
         """The bundle that new sessions of a pack get; raises NotFound or Unavailable as `get` does."""

@@ -25,8 +25,9 @@ _log = logging.getLogger("ringback.policy.audit")
 class AuditChain:
     """Appends entries. `replica` is unique to this run of the process: a restart begins a chain of its own.
 
-    An entry is made and handed to the bus right after the answer has left, in the order of the answers, so that nobody
-    waits for it. When the bus can keep no more, those answered already wait here, `HELD_MAX` at most, and further ones are refused.
+    An entry is made and handed to the bus right after the answer has left, in the order of the answers, so that
+    nobody waits for it. When the bus can keep no more, those answered already wait here, `HELD_MAX` at most, and
+    further ones are refused.
     """
 
     def __init__(self, bus: Bus, *, replica: str) -> None:

@@ -5,6 +5,7 @@ The twin without a server is the same class on a MemoryBus.
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
@@ -21,6 +22,7 @@ __all__ = ["BundleStore"]
 BUCKET = "policy"
 BUNDLES_MAX = 512
 RETRY_MS = 1_000
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _log = logging.getLogger("ringback.policy.bundles")
 
 
@@ -87,6 +89,15 @@ class BundleStore:
             return found
         self._check_ready()
         raise NotFound("no bundle of this digest is stored", field="bundle_digest")
+
+    async def fetch(self, digest: str) -> Bundle:
+        """The bundle, read from the bucket when the watch has not brought it yet; raises NotFound or Unavailable."""
+        if digest not in self._bundles and _DIGEST.fullmatch(digest):
+            self._check_ready()
+            await self._on_bundle(
+                _bundle_key(digest), await self._bus.bucket(BUCKET).get(_bundle_key(digest))
+            )
+        return self.get(digest)
 
     def active(self, pack: str) -> Bundle:
         """The pack's active bundle; raises NotFound, or Unavailable before the first reading."""

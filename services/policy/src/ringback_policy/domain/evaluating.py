@@ -31,7 +31,7 @@ from ringback_policy.domain.templates import Renderer, Template, TemplateError
 from ringback_policy.domain.verdicts import NONE, Verdict, from_error, obligations_of, stated, strictest
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 
-__all__ = ["FACTS_MAX", "PROOF_TTL_MS", "TEXT_CHARS_MAX", "decide"]
+__all__ = ["FACTS_MAX", "PROOF_TTL_MS", "TEXT_CHARS_MAX", "ask_rule", "decide"]
 
 # A proof covers journal_wait_ms (10 s), an admission and a resume, and no more.
 PROOF_TTL_MS = 30_000
@@ -187,12 +187,12 @@ def _run(
         environment = None
     for rule in rules:
         failure = facts.failure(rule.needs)
-        verdict = _ask(rule, environment, values, failure, renderer)
+        verdict = ask_rule(rule, environment, values, failure, renderer)
         if verdict is not None:
             verdicts.append(verdict)
 
 
-def _ask(
+def ask_rule(
     rule: Rule, environment: Environment | None, values: Mapping[str, Any], failure: str, renderer: Renderer
 ) -> Verdict | None:
     """The rule's verdict, None when it does not fire."""

@@ -31,10 +31,10 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         asked = wire.decide_request(request)
         input_digest = hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()
         if not tracing_enabled():
-            decision, proof = self._deciding.decide(asked, input_digest=f"sha256:{input_digest}")
+            decision, proof = await self._deciding.decide(asked, input_digest=f"sha256:{input_digest}")
         else:
             with span(names.Span.POLICY_DECIDE, attributes=_asked_attributes(asked)) as current:
-                decision, proof = self._deciding.decide(asked, input_digest=f"sha256:{input_digest}")
+                decision, proof = await self._deciding.decide(asked, input_digest=f"sha256:{input_digest}")
                 set_attributes(current, _answer_attributes(decision))
         _measure(asked, decision, (time.perf_counter() - started) * 1000)
         return wire.decide_response(asked, decision, proof)
@@ -45,7 +45,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         with span(
             names.Span.POLICY_READ_CONSENT, attributes={names.Attr.CONSENT_ID: asked.consent_id}
         ) as current:
-            answer = self._deciding.read_consent(asked)
+            answer = await self._deciding.read_consent(asked)
             set_attributes(current, {names.Attr.CONSENT_READING: answer.reading.name})
         return wire.consent_response(asked.consent_id, answer)
 
@@ -63,7 +63,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         self, request: pb.GetSessionRulesRequest, context: Any
     ) -> pb.GetSessionRulesResponse:
         """What a session needs to know of its bundle at the start."""
-        return wire.session_rules(self._deciding.session_rules(request.pack, request.bundle_digest))
+        return wire.session_rules(await self._deciding.session_rules(request.pack, request.bundle_digest))
 
 
 def _asked_attributes(asked: Request) -> dict[str, str]:

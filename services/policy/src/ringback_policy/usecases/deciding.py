@@ -1,7 +1,7 @@
 """Owns the answering of a session's questions: decisions, consent readings, instructions, session rules."""
 
 import msgspec
-from ringback_errors import InvalidInput
+from ringback_errors import InvalidInput, NotFound
 
 from ringback_policy.domain.auditing import ConsentRecord, DecisionRecord
 from ringback_policy.domain.consent import ConsentAnswer, ConsentQuestion, read_consent
@@ -60,13 +60,13 @@ class Deciding:
         self._speaker = speaker
         self._finder = finder
 
-    def decide(self, request: Request, *, input_digest: str) -> tuple[Decision, Proof | None]:
+    async def decide(self, request: Request, *, input_digest: str) -> tuple[Decision, Proof | None]:
         """One decision, and its proof when a side effect is allowed.
 
         Raises InvalidInput, NotFound for an unknown bundle, Overloaded when the audit can take no more: what is not
         audited is not decided.
         """
-        bundle = self._bundles.get(request.bundle_digest)
+        bundle = await self._bundle(request.bundle_digest)
         decision = decide(bundle, request, renderer=self._speaker)
         proof = None
         if decision.proof_until_ms and isinstance(request.subject, ActionSubject):
@@ -77,11 +77,11 @@ class Deciding:
         self._audit.append(self._decision_record(request, decision, input_digest))
         return decision, proof
 
-    def read_consent(self, asked: AskedConsent) -> ConsentAnswer:
+    async def read_consent(self, asked: AskedConsent) -> ConsentAnswer:
         """How an answer to a read-back reads under the session's bundle."""
         if not asked.consent_id:
             raise InvalidInput("expected the consent that was asked for", field="consent_id")
-        rules = self._bundles.get(asked.bundle_digest).turn_rules
+        rules = (await self._bundle(asked.bundle_digest)).turn_rules
         answer = read_consent(
             ConsentQuestion(
                 read_back=asked.read_back,
@@ -107,16 +107,23 @@ class Deciding:
 
     async def instructions(self, bundle_digest: str, pack_digest: str, agent: str) -> Instructions:
         """The prompt of an agent; raises NotFound."""
-        bundle = self._bundles.get(bundle_digest)
+        bundle = await self._bundle(bundle_digest)
         return compose(bundle, await self._roles.role(pack_digest, agent))
 
-    def session_rules(self, pack: str, bundle_digest: str) -> Bundle:
+    async def session_rules(self, pack: str, bundle_digest: str) -> Bundle:
         """The bundle whose rules a session takes: the one it pinned, else the active one of its pack."""
         if bundle_digest:
-            return self._bundles.get(bundle_digest)
+            return await self._bundle(bundle_digest)
         if not pack:
             raise InvalidInput("expected a pack or a bundle digest", field="pack")
         return self._bundles.active(pack)
+
+    async def _bundle(self, digest: str) -> Bundle:
+        """A session may be ahead of this replica's watch by a moment."""
+        try:
+            return self._bundles.get(digest)
+        except NotFound:
+            return await self._bundles.fetch(digest)
 
     def _decision_record(self, request: Request, decision: Decision, input_digest: str) -> DecisionRecord:
         subject = request.subject

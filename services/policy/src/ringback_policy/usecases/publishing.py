@@ -46,7 +46,7 @@ class Publishing:
     async def activate(self, pack: str, digest: str, *, expected: str, actor: str, reason: str) -> str:
         """Makes a stored bundle the active one; raises NotFound, InvalidInput, or Conflict if not `expected`."""
         _check(pack, actor)
-        bundle = self._bundles.get(digest)
+        bundle = await self._bundles.fetch(digest)
         if bundle.pack != pack:
             raise InvalidInput(f"this bundle is of pack {bundle.pack}", field="bundle_digest")
         previous = await self._bundles.activate(pack, digest, expected=expected)

@@ -1,0 +1,81 @@
+"""Owns the account of a decision: what each rule that could speak said, and why."""
+
+from enum import StrEnum
+
+import msgspec
+
+from ringback_policy.domain.conditions import ConditionError, Environment
+from ringback_policy.domain.environment import subject_values, variables
+from ringback_policy.domain.evaluating import ask_rule, decide
+from ringback_policy.domain.facts import resolve
+from ringback_policy.domain.model import ANY_ACTION, Bundle, Rule
+from ringback_policy.domain.speech_gates import at_speech_gate
+from ringback_policy.domain.subjects import ActionSubject, Decision, Request, ResultSubject
+from ringback_policy.domain.templates import Renderer
+
+__all__ = ["Explanation", "Said", "Step", "explain"]
+
+
+class Said(StrEnum):
+    """What became of a rule."""
+
+    FIRED = "fired"
+    SILENT = "silent"
+    ERROR = "error"
+    WAITS = "waits for facts"
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One rule; `detail` is its condition, or what went wrong."""
+
+    rule: str
+    layer: str
+    said: Said
+    effect: str
+    detail: str
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """The decision and the rules behind it, in the order in which they are asked."""
+
+    decision: Decision
+    steps: tuple[Step, ...]
+
+
+def explain(bundle: Bundle, request: Request, *, renderer: Renderer) -> Explanation:
+    """Decides, and asks each rule by itself; raises InvalidInput as `decide` does."""
+    decision = decide(bundle, request, renderer=renderer)
+    tool = request.subject.tool if isinstance(request.subject, ActionSubject | ResultSubject) else ANY_ACTION
+    rules = bundle.rules_for(request.gate, tool)
+    steps = [
+        Step(v.rule, v.layer.value, Said.FIRED, v.effect.name.lower(), v.reason)
+        for v in at_speech_gate(bundle, request)
+    ]
+    steps += [_step(rule, bundle, request, renderer) for rule in (*rules.plain, *rules.factual)]
+    return Explanation(decision, tuple(steps))
+
+
+def _step(rule: Rule, bundle: Bundle, request: Request, renderer: Renderer) -> Step:
+    subject = subject_values(request)
+    facts = resolve(rule.needs, bundle.facts, request, subject=subject)
+    source = rule.when.source if rule.when else "always"
+    effect = rule.effect.name.lower()
+    if facts.needs:
+        return Step(
+            rule.rule_id, rule.layer.value, Said.WAITS, effect, ", ".join(n.name for n in facts.needs)
+        )
+    paths = set(rule.when.paths) if rule.when else set()
+    for template in (rule.say, rule.states):
+        paths |= template.paths if template else set()
+    values = variables(request, frozenset(paths), subject=subject, facts=facts.values)
+    try:
+        environment: Environment | None = Environment(values)
+    except ConditionError:
+        environment = None
+    verdict = ask_rule(rule, environment, values, facts.failure(rule.needs), renderer)
+    if verdict is None:
+        return Step(rule.rule_id, rule.layer.value, Said.SILENT, effect, source)
+    if verdict.error:
+        detail = f"{verdict.error}; its fallback is {verdict.effect.name.lower()}"
+        return Step(rule.rule_id, rule.layer.value, Said.ERROR, verdict.effect.name.lower(), detail)
+    return Step(rule.rule_id, rule.layer.value, Said.FIRED, effect, source)
