@@ -45,6 +45,16 @@ def test_the_total_of_amounts_in_a_call_can_be_limited(airline, bench_of):
     assert bench.ask(pay(airline, 5), gate=Gate.ACTION).effect is Effect.ALLOW
 
 
+@pytest.mark.parametrize("total", [float("nan"), float("inf"), float("-inf")])
+def test_a_sum_that_is_no_number_takes_the_fallback(airline, bench_of, total):
+    bench = bench_of(actions=PAY, domain=rule("session.totals.pay.sums.amount + double(args.amount) > 100.0"))
+    decision = bench.ask(
+        pay(airline, 5), gate=Gate.ACTION, totals=(ActionTotals("pay", 1, 1, 0, {"amount": total}),)
+    )
+    assert decision.effect is Effect.DENY
+    assert decision.rule_errors
+
+
 def test_at_most_two_failed_attempts(airline, bench_of):
     bench = bench_of(actions=PAY, domain=rule("session.totals.pay.failed >= 2"))
     failed = {"totals": (ActionTotals("pay", 2, 0, 2),)}

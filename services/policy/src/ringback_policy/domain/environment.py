@@ -3,6 +3,7 @@
 Converting the whole view for the engine costs far more than evaluating a rule, so each set of rules knows its paths.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -219,7 +220,8 @@ def _totals(request: Request, paths: Sequence[Path]) -> dict[str, Any]:
             "requested": total.requested,
             "succeeded": total.succeeded,
             "failed": total.failed,
-            "sums": dict(total.sums),
+            # NaN compares with nothing, so a sum that is no number takes the rule's fallback.
+            "sums": {name: value if math.isfinite(value) else math.nan for name, value in total.sums.items()},
         }
         for total in request.session.totals
     }
