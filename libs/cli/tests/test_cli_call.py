@@ -61,6 +61,18 @@ async def test_speaking_into_the_agents_words_truncates_them_to_what_was_played(
     assert cut.heard != cut.text
 
 
+async def test_silence_is_measured_until_the_agent_speaks_again(start_agent, answer, tone):
+    agent = await start_agent(answer("Fine."), greeting=answer("Hello."))
+    async with Call(agent.url, "rb_test", speed=SPEED) as call:
+        await play_script(
+            script(Step(say="Hello."), Step(wait_for=WaitFor(heard="fine")), Step(pause_ms=3_000)),
+            call,
+            speak=lambda _: tone(200),
+        )
+    # The server hears the end of speech after five silent frames; the caller's own pause at the end is no wait.
+    assert 200 <= call.longest_silence_ms < 3_000
+
+
 async def test_a_wait_that_is_not_met_fails_with_what_was_heard_instead(start_agent, answer, tone):
     agent = await start_agent(answer("No."), greeting=answer("Hello."))
     async with Call(agent.url, "rb_test", speed=SPEED) as call:

@@ -85,6 +85,8 @@ class Call:
     session_id: str = ""
     seen: dict[str, int] = field(default_factory=dict)
     reply_waits_ms: list[float] = field(default_factory=list)
+    longest_silence_ms: int = 0
+    _silent_from: int = -1
     _speech: bytearray = field(default_factory=bytearray)
     _waiters: list[_Waiter] = field(default_factory=list)
     _active_responses: set[str] = field(default_factory=set)
@@ -201,8 +203,19 @@ class Call:
         frame = speech or bytes(FRAME_BYTES)
         self.client.send_audio(frame)
         self.recording.write(caller=frame, agent=self.playback.pull(FRAME_SAMPLES))
+        self._measure_silence(caller_speaks=bool(speech))
         self._report_items(final=False)
         self._check_waiters()
+
+    def _measure_silence(self, *, caller_speaks: bool) -> None:
+        """Silence counts from the last word of either side until the agent's next; what the caller ends is theirs."""
+        now = self.playback.clock
+        if not caller_speaks and self.playback.last_sound_at != now:
+            return
+        if not caller_speaks and self._silent_from >= 0:
+            gap_ms = ms_of(now - FRAME_SAMPLES - self._silent_from)
+            self.longest_silence_ms = max(self.longest_silence_ms, gap_ms)
+        self._silent_from = now
 
     def _on_event(self, event: Event) -> None:
         kind = str(event.get("type", ""))

@@ -83,6 +83,8 @@ class Script(msgspec.Struct, forbid_unknown_fields=True):
     pack: str
     steps: list[Step]
     voice: int = 3
+    # How long the caller may be left in silence, by the call's clock; 0: any time.
+    silence_ms_max: int = 0
     faults: list[BackendFault] = []
     checks: list[Check] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Annotated
 
 import typer
@@ -29,7 +30,8 @@ def up(
     State, logs and the key of tenant `local` are kept under `./var`. A service that crashes is restarted and named.
     """
     arguments = ("--idempotency-keys", "off") if no_keys_in_backend else ()
-    run(_up(load_settings(), port=port, otlp=otlp, backend_arguments=arguments))
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a stack is meant to end.
+        run(_up(load_settings(), port=port, otlp=otlp, backend_arguments=arguments))
 
 
 async def _up(settings: CliSettings, *, port: int, otlp: str, backend_arguments: tuple[str, ...]) -> None:

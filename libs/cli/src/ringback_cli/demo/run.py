@@ -53,6 +53,7 @@ class CallRun:
     voice: CallerVoice
     session_id: str = ""
     failure: str = ""
+    longest_silence_ms: int = 0
     control_from: int = 0
     context: memory_pb2.GetContextResponse | None = None
 
@@ -90,6 +91,8 @@ class Demo:
         for run in self.runs:
             name = run.script.name
             verdicts.append(Verdict(name, "the call went as scripted", not run.failure, run.failure))
+            if run.script.silence_ms_max:
+                verdicts.append(_judge_silence(run))
             verdicts += judge(
                 name,
                 run.script.checks,
@@ -116,6 +119,7 @@ class Demo:
                 await play_script(run.script, call, speak=run.voice.speak, probes=self._probes())
         except RingbackError as error:
             run.failure = str(error)
+        run.longest_silence_ms = call.longest_silence_ms
         write_transcript(self.folder / "transcripts" / f"{name}.txt", call.lines)
 
     def _probes(self) -> dict[str, Callable[[], Awaitable[Any]]]:
@@ -183,10 +187,21 @@ async def run_demo(settings: CliSettings, *, speed: float, only: Sequence[str]) 
         return _report(demo, view, verdicts, sink, paths.root)
 
 
+def _judge_silence(run: CallRun) -> Verdict:
+    limit_ms = run.script.silence_ms_max
+    return Verdict(
+        run.script.name,
+        f"the caller was never left in silence for more than {limit_ms / 1000:g} s",
+        run.longest_silence_ms <= limit_ms,
+        f"{run.longest_silence_ms / 1000:.1f} s",
+    )
+
+
 def _report(demo: Demo, view: View, verdicts: list[Verdict], sink: OtlpSink, folder: Path) -> bool:
     view.heading("Latencies")
     for run in demo.runs:
-        view.latencies(run.script.name, turn_figures(demo.watcher.of(run.session_id)))
+        figures = turn_figures(demo.watcher.of(run.session_id))
+        view.latencies(run.script.name, figures, longest_silence_ms=run.longest_silence_ms)
     view.heading("Memory")
     for run in demo.runs:
         if run.context is not None:

@@ -64,10 +64,9 @@ class View:
         elif line.speaker == "system":
             print_fact(FactLine("person", "client", line.text), prefix=self._prefix(call))
 
-    def latencies(self, call: str, turns: Sequence[TurnFigures]) -> None:
-        table = Table(
-            title=f"{call}: per turn, ms", title_justify="left", title_style="bold", box=None, pad_edge=False
-        )
+    def latencies(self, call: str, turns: Sequence[TurnFigures], *, longest_silence_ms: int) -> None:
+        title = f"{call}: per turn, ms (longest silence that the caller met: {longest_silence_ms} ms)"
+        table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
         table.add_column("caller", no_wrap=True, overflow="ellipsis", max_width=_CALLER_CHARS)
         table.add_column("end of speech → first audio", justify="right")
         table.add_column("policy", justify="right")
