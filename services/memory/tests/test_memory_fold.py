@@ -4,9 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ringback_memory.domain import events as ev
 from ringback_memory.domain import limits
+from ringback_memory.domain.context import build_context
 from ringback_memory.domain.events import Event, LateFact, Position
 from ringback_memory.domain.fold import apply, apply_late
 from ringback_memory.domain.state import State, open_tasks, pending_actions, pending_consents
+from ringback_memory.domain.turns import last_agent_text
 
 
 def test_the_spine_call_leaves_its_slots_outcomes_and_promise(script, folded, airline_schema):
@@ -110,6 +112,15 @@ def test_only_what_was_heard_is_kept_of_an_interrupted_turn(script, folded):
     script.add(ev.Interrupted(spoken.body.item_id, 1_000))
     turn = folded(script.events).state.turns[-1]
     assert (turn.text, turn.unheard) == ("one two three four", True)
+
+
+def test_a_filler_neither_hides_a_question_nor_fills_the_context(script, folded, airline_schema):
+    script.started()
+    script.agent("Shall I upgrade you to business?")
+    script.agent("One moment, please.", kind="filler")
+    state = folded(script.events, schema=airline_schema).state
+    assert last_agent_text(state) == "Shall I upgrade you to business?"
+    assert "One moment" not in build_context(state, budget_tokens=500, count=len, now_ms=0).text
 
 
 def test_a_handoff_voids_the_open_consents(script, folded):

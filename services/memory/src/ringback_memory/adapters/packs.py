@@ -33,7 +33,7 @@ class PackSchemas:
             _log.warning("no slots are read from transcripts: pack %s: %s", pack_digest, error)
             return EMPTY_SCHEMA
         schema = schema_of_tools(
-            ToolOutline(tool.name, tool.description, tool.parameters)
+            ToolOutline(tool.name, tool.description, tool.parameters, tool.side_effect != "read")
             for tool in pack.tools
             if not tool.internal
         )

@@ -140,7 +140,7 @@ class _Page:
 
 
 def _recent_turns(page: _Page, state: State) -> tuple[Turn, ...]:
-    spoken = [turn for turn in state.turns if turn.text]
+    spoken = [turn for turn in state.turns if turn.text and turn.kind != "filler"]
     lines = [turn_line(turn) for turn in reversed(spoken)]
     taken = page.take("turns", "Last turns:", lines, newest_first=True)
     return tuple(spoken[len(spoken) - taken :])

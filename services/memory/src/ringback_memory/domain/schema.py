@@ -76,11 +76,12 @@ EMPTY_SCHEMA = SlotSchema()
 
 
 class ToolOutline(msgspec.Struct, frozen=True):
-    """As much of a tool as the extractor reads: `parameters` is its JSON Schema."""
+    """As much of a tool as the extractor reads: `parameters` is its JSON Schema; `changes`: it is no mere read."""
 
     name: str
     description: str
     parameters: Mapping[str, Any]
+    changes: bool = False
 
 
 def schema_of(
@@ -101,13 +102,19 @@ def schema_of_tools(tools: Iterable[ToolOutline]) -> SlotSchema:
         properties = tool.parameters.get("properties")
         if not isinstance(properties, Mapping):
             continue
+        required = tool.parameters.get("required")
+        needed = frozenset(required) if tool.changes and isinstance(required, list) else frozenset()
         for name, schema in properties.items():
-            spec = spec_of_property(str(name), schema if isinstance(schema, Mapping) else {})
-            specs.setdefault(spec.name, spec)
+            spec = spec_of_property(
+                str(name), schema if isinstance(schema, Mapping) else {}, needed=name in needed
+            )
+            known = specs.get(spec.name)
+            if known is None or (spec.needed and not known.needed):
+                specs[spec.name] = spec
     return schema_of(specs.values())
 
 
-def spec_of_property(name: str, schema: Mapping[str, Any]) -> SlotSpec:
+def spec_of_property(name: str, schema: Mapping[str, Any], *, needed: bool = False) -> SlotSpec:
     """The slot of one argument's JSON Schema."""
     description = str(schema.get("description", ""))
     values = schema.get("enum")
@@ -120,6 +127,7 @@ def spec_of_property(name: str, schema: Mapping[str, Any]) -> SlotSpec:
         values=texts,
         pattern=pattern,
         words=words_of(f"{name} {description}"),
+        needed=needed,
     )
 
 

@@ -76,10 +76,14 @@ def cut_short(state: State, *, item_id: str, heard_ms: int) -> State:
 
 
 def last_agent_text(state: State) -> str:
-    """What the caller heard last, if nothing was said by the caller since; else empty."""
-    if state.turns and state.turns[-1].speaker == "agent":
-        return state.turns[-1].text
-    return ""
+    """What the caller heard since speaking last, fillers apart."""
+    heard: list[str] = []
+    for turn in reversed(state.turns):
+        if turn.speaker != "agent":
+            break
+        if turn.kind != "filler":
+            heard.append(turn.text)
+    return " ".join(reversed(heard))
 
 
 def _put(state: State, turn: Turn) -> State:

@@ -153,10 +153,13 @@ def _near_points(spec: SlotSpec, value: Value, before: str, after: str) -> float
 
 
 def _place_points(own: frozenset[str], value: Value) -> float:
-    """A city is not called a station or an airport."""
-    if value.kind != "name" or "city" not in own:
+    """A city is not called a station or an airport, nor a town a hotel."""
+    if value.kind != "name" or not own & _PLACES:
         return 0.0
-    return -0.4 if value.text.split()[-1].casefold() in _FACILITIES else 0.2
+    last = value.text.split()[-1].casefold()
+    if "city" in own:
+        return -0.4 if last in _FACILITIES else 0.2
+    return -0.6 if last in _LODGINGS else 0.0
 
 
 def _cue_points(spec: SlotSpec, near: Sequence[str]) -> float:
@@ -217,6 +220,8 @@ _ARTICLES = frozenset({"the", "a", "an"})
 _FACILITIES = frozenset(
     {"station", "airport", "terminal", "center", "village", "stadium", "hotel", "street", "hall"}
 )
+_LODGINGS = frozenset({"hotel", "inn", "suites", "hostel", "resort", "apartments"})
+_PLACES = _stems("city location area destination town")
 _THINGS = frozenset(
     {
         "song",

@@ -55,6 +55,12 @@ _CONFIRMS = re.compile(
     r"(?:like|want)|right\?|correct\?)",
     re.I,
 )
+_OFFERS = re.compile(
+    r"\b(how about|what about|there(?:'s| is| are)|found|find|recommend|suggest|called|named|is (?:a|an|in|at|located)|"
+    r"would you like|think of|have)\b",
+    re.I,
+)
+_ADDRESS = re.compile(r"\d+ [A-Z]")
 _THANKS = re.compile(r"^\W*(thank|thanks)\b", re.I)
 _TITLES = frozenset({"name", "titl"})
 _AGAIN = (
@@ -218,12 +224,13 @@ def _offered(specs: Sequence[SlotSpec], said: str, state: State) -> list[Found]:
     offered = {one.name: one for one in assign(specs, said, asked=(), floor=1.4)}
     offered |= {one.name: one for one in _from_results(specs, said, state)}
     entity = next((s for s in specs if s.kind in ("name", "text") and words_of(s.plain) & _TITLES), None)
-    if entity is not None and entity.name not in offered:
+    settled = entity is not None and entity.name in state.slots and not _OFFERS.search(said)
+    if entity is not None and entity.name not in offered and not settled:
         known = {str(one.value) for one in offered.values()} | {
             slot.value_json for slot in state.slots.values()
         }
         for name in names_in(said):
-            if name not in known and to_json(name, bytes_max=200) not in known:
+            if not _ADDRESS.match(name) and name not in known and to_json(name, bytes_max=200) not in known:
                 offered[entity.name] = Found(entity.name, name, OFFERED_CONFIDENCE)
                 break
     return [Found(one.name, one.value, OFFERED_CONFIDENCE) for one in offered.values()]
