@@ -7,7 +7,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ringback_realtime import MalformedFrameError, audio_samples, classify, splice_ids
+from ringback_realtime import MalformedFrameError, audio_samples, classify, peek, splice_ids
 
 IDS = st.text(max_size=40)
 JSON = st.recursive(
@@ -64,6 +64,31 @@ def test_samples_are_counted_without_decoding(audio: bytes, field: str, escaped:
     frame = f'{{"type":"x","{field}":"{payload}"}}'.encode()
     assert audio_samples(frame) == len(audio) // 2
     assert audio_samples(frame, sample_bytes=1) == len(audio)
+
+
+@given(st.binary(max_size=2_000), st.sampled_from(["audio", "delta"]), st.booleans(), st.text(max_size=10))
+def test_one_look_finds_head_and_samples(audio: bytes, field: str, escaped: bool, item_id: str) -> None:
+    text = base64.b64encode(audio).decode()
+    payload = text.replace("/", "\\/") if escaped else text
+    rest = orjson.dumps({"item_id": item_id, "x": {field: "AAAA"}}).decode()[1:]
+    frame = f'{{"type":"x","{field}":"{payload}",{rest}'.encode()
+    head = peek(frame)
+    assert (head.type, head.item_id) == ("x", item_id)
+    assert head.samples(frame) == audio_samples(frame) == len(audio) // 2
+    assert head.samples(frame, sample_bytes=1) == len(audio)
+
+
+@given(st.dictionaries(st.sampled_from(["type", "audio", "delta", "item_id"]), JSON))
+def test_a_look_and_a_count_agree_on_any_frame(event: dict[str, object]) -> None:
+    frame = orjson.dumps(event)
+    try:
+        expected = (classify(frame).type, audio_samples(frame))
+    except MalformedFrameError:
+        with pytest.raises(MalformedFrameError):
+            peek(frame)
+        return
+    head = peek(frame)
+    assert (head.type, head.samples(frame)) == expected
 
 
 def test_a_frame_without_audio_has_no_samples() -> None:

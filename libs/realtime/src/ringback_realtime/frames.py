@@ -7,7 +7,7 @@ import orjson
 
 from ringback_realtime.errors import MalformedFrameError
 
-__all__ = ["EventHead", "audio_samples", "classify", "splice_ids"]
+__all__ = ["AudioHead", "EventHead", "audio_samples", "classify", "peek", "splice_ids"]
 
 _MAX_NESTED_SKIP: Final = "the frame is nested too deeply"
 
@@ -24,7 +24,26 @@ class EventHead(msgspec.Struct, frozen=True, gc=False):
     call_id: str | None = None
 
 
+_QUOTE: Final = ord('"')
+_EQUALS: Final = ord("=")
 _ABSENT: Final = msgspec.Raw()
+
+
+class AudioHead(EventHead, frozen=True, gc=False):
+    """A head that also knows where the frame's audio is, so that a frame is read once."""
+
+    audio: msgspec.Raw = _ABSENT
+    delta: msgspec.Raw = _ABSENT
+
+    def samples(self, frame: bytes, *, sample_bytes: int = 2) -> int:
+        """As `audio_samples` of the frame that this is the head of."""
+        if b"\\" in frame:
+            return audio_samples(frame, sample_bytes=sample_bytes)
+        raw = memoryview(self.audio) or memoryview(self.delta)
+        if len(raw) < 3 or raw[0] != _QUOTE:
+            return 0
+        padding = 0 if raw[-2] != _EQUALS else 1 if raw[-3] != _EQUALS else 2
+        return max(0, (len(raw) - 2 - padding) * 3 // 4) // sample_bytes
 
 
 class _Payload(msgspec.Struct, gc=False):
@@ -33,6 +52,7 @@ class _Payload(msgspec.Struct, gc=False):
 
 
 _head_decoder: Final = msgspec.json.Decoder(EventHead)
+_audio_head_decoder: Final = msgspec.json.Decoder(AudioHead)
 _payload_decoder: Final = msgspec.json.Decoder(_Payload)
 _fields_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -44,6 +64,16 @@ def classify(frame: bytes | memoryview) -> EventHead:
     """
     try:
         return _head_decoder.decode(frame)
+    except RecursionError:
+        raise MalformedFrameError(_MAX_NESTED_SKIP) from None
+    except ValueError as error:
+        raise _malformed(error) from None
+
+
+def peek(frame: bytes | memoryview) -> AudioHead:
+    """As `classify`, for a frame that most likely carries audio."""
+    try:
+        return _audio_head_decoder.decode(frame)
     except RecursionError:
         raise MalformedFrameError(_MAX_NESTED_SKIP) from None
     except ValueError as error:
