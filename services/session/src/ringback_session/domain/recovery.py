@@ -17,7 +17,7 @@ from ringback_session.domain.state import (
 )
 from ringback_session.domain.step import Step
 
-__all__ = ["client_gone", "model_lost", "resumed", "settled"]
+__all__ = ["client_gone", "idle", "model_lost", "resumed", "settled"]
 
 
 def resumed(step: Step, event: Resumed) -> None:
@@ -95,6 +95,12 @@ def client_gone(step: Step, event: ClientGone) -> None:
 def settled(state: CallState) -> bool:
     """Is nothing left to wait for after the end of the call?"""
     return bool(state.ended) and not any(_must_be_settled(action) for action in state.actions.values())
+
+
+def idle(state: CallState) -> bool:
+    """Is nothing said, heard, decided or done at the moment?"""
+    waiting = state.utterance is not None and not state.utterance.cleared
+    return not (state.reply or state.next_reply or state.speeches or waiting or state.open_actions())
 
 
 def _must_be_settled(action: Action) -> bool:

@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 import msgspec
-from ringback_realtime import Close, MalformedFrameError, ProtocolError, audio_samples, classify
+from ringback_realtime import Close, MalformedFrameError, ProtocolError, peek
 from ringback_realtime.closes import GOING_AWAY
 
 from ringback_session.domain import effects, inputs
 from ringback_session.domain.conversation import step
 from ringback_session.domain.inputs import At, Input
-from ringback_session.domain.recovery import settled
+from ringback_session.domain.recovery import idle, settled
 from ringback_session.domain.state import CallState
 from ringback_session.ports import (
     ClientSocket,
@@ -169,11 +169,11 @@ class Call:
             self._retire_old_tokens()
         out = Out()
         try:
-            head = classify(frame)
+            head = peek(frame)
             if head.type == APPEND:
                 if not self._samples and self.state.greeting:
                     self.feed(inputs.CallerArrived())
-                self._samples += audio_samples(frame)
+                self._samples += head.samples(frame)
                 self._link.audio(frame)
                 return
             self.view.frame(frame, out)
@@ -185,7 +185,7 @@ class Call:
         """One frame of the model. What cannot be understood is passed over: the model is not ours."""
         out = Out()
         try:
-            head = classify(frame)
+            head = peek(frame)
             if head.type == AUDIO_DELTA:
                 self.view.responses.audio(head, frame, out)
             elif head.type.startswith("response."):
@@ -204,18 +204,23 @@ class Call:
         if self._stepping or self.over:
             return
         self._stepping = True
+        moved = False
         try:
             while self._queue and not self.over:
                 event = self._queue.popleft()
                 at = At(now_ms=self._clock.now_ms(), samples=self._samples)
                 wanted = step(self.state, event, at)
+                if not wanted and isinstance(event, inputs.AudioSent):
+                    # Most inputs are these; they are counted and move nothing.
+                    continue
+                moved = True
                 self._trace_turn()
                 with self._tracing.in_turn():
                     for effect in wanted:
                         self._perform(effect)
         finally:
             self._stepping = False
-        if self._turn_traced and self._idle():
+        if moved and self._turn_traced and idle(self.state):
             self._tracing.end_turn()
 
     # Effects.
@@ -349,11 +354,6 @@ class Call:
                     "epoch": self.state.epoch,
                 }
             )
-
-    def _idle(self) -> bool:
-        state = self.state
-        waiting = state.utterance is not None and not state.utterance.cleared
-        return not (state.reply or state.next_reply or state.speeches or waiting or state.open_actions())
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(self._guarded(work))

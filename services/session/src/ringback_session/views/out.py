@@ -9,7 +9,7 @@ from ringback_session.domain.inputs import Input
 __all__ = ["Out"]
 
 
-@dataclass
+@dataclass(slots=True)
 class Out:
     """Each list in the order in which it is to be sent or taken."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 from ringback_realtime import (
+    AudioHead,
     EventHead,
     Item,
     ItemList,
@@ -83,7 +84,7 @@ class Responses:
         """Has the client seen a response to this request of its own?"""
         return any(route.visible and route.request_key == request_key for route in self._routes.values())
 
-    def audio(self, head: EventHead, frame: bytes, out: Out) -> None:
+    def audio(self, head: AudioHead, frame: bytes, out: Out) -> None:
         """The fast path: one audio delta."""
         route = self._routes.get(head.response_id or "")
         if route is None or route.closed:
@@ -91,7 +92,7 @@ class Responses:
         if route.held:
             route.hold(head, frame)
         else:
-            self._audio(route, head, frame, out)
+            self._audio(route, head, frame, head.samples(frame), out)
 
     def event(self, head: EventHead, frame: bytes, out: Out) -> str:
         """Any other `response.*` event. Returns the id of a response that must be cancelled now, or ""."""
@@ -120,7 +121,7 @@ class Responses:
         waiting, route.waiting = route.waiting, []
         for head, frame in waiting:
             if head.type == AUDIO_DELTA:
-                self._audio(route, head, frame, out)
+                self._audio(route, head, frame, audio_samples(frame), out)
             else:
                 self._part_of(route, head, frame, out)
 
@@ -287,7 +288,7 @@ class Responses:
         if not route.closed and head.item_id in route.items:
             out.client.append(self._renumbered(route, head, frame))
 
-    def _audio(self, route: Route, head: EventHead, frame: bytes, out: Out) -> None:
+    def _audio(self, route: Route, head: EventHead, frame: bytes, samples: int, out: Out) -> None:
         item_id = head.item_id or ""
         if item_id not in route.items:
             return
@@ -298,7 +299,7 @@ class Responses:
         out.inputs.append(
             AudioSent(
                 item_id=item_id,
-                samples=audio_samples(frame),
+                samples=samples,
                 text=route.texts.get(item_id, ""),
                 kind=route.speech_kind,
                 in_model=route.owner == "reply",
