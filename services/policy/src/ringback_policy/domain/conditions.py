@@ -19,7 +19,7 @@ import cel
 __all__ = ["EXPRESSION_CHARS_MAX", "Condition", "ConditionError", "ConditionSyntaxError", "Environment"]
 
 EXPRESSION_CHARS_MAX = 2000
-# Each level of a comprehension multiplies the cost by the list's length; two keep it bounded over bounded views.
+# Each goes once through a list of the view or of a bounded JSON text; one inside another would go through its square.
 COMPREHENSIONS_MAX = 3
 
 _TOKEN = re.compile(
@@ -93,6 +93,10 @@ class Condition:
         loops = sum(1 for kind, text in tokens if kind == "name" and text in _MACROS)
         if loops > COMPREHENSIONS_MAX:
             raise ConditionSyntaxError(f"expected at most {COMPREHENSIONS_MAX} comprehensions, got {loops}")
+        if _nested(tokens):
+            raise ConditionSyntaxError(
+                "expected no comprehension inside another: its cost would have no bound"
+            )
         self.source = source
         self._program = _compile(source)
         unknown = set(self._program.functions()) - _FUNCTIONS
@@ -125,6 +129,24 @@ class Condition:
         if value is True or value is False:
             return value
         raise ConditionError(f"expected a boolean, got {type(value).__name__}")
+
+
+def _nested(tokens: list[tuple[str, str]]) -> bool:
+    """Whether a comprehension stands in the parentheses of another."""
+    open_loops: list[int] = []
+    depth = 0
+    for at, (kind, text) in enumerate(tokens):
+        if kind == "name" and text in _MACROS and _mark(tokens, at + 1) == "(":
+            if open_loops:
+                return True
+            open_loops.append(depth)
+        elif kind == "mark" and text in "([{":
+            depth += 1
+        elif kind == "mark" and text in ")]}":
+            depth -= 1
+            if open_loops and depth <= open_loops[-1]:
+                open_loops.pop()
+    return False
 
 
 def _compile(source: str) -> Any:
