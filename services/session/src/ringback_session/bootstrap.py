@@ -15,6 +15,7 @@ from ringback_telemetry import setup, setup_logging
 
 from ringback_session.adapters.clock_loop import LoopClock
 from ringback_session.adapters.facts_bus import FactsOnBus
+from ringback_session.adapters.late_facts_bus import LateFactsOnBus
 from ringback_session.adapters.memory_grpc import MemoryOverGrpc
 from ringback_session.adapters.models_ws import ModelsOverWebSocket
 from ringback_session.adapters.packs_store import PacksInStore
@@ -59,6 +60,7 @@ async def run_session(settings: SessionSettings) -> None:
         packs=PacksInStore(PackStore(bus)),
         records=records,
         facts=FactsOnBus(bus),
+        late_facts=LateFactsOnBus(bus),
         models=ModelsOverWebSocket(
             url=settings.upstream_url, model=settings.upstream_model, api_key=settings.upstream_key
         ),

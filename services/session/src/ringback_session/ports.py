@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ import msgspec
 from ringback_session.domain.effects import AskPolicy, Execute, FetchFact, FetchPacket, Publish, ReadConsent
 from ringback_session.domain.inputs import (
     ActionProgressed,
+    ActionReconciled,
     ActionResult,
     ConsentRead,
     Decided,
@@ -24,6 +25,7 @@ __all__ = [
     "ClientSocket",
     "Clock",
     "Facts",
+    "LateFacts",
     "Memory",
     "ModelSocket",
     "Models",
@@ -192,6 +194,16 @@ class Facts(Protocol):
     """Publishes the session's facts on EVENTS, in order. Never blocks, never drops silently."""
 
     def publish(self, fact: Publish, pinned: Pinned, on_ack: Callable[[], None]) -> None: ...
+
+
+class LateFacts(Protocol):
+    """Facts that other services learnt after their RPC had answered."""
+
+    async def follow(
+        self, pinned: Pinned, on_fact: Callable[[ActionReconciled], None]
+    ) -> Callable[[], Awaitable[None]]:
+        """Deliver this session's late facts, those of before too; returns how to stop. Raises Unavailable."""
+        ...
 
 
 class ModelSocket(Protocol):

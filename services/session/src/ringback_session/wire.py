@@ -11,7 +11,14 @@ from ringback.session.v1 import record_pb2
 from ringback.tools.v1 import tools_pb2
 
 from ringback_session.domain.effects import AskPolicy, Execute, Publish, ReadConsent
-from ringback_session.domain.inputs import ActionProgressed, ActionResult, Decided, FactNeed, ReadBack
+from ringback_session.domain.inputs import (
+    ActionProgressed,
+    ActionReconciled,
+    ActionResult,
+    Decided,
+    FactNeed,
+    ReadBack,
+)
 from ringback_session.domain.rules import ActionFallback, Effect, SideEffect, Tool, TurnRules
 from ringback_session.domain.state import BoundValue
 from ringback_session.ports import Pinned, Record
@@ -24,6 +31,7 @@ __all__ = [
     "progress_or_result",
     "publish_of",
     "read_consent_request",
+    "reconciled",
     "record_from",
     "record_message",
     "timestamp",
@@ -291,6 +299,21 @@ def progress_or_result(
             return _result(action_id, message.result)
         case _:
             return None
+
+
+def reconciled(message: events_pb2.LateFact) -> ActionReconciled | None:
+    """None for a kind of late fact that is not the session's to fold, or that this version does not know."""
+    if message.WhichOneof("body") != "action_reconciled":
+        return None
+    fact = message.action_reconciled
+    status = events_pb2.ActionStatus.Name(fact.status).removeprefix("ACTION_STATUS_").lower()
+    return ActionReconciled(
+        action_id=fact.action_id,
+        status=status,
+        data_json=fact.result_json,
+        error_code=fact.error_code,
+        message=fact.message,
+    )
 
 
 def _result(action_id: str, result: tools_pb2.Result) -> ActionResult:

@@ -266,6 +266,7 @@ def _yes(step: Step, consent: Consent) -> None:
     consent.phase = ConsentPhase.GIVEN
     consent.reading = "yes"
     consent.given_at_ms = step.at.now_ms
+    step.effects.append(StartTimer(name="filler", delay_ms=state.rules.filler_after_ms))
     decisions.decide(step, state.actions[consent.action_id])
     start_next(step)
 

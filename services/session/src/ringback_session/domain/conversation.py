@@ -11,6 +11,7 @@ from ringback_session.domain import (
     consent,
     escalation,
     inputs,
+    outcomes,
     playback,
     recovery,
     replies,
@@ -98,6 +99,13 @@ def _of_an_action(now: Step, event: Input) -> bool:
             actions.fact_fetched(now, event)
         case inputs.ConsentRead():
             consent.read(now, event)
+        case _:
+            return _of_an_execution(now, event)
+    return True
+
+
+def _of_an_execution(now: Step, event: Input) -> bool:
+    match event:
         case inputs.Journalled():
             actions.journalled(now, event)
         case inputs.JournalFailed():
@@ -106,6 +114,8 @@ def _of_an_action(now: Step, event: Input) -> bool:
             actions.progressed(now, event)
         case inputs.ActionResult():
             actions.result(now, event)
+        case inputs.ActionReconciled():
+            outcomes.reconciled(now, event)
         case _:
             return False
     return True

@@ -9,6 +9,7 @@ from ringback_session.domain.state import BoundValue, HistoryItem, ReplyPurpose,
 
 __all__ = [
     "ActionProgressed",
+    "ActionReconciled",
     "ActionResult",
     "At",
     "AudioSent",
@@ -285,6 +286,16 @@ class ActionResult(_Input, frozen=True):
     open_breakers: tuple[str, ...] = ()
 
 
+class ActionReconciled(_Input, frozen=True):
+    """What became of an action whose outcome was unknown; status: ok, failed or not_started."""
+
+    action_id: str
+    status: str
+    data_json: str = ""
+    error_code: str = ""
+    message: str = ""
+
+
 class TimerFired(_Input, frozen=True):
     name: str
 
@@ -338,6 +349,7 @@ Input = (
     | Journalled
     | JournalFailed
     | ActionProgressed
+    | ActionReconciled
     | ActionResult
     | TimerFired
     | PacketReady

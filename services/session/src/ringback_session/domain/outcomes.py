@@ -6,17 +6,28 @@ import msgspec
 
 from ringback_session.domain import replies, speaking
 from ringback_session.domain.effects import Persist, ReturnResult, StopTimer
+from ringback_session.domain.inputs import ActionReconciled
 from ringback_session.domain.state import (
     Action,
     ActionPhase,
     ConsentPhase,
     HistoryItem,
     ReplyPurpose,
+    SpeechKind,
     Task,
 )
 from ringback_session.domain.step import Step
 
-__all__ = ["answer", "error", "finish", "not_started", "open_task", "output", "stop_for_want_of_policy"]
+__all__ = [
+    "answer",
+    "error",
+    "finish",
+    "not_started",
+    "open_task",
+    "output",
+    "reconciled",
+    "stop_for_want_of_policy",
+]
 
 
 def finish(
@@ -76,6 +87,21 @@ def stop_for_want_of_policy(step: Step, action: Action) -> None:
     say = step.state.rules.fallback(action.side_effect).say or step.state.rules.say_unavailable
     open_task(step, f"Call back about {action.tool}", action.action_id, reason="policy_away")
     not_started(step, action.action_id, "policy_unavailable", say)
+
+
+def reconciled(step: Step, fact: ActionReconciled) -> None:
+    """The truth about an action that was in doubt: the caller is told, and what was owed for it is settled."""
+    action = step.state.actions.get(fact.action_id)
+    if action is None or action.open or action.status != "unknown":
+        return
+    action.data_json = fact.data_json
+    finish(step, action, fact.status, fact.error_code, fact.message, tell_model=False)
+    for task in [task for task in step.state.tasks.values() if task.action_id == fact.action_id]:
+        if task.reason == "unknown_outcome":
+            del step.state.tasks[task.task_id]
+            step.publish("task_closed", task_id=task.task_id, outcome="done")
+    if not step.state.ended and not step.state.handed_over:
+        speaking.speak(step, SpeechKind.NOTICE, fact.message)
 
 
 def open_task(step: Step, title: str, action_id: str, *, reason: str) -> None:

@@ -10,19 +10,22 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
+from ringback_errors import Unavailable
 from ringback_realtime import Close, MalformedFrameError, ProtocolError, peek
 from ringback_realtime.closes import GOING_AWAY
 
 from ringback_session.domain import effects, inputs
 from ringback_session.domain.conversation import step
 from ringback_session.domain.inputs import At, Input
-from ringback_session.domain.recovery import idle, settled
+from ringback_session.domain.recovery import settled
 from ringback_session.domain.state import CallState
 from ringback_session.ports import (
     ClientSocket,
     Clock,
+    LateFacts,
     Memory,
     Models,
     Pinned,
@@ -34,6 +37,7 @@ from ringback_session.usecases.keeping import Keeper, Saved, save
 from ringback_session.usecases.model_link import ModelLink
 from ringback_session.usecases.performing import Performer
 from ringback_session.usecases.timers import Timers
+from ringback_session.usecases.turn_trace import TurnTrace
 from ringback_session.views.client import ClientView
 from ringback_session.views.model import ModelView
 from ringback_session.views.out import Out
@@ -69,6 +73,7 @@ class Call:
         policy: Policy,
         tools: Tools,
         memory: Memory,
+        late_facts: LateFacts,
         models: Models,
         clock: Clock,
         tracing: Tracing,
@@ -85,11 +90,13 @@ class Call:
         self._clock = clock
         self._tracing = tracing
         self._limits = limits
+        self._late_facts = late_facts
         self._on_over = on_over
         self._samples = 0
         self._queue: deque[Input] = deque()
         self._stepping = False
-        self._turn_traced = ""
+        self._turns = TurnTrace(tracing)
+        self._stop_following: Callable[[], Awaitable[None]] | None = None
         self._timers = Timers(clock, self._fired)
         self._tasks: set[asyncio.Task[None]] = set()
         self._first_event_done = False
@@ -115,12 +122,12 @@ class Call:
         self.client = client
         await self._link.connect(context)
         client.send(self.view.events.session_created(self.view.config))
-        self._spawn(self.keeper.run())
+        self._look_after()
         self.feed(first)
 
     def settle(self, resumed: Input) -> None:
         """Nobody came back: find out what became of what was journalled, and end the call without a client."""
-        self._spawn(self.keeper.run())
+        self._look_after()
         self.feed(resumed, inputs.ClientGone(reason="expired"))
         self._finish_if_settled()
 
@@ -214,14 +221,14 @@ class Call:
                     # Most inputs are these; they are counted and move nothing.
                     continue
                 moved = True
-                self._trace_turn()
+                self._turns.follow(self.state)
                 with self._tracing.in_turn():
                     for effect in wanted:
                         self._perform(effect)
         finally:
             self._stepping = False
-        if moved and self._turn_traced and idle(self.state):
-            self._tracing.end_turn()
+        if moved:
+            self._turns.end_if_idle(self.state)
 
     # Effects.
 
@@ -312,8 +319,6 @@ class Call:
         if out.inputs:
             self.feed(*out.inputs)
 
-    # The model's connection.
-
     def _opening(self, context: str) -> list[bytes]:
         return [self._model_view.session_update(self.view.config), *self._model_view.rebuild(context)]
 
@@ -334,26 +339,20 @@ class Call:
         known = await self._memory.context(self.pinned, min_epoch=self.state.epoch, min_seq=0)
         return known.text if known is not None else ""
 
-    # Timers, traces, tasks.
-
     def _fired(self, name: str) -> None:
         if name != "resume_window":
             self.feed(inputs.TimerFired(name=name))
         elif self.client is None:
             self.end("client_lost")
 
-    def _trace_turn(self) -> None:
-        if self.state.turn_id and self.state.turn_id != self._turn_traced:
-            self._turn_traced = self.state.turn_id
-            self._tracing.begin_turn(
-                {
-                    "session_id": self.state.session_id,
-                    "turn_id": self.state.turn_id,
-                    "tenant": self.state.tenant,
-                    "agent": self.state.agent,
-                    "epoch": self.state.epoch,
-                }
-            )
+    def _look_after(self) -> None:
+        self._spawn(self.keeper.run())
+        # What tools learn later about this session's actions; while the bus is away it waits there.
+        self._spawn(self._follow_late_facts())
+
+    async def _follow_late_facts(self) -> None:
+        with suppress(Unavailable):
+            self._stop_following = await self._late_facts.follow(self.pinned, self.feed)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(self._guarded(work))
@@ -394,5 +393,7 @@ class Call:
         self._timers.stop_all()
         for task in self._tasks - {asyncio.current_task()}:
             task.cancel()
+        if self._stop_following is not None:
+            asyncio.ensure_future(self._stop_following())  # noqa: RUF006 - it outlives the call by a moment
         self._tracing.end_turn()
         self._on_over(self)

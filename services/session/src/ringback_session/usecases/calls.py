@@ -20,6 +20,7 @@ from ringback_session.ports import (
     ClientSocket,
     Clock,
     Facts,
+    LateFacts,
     Memory,
     Models,
     PackInfo,
@@ -53,6 +54,7 @@ class Services(msgspec.Struct, frozen=True):
     packs: Packs
     records: Records
     facts: Facts
+    late_facts: LateFacts
     models: Models
     clock: Clock
     tracing: Callable[[], Tracing]
@@ -272,6 +274,7 @@ class Calls:
             policy=services.policy,
             tools=services.tools,
             memory=services.memory,
+            late_facts=services.late_facts,
             models=services.models,
             clock=services.clock,
             tracing=services.tracing(),
