@@ -333,6 +333,16 @@ def test_contrasts_read_as_they_should(family):
     assert len(wrong) <= allowed, wrong[:10]
 
 
+def test_public_read_backs_without_any_signs_give_no_false_yes(shared_data):
+    lines = (shared_data / "sgd" / "consent_dev.jsonl").read_text().splitlines()
+    refusals = [row for row in map(json.loads, lines) if row["label"] == "negate"]
+    bare = [(row["assistant"], " ".join(re.findall(r"[a-z0-9']+", row["user"].lower()))) for row in refusals]
+    read = [
+        read_consent(ConsentQuestion(read_back=a, utterance=u), contains=says_value).reading for a, u in bare
+    ]
+    assert read.count(Reading.YES) == 0
+
+
 def test_public_read_backs_are_read_within_the_goal(shared_data):
     lines = (shared_data / "sgd" / "consent_dev.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]

@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from ringback_policy.domain.consent.patterns import AFFIRM_PHRASES, IDIOMS
+from ringback_policy.domain.consent.patterns import AFFIRM_PHRASES, IDIOMS, INFO_START
 from ringback_policy.domain.consent.words import AFFIRM_WORDS, ASK_LEADS, MODAL_LEADS, SLIPS, WH_LEADS
 
 __all__ = ["Clause", "affirms", "clauses_of", "fold"]
@@ -98,7 +98,7 @@ def affirms(words: tuple[str, ...]) -> bool:
 
 
 def _before_question(words: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Cuts "yes that is right what is the address" in two."""
+    """Cuts "yes that is right what is the address" in two: speech comes without signs."""
     for at in range(1, len(words) - 1):
         if _starts_question(words, at) and affirms(words[:at]):
             return [words[:at], words[at:]]
@@ -107,18 +107,40 @@ def _before_question(words: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 def _starts_question(words: tuple[str, ...], at: int) -> bool:
     word, following, before = words[at], words[at + 1], words[at - 1]
-    if word in WH_LEADS and word not in {"that", "any"}:
-        return following not in {"i", "we", "you"} and before not in {
-            "that",
-            "is",
-            "exactly",
-            "it",
-            "know",
-            "just",
-            "to",
-        }
+    if word in WH_LEADS and word != "any":
+        if following in ASK_LEADS | MODAL_LEADS or (word == "how" and following in _MEASURES):
+            return True
+        return following not in _SUBJECTS and before not in _BEFORE_RELATIVE
     if word in MODAL_LEADS or word in ASK_LEADS:
-        return following in {"i", "you", "they", "it", "we", "there"} and before not in {
-            "that", "it", "this", "they", "i", "you", "we", "what", "which", "who", "where", "when", "how", "all",
-        }  # fmt: skip
-    return False
+        return following in _ASKED_ABOUT and before not in _BEFORE_VERB
+    return word in _ASKING_VERBS and INFO_START.match(" ".join(words[at:])) is not None
+
+
+_MEASURES = frozenset({"much", "many", "long", "far", "soon", "often"})
+_SUBJECTS = frozenset({"i", "we", "you"})
+_BEFORE_RELATIVE = frozenset({"that", "is", "exactly", "it", "know", "just", "to"})
+_ASKED_ABOUT = frozenset(
+    {"i", "you", "they", "it", "we", "there", "the", "this", "that", "my", "your", "their", "its", "any"}
+)
+_BEFORE_VERB = frozenset(
+    {
+        "that",
+        "it",
+        "this",
+        "they",
+        "i",
+        "you",
+        "we",
+        "what",
+        "which",
+        "who",
+        "where",
+        "when",
+        "how",
+        "all",
+        "everything",
+    }
+)
+_ASKING_VERBS = frozenset(
+    {"tell", "tel", "let", "find", "check", "give", "send", "get", "provide", "see", "please", "also"}
+)

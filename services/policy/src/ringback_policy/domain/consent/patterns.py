@@ -12,6 +12,7 @@ __all__ = [
     "IDIOMS",
     "INFO_LEAD",
     "INFO_PATTERN",
+    "INFO_START",
     "STOP_PATTERN",
 ]
 
@@ -200,6 +201,12 @@ INFO_PATTERN = _pattern(
     also (?:need|want)
     share
     """
+)
+
+# Where a request for information begins in speech without pauses.
+INFO_START = re.compile(
+    r"(?:please |also )*(?:tell? me|let me know|find out|(?:check|see) (?:if|whether)|provide (?:me|the|their)"
+    r"|(?:give|send|get) (?:me (?:the|their|its|his|her)|their|the))\b"
 )
 
 INFO_LEAD = re.compile(
