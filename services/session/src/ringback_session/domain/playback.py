@@ -24,7 +24,9 @@ __all__ = [
 def audio_sent(step: Step, sent: AudioSent) -> None:
     """Audio went to the client: it begins to play when all before it has been played."""
     playback = step.state.playback
-    played = item(step.state, sent.item_id)
+    played = playback.items[-1] if playback.items else None
+    if played is None or played.item_id != sent.item_id:
+        played = item(step.state, sent.item_id)
     if played is None:
         starts_at = max(_now(step), playback.ends_at)
         played = PlayedItem(

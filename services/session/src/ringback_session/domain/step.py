@@ -15,7 +15,7 @@ __all__ = ["SAMPLES_PER_MS", "Step"]
 SAMPLES_PER_MS = 24
 
 
-@dataclass
+@dataclass(slots=True)
 class Step:
     """What every rule of the core works on."""
 
