@@ -19,6 +19,7 @@ from ringback_localmodel.domain.context import Call, Context, Say
 from ringback_localmodel.ports import Brain
 from ringback_localmodel.server.realtime_server import RealtimeServer
 from ringback_localmodel.settings import LocalModelSettings
+from ringback_sockets import FRAME_BYTES_MAX
 from ringback_speech import InferencePool, tone_voice
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -134,7 +135,7 @@ async def test_a_frame_that_is_too_big_closes_with_a_reason_and_hurts_nobody_els
     async with running() as it:
         bad, good = await _open(it.url), await _open(it.url)
         with contextlib.suppress(ConnectionClosed):
-            await bad.send("x" * (16 * 1024 * 1024 + 1))
+            await bad.send("x" * (FRAME_BYTES_MAX + 1))
         code, reason = await closed_with(bad)
         assert code == 1009
         assert "max" in str(reason)

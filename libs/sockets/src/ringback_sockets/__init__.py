@@ -4,7 +4,7 @@
 does not read with a reason rather than dropping anything. `listen` serves, `dial` connects.
 """
 
-from ringback_sockets.dialing import dial
+from ringback_sockets.dialing import UpgradeRefused, dial
 from ringback_sockets.link import FRAME_BYTES_MAX, Closed, RealtimeLink
 from ringback_sockets.listening import listen
 from ringback_sockets.upgrade import (
@@ -21,6 +21,7 @@ __all__ = [
     "Closed",
     "RealtimeLink",
     "Upgrade",
+    "UpgradeRefused",
     "accepted",
     "dial",
     "listen",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
-from collections.abc import Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final, NamedTuple
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
@@ -13,11 +15,20 @@ from ringback_realtime import Close, closes
 
 __all__ = ["FRAME_BYTES_MAX", "Closed", "RealtimeLink"]
 
+log: Final = logging.getLogger(__name__)
 # 15 MiB of audio in one append, base64 included, is what the protocol allows a client.
 FRAME_BYTES_MAX: Final = 22 * 1024 * 1024
 # What may wait for a slow reader: about two minutes of PCM16 audio.
 OUTBOX_BYTES_MAX: Final = 8 * 1024 * 1024
-ABORT_AFTER_S: Final = 5.0
+# What may wait to be handled before the peer is made to wait.
+INBOX_BYTES_PAUSE: Final = 1024 * 1024
+# How long a peer may take to answer a close, and to read what was sent before it.
+CLOSE_TIMEOUT_S: Final = 5.0
+TOO_BIG: Final = Close(
+    closes.FRAME_TOO_BIG.code, f"frame_too_big: a message may have at most {FRAME_BYTES_MAX >> 20} MiB."
+)
+NO_STATUS: Final = 1005
+LOST: Final = 1006
 
 
 class Closed(NamedTuple):
@@ -30,8 +41,9 @@ class Closed(NamedTuple):
 class RealtimeLink(WSListener):
     """A connection of either side.
 
-    `on_message` gets each whole text message; `on_closed` is called once, whatever ends the connection. Messages that
-    arrive before `on_message` is set wait, within the frame bound.
+    Messages are had in one of two ways: pushed, by `take`, or pulled, by `messages`. Those that come before either is
+    called wait; while more than 1 MiB waits, nothing more is read, so a peer that sends too fast is slowed down and
+    loses nothing. With `slow_reader_ms`, a peer that lets the outbox be full for so long is closed.
     """
 
     def __init__(
@@ -39,17 +51,24 @@ class RealtimeLink(WSListener):
         *,
         on_open: Callable[[RealtimeLink], None] | None = None,
         outbox_bytes_max: int = OUTBOX_BYTES_MAX,
+        slow_reader_ms: int | None = None,
     ) -> None:
         self.on_message: Callable[[bytes], None] | None = None
         self.on_closed: Callable[[Closed], None] | None = None
         self._on_open = on_open
         self._outbox_bytes_max = outbox_bytes_max
+        self._slow_reader_ms = slow_reader_ms
         self._transport: WSTransport | None = None
-        self._early: list[bytes] = []
-        self._early_bytes = 0
+        self._inbox: deque[bytes] = deque()
+        self._inbox_bytes = 0
+        self._arrived = asyncio.Event()
         self._fragments = bytearray()
+        self._room = asyncio.Event()
+        self._room.set()
         self._closed: Closed | None = None
-        self._ended = False
+        self._over = asyncio.Event()
+        self._reader_timer: asyncio.TimerHandle | None = None
+        self._close_timer: asyncio.TimerHandle | None = None
 
     @property
     def transport(self) -> WSTransport:
@@ -59,17 +78,43 @@ class RealtimeLink(WSListener):
 
     @property
     def open(self) -> bool:
+        """Whether messages can be sent: connected, and neither side has said that it closes."""
         return self._transport is not None and self._closed is None
 
-    def take(self, on_message: Callable[[bytes], None], on_closed: Callable[[Closed], None]) -> None:
-        """Begin to hand over messages, those that came early first."""
+    @property
+    def closed(self) -> Closed | None:
+        """How the connection ends or ended; None while it is open."""
+        return self._closed
+
+    @property
+    def response_headers(self) -> Mapping[str, str]:
+        """What the server answered the upgrade with, on either side."""
+        response = self._transport.response if self._transport is not None else None
+        return response.headers if response is not None else {}
+
+    def take(
+        self, on_message: Callable[[bytes], None], on_closed: Callable[[Closed], None] | None = None
+    ) -> None:
+        """Begin to hand over messages, those that came early first, then `on_closed` once, whatever ends it."""
         self.on_message = on_message
         self.on_closed = on_closed
-        early, self._early = self._early, []
-        for message in early:
-            on_message(message)
-        if self._ended and self._closed is not None:
+        while self._inbox:
+            on_message(self._next())
+        if self._over.is_set() and self._closed is not None and on_closed is not None:
             on_closed(self._closed)
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """Messages one by one, until the connection ends and those that came before are taken.
+
+        After an own `close` there are no more.
+        """
+        while True:
+            while self._inbox:
+                yield self._next()
+            if self._closed is not None:
+                return
+            self._arrived.clear()
+            await self._arrived.wait()
 
     def send(self, message: bytes) -> None:
         """Queue one message. A peer that lets too much pile up is closed with a reason."""
@@ -80,70 +125,147 @@ class RealtimeLink(WSListener):
         if transport.underlying_transport.get_write_buffer_size() > self._outbox_bytes_max:
             self.close(closes.SLOW_READER)
 
+    async def room(self) -> None:
+        """Return once the peer has read enough for more to be sent, or the connection has ended."""
+        await self._room.wait()
+
     def close(self, close: Close = closes.NORMAL) -> None:
-        """Say why and hang up."""
-        transport = self._transport
+        """Say why, wait a bounded time for the peer to say the same, hang up. A second call does nothing."""
         if self._closed is not None:
             return
-        self._closed = Closed(close.code, close.reason)
+        if close.code != closes.NORMAL.code:
+            log.info("closing a connection", extra={"close_code": close.code, "reason": close.reason})
+        self._inbox.clear()
+        self._inbox_bytes = 0
+        self._settle(Closed(close.code, close.reason))
+        transport = self._transport
         if transport is None:
             return
-        payload = close.code.to_bytes(2, "big") + close.reason.encode()[:123]
-        transport.send(WSMsgType.CLOSE, payload)
-        transport.disconnect()
-        # A peer that does not read would keep the connection, and what is queued for it, for ever.
-        loop = asyncio.get_running_loop()
-        loop.call_later(ABORT_AFTER_S, _abort, transport)
+        transport.send(WSMsgType.CLOSE, close.code.to_bytes(2, "big") + close.reason.encode()[:123])
+        # To close the socket now, with a message of the peer's unread, would reset the connection, and the peer might
+        # never see the reason. One that does not answer would keep the connection for ever.
+        self._read(True)
+        self._close_timer = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self.abort)
+
+    async def wait_closed(self) -> Closed:
+        """Wait until the connection has ended, however it does; cancel it to stop waiting."""
+        await self._over.wait()
+        assert self._closed is not None
+        return self._closed
+
+    def abort(self) -> None:
+        """Cut the connection without a word; the peer sees what it sees when a network is lost."""
+        if self._transport is not None and not self._transport.is_disconnected:
+            self._transport.disconnect(graceful=False)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
         _no_delay(transport)
-        if self._on_open is not None:
+        if self._closed is not None:
+            self.abort()
+        elif self._on_open is not None:
             self._on_open(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         match frame.msg_type:
             case WSMsgType.TEXT | WSMsgType.BINARY | WSMsgType.CONTINUATION:
-                self._take(frame)
-            case WSMsgType.CLOSE:
                 if self._closed is None:
-                    code = frame.get_close_code()
-                    number = code.value if isinstance(code, WSCloseCode) else int(code)
-                    self._closed = Closed(number, frame.get_close_reason() or "")
-                    transport.send_close(code if number else WSCloseCode.OK)
-                transport.disconnect()
+                    self._on_data(frame)
+            case WSMsgType.CLOSE:
+                self._on_close(transport, frame)
             case _:
                 pass
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        if self._closed is None:
-            self._closed = Closed(1006, "the connection was lost")
-        if not self._ended:
-            self._ended = True
-            if self.on_closed is not None:
-                self.on_closed(self._closed)
+        if self._over.is_set():
+            return
+        self._over.set()
+        self._settle(_broken_rule(transport) or Closed(LOST, "the connection was lost"))
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        if self.on_closed is not None and self._closed is not None:
+            self.on_closed(self._closed)
 
-    def _take(self, frame: WSFrame) -> None:
+    def pause_writing(self) -> None:
+        self._room.clear()
+        if self._slow_reader_ms is not None and self._closed is None:
+            self._stop_reader_timer()
+            self._reader_timer = asyncio.get_running_loop().call_later(
+                self._slow_reader_ms / 1000, self.close, closes.SLOW_READER
+            )
+
+    def resume_writing(self) -> None:
+        self._room.set()
+        self._stop_reader_timer()
+
+    def _on_data(self, frame: WSFrame) -> None:
         payload = frame.get_payload_as_bytes()
         if not frame.fin or frame.msg_type is WSMsgType.CONTINUATION:
             self._fragments += payload
             if len(self._fragments) > FRAME_BYTES_MAX:
-                self.close(closes.FRAME_TOO_BIG)
+                self._fragments.clear()
+                self.close(TOO_BIG)
                 return
             if not frame.fin:
                 return
             payload = bytes(self._fragments)
             self._fragments.clear()
-        if self._closed is not None:
-            return
         if self.on_message is not None:
             self.on_message(payload)
             return
-        self._early_bytes += len(payload)
-        if self._early_bytes > FRAME_BYTES_MAX:
-            self.close(closes.FRAME_TOO_BIG)
+        self._inbox.append(payload)
+        self._inbox_bytes += len(payload)
+        self._arrived.set()
+        if self._inbox_bytes > INBOX_BYTES_PAUSE:
+            self._read(False)
+
+    def _on_close(self, transport: WSTransport, frame: WSFrame) -> None:
+        payload = frame.get_payload_as_bytes()
+        if self._closed is None:
+            code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else NO_STATUS
+            said = Closed(code, payload[2:].decode("utf-8", "replace"))
+            self._settle(_broken_rule(transport) or said)
+            transport.send(WSMsgType.CLOSE, payload[:2])
+        transport.disconnect()
+
+    def _next(self) -> bytes:
+        message = self._inbox.popleft()
+        full = self._inbox_bytes > INBOX_BYTES_PAUSE
+        self._inbox_bytes -= len(message)
+        if full and self._inbox_bytes <= INBOX_BYTES_PAUSE:
+            self._read(True)
+        return message
+
+    def _read(self, on: bool) -> None:
+        transport = self._transport
+        if transport is None or transport.is_disconnected:
+            return
+        if on:
+            transport.underlying_transport.resume_reading()
         else:
-            self._early.append(payload)
+            transport.underlying_transport.pause_reading()
+
+    def _settle(self, closed: Closed) -> None:
+        """From now on the connection is closed, and whoever waits on it goes on; the first word counts."""
+        if self._closed is None:
+            self._closed = closed
+            self._stop_reader_timer()
+            self._room.set()
+            self._arrived.set()
+
+    def _stop_reader_timer(self) -> None:
+        if self._reader_timer is not None:
+            self._reader_timer.cancel()
+            self._reader_timer = None
+
+
+def _broken_rule(transport: WSTransport) -> Closed | None:
+    """The close that the library below sent by itself: for a frame that is too big or malformed, or no pong."""
+    handshake = transport.close_handshake
+    if handshake is None or handshake.sent is None:
+        return None
+    code = handshake.sent.code
+    return Closed(code.value if isinstance(code, WSCloseCode) else int(code), handshake.sent.reason or "")
 
 
 def _no_delay(transport: WSTransport) -> None:
@@ -151,8 +273,3 @@ def _no_delay(transport: WSTransport) -> None:
     if raw is not None:
         with contextlib.suppress(OSError):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _abort(transport: WSTransport) -> None:
-    if not transport.is_disconnected:
-        transport.underlying_transport.abort()

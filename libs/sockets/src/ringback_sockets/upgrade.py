@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 import orjson
 from picows import (
@@ -28,7 +28,7 @@ class Upgrade:
 
     path: str
     model: str | None
-    key: str | None
+    key: str | None = field(repr=False)
     subprotocol: bool
     beta_header: bool
     websocket: bool
@@ -36,11 +36,11 @@ class Upgrade:
 
 def read_upgrade(request: WSUpgradeRequest) -> Upgrade:
     """Read a request; total, whatever its bytes are."""
-    parts = urlsplit(request.path.decode("latin-1"))
-    models = parse_qs(parts.query).get("model")
+    path, _, query = request.path.decode("latin-1").partition("#")[0].partition("?")
+    models = parse_qs(query).get("model")
     offered = _offered(request)
     return Upgrade(
-        path=unquote(parts.path).rstrip("/"),
+        path=unquote(path).rstrip("/"),
         model=models[0][:128] if models else None,
         key=presented_key(request),
         subprotocol=SUBPROTOCOL in offered,

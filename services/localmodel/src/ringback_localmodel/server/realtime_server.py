@@ -2,43 +2,21 @@
 
 import asyncio
 import contextlib
-import errno
-import logging
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Final
 
-from picows import (
-    WSListener,
-    WSUpgradeRequest,
-    WSUpgradeResponse,
-    WSUpgradeResponseWithListener,
-    ws_create_server,
-)
-from ringback_errors import ConfigError
+from picows import WSUpgradeRequest, WSUpgradeResponseWithListener
 from ringback_realtime import ServerEvents, closes
+from ringback_sockets import accepted, listen, read_upgrade, text_answer
 
-from ringback_localmodel.server.admission import (
-    REALTIME_PATH,
-    key_fits,
-    model_of,
-    path_of,
-    presented_key,
-    refusal,
-    subprotocol,
-)
-from ringback_localmodel.server.connection import FRAME_BYTES_MAX, Connection
+from ringback_localmodel.server.admission import HEALTH_PATH, Admission, not_ready
+from ringback_localmodel.server.connection import Connection
 from ringback_localmodel.settings import LocalModelSettings
 from ringback_localmodel.usecases.session import RealtimeSession
 
-__all__ = ["HEALTH_PATH", "RealtimeServer"]
+__all__ = ["RealtimeServer", "SessionFactory"]
 
-HEALTH_PATH: Final = "/healthz"
-RETRY_AFTER_S: Final = 1
 CLOSE_S: Final = 1
-# One line for each connection and each health check is no news.
-wire_log = logging.getLogger(f"{__name__}.wire")
-wire_log.setLevel(logging.WARNING)
 SessionFactory = Callable[[Connection, str | None], tuple[RealtimeSession, ServerEvents]]
 
 
@@ -47,6 +25,7 @@ class RealtimeServer:
 
     def __init__(self, settings: LocalModelSettings) -> None:
         self._settings = settings
+        self._admission = Admission(key=settings.key, sessions_max=settings.sessions_max)
         self._factory: SessionFactory | None = None
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
@@ -59,16 +38,8 @@ class RealtimeServer:
 
     async def listen(self) -> int:
         """Bind and return the port. Raises ConfigError when the port can not be had."""
-        host, port = self._settings.host, self._settings.port
-        try:
-            self._server = await ws_create_server(
-                self._admit, host, port, max_frame_size=FRAME_BYTES_MAX, logger_name=wire_log
-            )
-        except OSError as error:
-            in_use = error.errno == errno.EADDRINUSE
-            why = "it is in use: choose another RINGBACK_PORT" if in_use else error.strerror or str(error)
-            raise ConfigError(f"can not listen on {host}:{port}: {why}") from None
-        return int(self._server.sockets[0].getsockname()[1])
+        self._server, port = await listen(self._admit, host=self._settings.host, port=self._settings.port)
+        return port
 
     def open_for(self, factory: SessionFactory) -> None:
         """Admit sessions from now on."""
@@ -80,8 +51,14 @@ class RealtimeServer:
         if self._server is not None:
             self._server.close()
         await self._quiet_within(drain_ms / 1000)
-        for connection in list(self._connections):
+        rest = list(self._connections)
+        for connection in rest:
             connection.close(closes.GOING_AWAY)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await asyncio.gather(*(connection.link.wait_closed() for connection in rest))
+        for connection in rest:
+            connection.link.abort()
         await self._quiet_within(CLOSE_S)
 
     async def wait_for_sessions(self, *, at_most: int) -> None:
@@ -99,23 +76,15 @@ class RealtimeServer:
         self._connections.discard(connection)
         self._ended.set()
 
-    def _admit(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
-        path = path_of(request)
-        if path == HEALTH_PATH:
-            return WSUpgradeResponseWithListener(self._health(), None)
-        if path != REALTIME_PATH:
-            message = f"Nothing is here; sessions are at {REALTIME_PATH}."
-            return _refuse(HTTPStatus.NOT_FOUND, "not_found", message)
-        if not key_fits(presented_key(request), expected=self._settings.key):
-            return _refuse(HTTPStatus.UNAUTHORIZED, "invalid_api_key", "The key is missing or wrong.")
-        if self._factory is None or self._draining:
-            return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "not_ready", "Not ready for sessions.")
-        if len(self._connections) >= self._settings.sessions_max:
-            message = f"At most {self._settings.sessions_max} sessions at once."
-            return _refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too_many_sessions", message)
-        connection = self._connection(self._factory, model_of(request))
-        headers = subprotocol(request)
-        return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(headers), connection)
+    def _admit(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
+        upgrade = read_upgrade(request)
+        factory = None if self._draining else self._factory
+        if upgrade.path == HEALTH_PATH:
+            return text_answer("ok\n") if factory else not_ready("The speech models are not loaded.")
+        refused = self._admission.refuse(upgrade, ready=factory is not None, sessions=len(self._connections))
+        if refused is not None or factory is None:
+            return refused or not_ready("Not ready for sessions.")
+        return accepted(upgrade, self._connection(factory, upgrade.model).link)
 
     def _connection(self, factory: SessionFactory, model: str | None) -> Connection:
         def start(connection: Connection) -> tuple[RealtimeSession, ServerEvents]:
@@ -128,19 +97,3 @@ class RealtimeServer:
             slow_reader_ms=self._settings.slow_reader_ms,
             session_ms_max=self._settings.session_ms_max,
         )
-
-    def _health(self) -> WSUpgradeResponse:
-        ready = self._factory is not None and not self._draining
-        if ready:
-            response: WSUpgradeResponse = WSUpgradeResponse.create_ok_response(b"ok\n")
-            return response
-        return refusal(
-            HTTPStatus.SERVICE_UNAVAILABLE, code="not_ready", message="The speech models are not loaded."
-        )
-
-
-def _refuse(status: HTTPStatus, code: str, message: str) -> WSUpgradeResponseWithListener:
-    retry = RETRY_AFTER_S if status is HTTPStatus.SERVICE_UNAVAILABLE else None
-    return WSUpgradeResponseWithListener(
-        refusal(status, code=code, message=message, retry_after_s=retry), None
-    )
