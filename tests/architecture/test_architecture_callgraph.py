@@ -106,7 +106,7 @@ def _arrows(who: str, tree: ast.Module) -> Iterator[tuple[str, str, str]]:
     if "publish_pack" in names:
         yield who, "writes", "packs"
     if "dial" in names:
-        yield who, "dials", "model"
+        yield who, "dials", "realtime"
 
 
 def _grpc_arrows(who: str, tree: ast.Module) -> Iterator[tuple[str, str, str]]:
