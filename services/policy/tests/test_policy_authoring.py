@@ -3,9 +3,9 @@
 import shutil
 
 import pytest
+from ringback_policy.bootstrap import author
 from ringback_policy.domain.explaining import Said, explain
 from ringback_policy.domain.vocabulary import Gate
-from ringback_policy.server.authoring import main
 
 
 def renderer(value, kind, currency):
@@ -20,29 +20,29 @@ def folder(airline, tmp_path):
 
 
 def test_the_airlines_cases_pass_and_reach_every_rule(folder, capsys):
-    assert main(["test", str(folder), "--untested-fails"]) == 0
+    assert author(["test", str(folder), "--untested-fails"]) == 0
     assert "0 failed, 0 of" in capsys.readouterr().out
 
 
 def test_a_failed_case_is_named_with_its_line_and_what_was_expected(folder, capsys):
     path = folder / "tests" / "cancel.yaml"
     path.write_text(path.read_text().replace("rule: cancel-business", "rule: cancel-flown"))
-    assert main(["test", str(folder)]) == 1
+    assert author(["test", str(folder)]) == 1
     out = capsys.readouterr().out
     assert "tests/cancel.yaml:31: business class: rule: expected 'cancel-flown', got 'cancel-business'" in out
 
 
 def test_an_untested_rule_fails_only_when_asked(folder, capsys):
     (folder / "tests" / "cancel.yaml").write_text("cases: []\n")
-    assert main(["test", str(folder)]) == 0
-    assert main(["test", str(folder), "--untested-fails"]) == 1
+    assert author(["test", str(folder)]) == 0
+    assert author(["test", str(folder), "--untested-fails"]) == 1
 
 
 def test_check_prints_findings_with_lines(folder, capsys):
-    assert main(["check", str(folder)]) == 0
+    assert author(["check", str(folder)]) == 0
     path = folder / "domain.yaml"
     path.write_text(path.read_text().replace("segments_flown > 0", "segments_flow > 0"))
-    assert main(["check", str(folder)]) == 1
+    assert author(["check", str(folder)]) == 1
     assert "rule cancel-flown: unknown field facts.reservation.segments_flow" in capsys.readouterr().out
 
 
@@ -52,7 +52,7 @@ def test_check_prints_findings_with_lines(folder, capsys):
 )
 def test_a_file_that_is_not_one_of_cases_is_refused(folder, capsys, text):
     (folder / "tests" / "cancel.yaml").write_text(text)
-    assert main(["test", str(folder)]) == 1
+    assert author(["test", str(folder)]) == 1
     assert "tests/cancel.yaml:" in capsys.readouterr().out
 
 
@@ -60,19 +60,19 @@ def test_a_case_with_an_undeclared_fact_is_refused(folder, capsys):
     (folder / "tests" / "cancel.yaml").write_text(
         "cases: [{name: a, gate: action, action: x, facts: {weather: 1}, expect: {}}]\n"
     )
-    assert main(["test", str(folder)]) == 1
+    assert author(["test", str(folder)]) == 1
     assert "declares no fact 'weather'" in capsys.readouterr().out
 
 
 def test_explain_shows_each_rule(folder, capsys):
-    assert main(["explain", str(folder), "--case", "business"]) == 0
+    assert author(["explain", str(folder), "--case", "business"]) == 0
     out = capsys.readouterr().out
     assert "business class: CONFIRM by cancel-business" in out
     assert "silent" in out
 
 
 def test_a_folder_that_is_none_is_a_wrong_call(tmp_path, capsys):
-    assert main(["check", str(tmp_path / "none")]) == 2
+    assert author(["check", str(tmp_path / "none")]) == 2
 
 
 def test_an_explanation_tells_what_waits_what_fired_and_what_failed(airline):

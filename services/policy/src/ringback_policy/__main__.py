@@ -1,9 +1,11 @@
-"""Runs policy."""
+"""Runs policy; with arguments, the author's command: check, test or explain a bundle."""
+
+import sys
 
 from ringback_serving import run
 from ringback_telemetry import setup_logging
 
-from ringback_policy.bootstrap import serve_policy
+from ringback_policy.bootstrap import author, serve_policy
 from ringback_policy.settings import read_settings
 
 
@@ -15,4 +17,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        sys.exit(author(sys.argv[1:]))
     run(main)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import grpc
 from ringback.policy.v1 import policy_pb2, policy_pb2_grpc
@@ -19,6 +19,7 @@ from ringback_policy.adapters.intake import AuditIntake
 from ringback_policy.adapters.pack_roles import PackRoles
 from ringback_policy.adapters.proofs import MacSigner
 from ringback_policy.adapters.spoken_values import says_value, speak_value
+from ringback_policy.server import authoring
 from ringback_policy.server.admin import PolicyAdminServicer
 from ringback_policy.server.policy import PolicyServicer
 from ringback_policy.settings import PolicySettings
@@ -26,7 +27,7 @@ from ringback_policy.usecases.deciding import Deciding
 from ringback_policy.usecases.publishing import Publishing
 from ringback_policy.usecases.recording import Recording
 
-__all__ = ["SERVICE_NAMES", "Policy", "assemble", "serve_policy"]
+__all__ = ["SERVICE_NAMES", "Policy", "assemble", "author", "serve_policy"]
 
 SERVICE_NAMES = tuple(service.full_name for service in policy_pb2.DESCRIPTOR.services_by_name.values())
 
@@ -110,3 +111,8 @@ async def serve_policy(settings: PolicySettings) -> None:
         probes={"bundles": policy.store.probe},
         closers=[close_all, end_telemetry],
     )
+
+
+def author(argv: Sequence[str]) -> int:
+    """The author's command, without a server; returns the exit code."""
+    return authoring.main(argv, speaker=speak_value)

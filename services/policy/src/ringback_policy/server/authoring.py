@@ -1,8 +1,8 @@
 """The author's command: check a bundle folder, run its own tests, explain its cases. It needs no server.
 
-python -m ringback_policy.server.authoring check packs/airline/bundle
-python -m ringback_policy.server.authoring test packs/airline/bundle --untested-fails
-python -m ringback_policy.server.authoring explain packs/airline/bundle --case "a fresh booking"
+python -m ringback_policy check packs/airline/bundle
+python -m ringback_policy test packs/airline/bundle --untested-fails
+python -m ringback_policy explain packs/airline/bundle --case "a fresh booking"
 """
 
 import argparse
@@ -12,10 +12,10 @@ from pathlib import Path
 
 from ringback_errors import InvalidInput
 
-from ringback_policy.adapters.spoken_values import speak_value
 from ringback_policy.domain.casebook import Casebook, CaseResult, run_cases
 from ringback_policy.domain.compiling import Compiled, compile_bundle
 from ringback_policy.domain.findings import BrokenBundleError
+from ringback_policy.ports import ValueSpeaker
 
 __all__ = ["main"]
 
@@ -23,9 +23,11 @@ EXIT_BROKEN = 1
 EXIT_USAGE = 2
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str], *, speaker: ValueSpeaker) -> int:
     """Runs one command; 0 when all is well, 1 for findings or failed cases, 2 for a wrong call."""
-    parser = argparse.ArgumentParser(prog="policy", description="Check, test and explain a policy bundle.")
+    parser = argparse.ArgumentParser(
+        prog="python -m ringback_policy", description="Check, test and explain a policy bundle."
+    )
     parser.add_argument("command", choices=("check", "test", "explain"))
     parser.add_argument("bundle", type=Path, help="folder with the four files and, if any, tests/*.yaml")
     parser.add_argument("--untested-fails", action="store_true", help="fail when a rule fires in no case")
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     files = _files(given.bundle)
     try:
         compiled = compile_bundle(files, pack=given.bundle.resolve().parent.name)
-        book = run_cases(compiled.bundle, files, renderer=speak_value)
+        book = run_cases(compiled.bundle, files, renderer=speaker)
     except BrokenBundleError as broken:
         for finding in broken.findings:
             print(finding)
@@ -92,7 +94,3 @@ def _print_case(result: CaseResult) -> None:
     print(f"{result.name}: {effect} by {decision.rule or '-'}: {decision.reason}")
     for step in result.explanation.steps:
         print(f"  {step.said:15} {step.effect:8} {step.layer}/{step.rule}: {step.detail}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
