@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ringback_errors import NotFound
 from ringback_identity import MacKeys, action_id, canonical_json, digest
+from ringback_packs import load_pack
 from ringback_packs.loading import load_files
 from ringback_tools.adapters.facts import NoFacts
 from ringback_tools.adapters.memory_journal import MemoryJournal
@@ -27,11 +28,7 @@ SESSION = "sess_test"
 
 def airline_files(*, keys=True):
     """The shipped pack's files; without keys, the tools as for a backend that knows none."""
-    files = {
-        path.relative_to(AIRLINE).as_posix(): path.read_bytes()
-        for path in AIRLINE.rglob("*.yaml")
-        if "backend" not in path.parts and "calls" not in path.parts
-    }
+    files = dict(load_pack(AIRLINE).files)
     if not keys:
         assert KEY_LINE in files["tools.yaml"]
         files["tools.yaml"] = files["tools.yaml"].replace(KEY_LINE, b"")
@@ -59,6 +56,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super()._run_once()
 
 
+async def passed(wait_ms):
+    """Return when the loop's time, virtual here, has moved on by this much."""
+    loop = asyncio.get_running_loop()
+    reached = loop.create_future()
+    timer = loop.call_later(wait_ms / 1000, reached.set_result, None)
+    try:
+        await reached
+    finally:
+        timer.cancel()
+
+
 class VirtualClock:
     """The virtual loop's time, as wall clock too."""
 
@@ -69,7 +77,7 @@ class VirtualClock:
         return asyncio.get_running_loop().time() * 1000
 
     async def sleep(self, wait_ms):
-        await asyncio.sleep(wait_ms / 1000)
+        await passed(wait_ms)
 
 
 def run_virtual(work, *, limit_s=7_200):
@@ -126,7 +134,7 @@ class Ledger:
         return await asyncio.shield(work)
 
     async def _serve(self, call, fate, writing):
-        await asyncio.sleep(fate.delay_ms / 1000)
+        await passed(fate.delay_ms)
         match fate.kind:
             case "refuse":
                 return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, in_doubt=True, status=503)
@@ -139,7 +147,7 @@ class Ledger:
             case "drop_before":
                 return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, in_doubt=True)
             case "hang":
-                await asyncio.sleep(3_600)
+                await passed(3_600_000)
             case "crash":
                 raise RuntimeError("secret stack")
         answer = self._write(call) if writing else self._read(call)
@@ -147,7 +155,7 @@ class Ledger:
             case "drop_after":
                 return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, in_doubt=True)
             case "apply_and_hang":
-                await asyncio.sleep(3_600)
+                await passed(3_600_000)
             case "garbage":
                 return Answered({"status": 7}, status=200, body={"status": 7})
         return answer
@@ -355,6 +363,7 @@ def kit(keys_file):
         "run": staticmethod(run_virtual),
         "events": staticmethod(events_of),
         "result": staticmethod(result_of),
+        "passed": staticmethod(passed),
         "crash": staticmethod(crash),
         "airline_files": staticmethod(airline_files),
         "START_MS": START_MS,

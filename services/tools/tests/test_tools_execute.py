@@ -78,7 +78,7 @@ def test_the_stream_only_observes_a_caller_that_goes_away_cancels_nothing(world,
         watching = service.executor.execute(world.request())
         assert isinstance(await anext(watching), Started)
         await watching.aclose()
-        await asyncio.sleep(1)
+        await kit.passed(1_000)
         return await kit.result(service, world.request(proof=False, attach_only=True))
 
     assert kit.run(scene()).already_done
@@ -143,7 +143,7 @@ def test_the_breaker_opens_within_two_calls_and_closes_by_a_probe(world, kit):
         offers = await service.listing.list(
             pack_digest=world.catalogue.pack.digest, agent="reservations", scopes=()
         )
-        await asyncio.sleep(8)
+        await kit.passed(8_000)
         third = await kit.result(service, world.request("get_reservation", ordinal=3))
         return first, second, write, offers, third
 
@@ -243,10 +243,10 @@ def test_a_cached_answer_has_its_age_and_less_confidence(world, kit):
     async def scene():
         service = world.replica()
         await kit.result(service, world.request("get_reservation"))
-        await asyncio.sleep(30)
+        await kit.passed(30_000)
         world.ledger.read_fates.extend([kit.Fate("away")] * 9)
         cached = await kit.result(service, world.request("get_reservation", ordinal=2))
-        await asyncio.sleep(60)
+        await kit.passed(60_000)
         stale = await kit.result(service, world.request("get_reservation", ordinal=3))
         return cached, stale
 
@@ -288,7 +288,7 @@ def test_the_number_of_executions_is_bounded(world, kit):
         world.ledger.read_fates.extend([kit.Fate(delay_ms=100)] * 2)
         requests = [world.request("get_reservation", ordinal=n) for n in range(1, 4)]
         results = await asyncio.gather(*(kit.result(service, request) for request in requests))
-        await asyncio.sleep(0)
+        await kit.passed(0)
         return results, service.executor.running
 
     results, running = kit.run(scene())
@@ -305,7 +305,7 @@ def test_cancel_stops_a_read_and_lets_a_sent_write_finish(world, kit):
         read, write = world.request("get_reservation"), world.request()
         reading = asyncio.create_task(kit.result(service, read))
         writing = asyncio.create_task(kit.result(service, write))
-        await asyncio.sleep(0.5)
+        await kit.passed(500)
         assert service.executor.cancel(read.key, epoch=1)
         assert not service.executor.cancel(write.key, epoch=1)
         return await reading, await writing
@@ -324,7 +324,7 @@ def test_a_write_that_waits_for_its_slot_can_be_cancelled(world, kit):
         other = world.request(arguments={"reservation_id": "290754"})
         first = asyncio.create_task(kit.result(service, world.request()))
         second = asyncio.create_task(kit.result(service, other))
-        await asyncio.sleep(0.2)
+        await kit.passed(200)
         assert service.executor.cancel(other.key, epoch=1)
         return await first, await second
 
@@ -356,7 +356,7 @@ def test_closing_waits_for_running_writes(world, kit):
         service = world.replica()
         request = world.request()
         work = asyncio.create_task(kit.result(service, request))
-        await asyncio.sleep(0.2)
+        await kit.passed(200)
         await service.executor.close(drain_ms=4_000)
         return await work
 

@@ -89,9 +89,9 @@ def test_a_higher_epoch_attaches_to_the_running_action_and_fences_the_old_owner(
     async def scene():
         service = world.replica()
         first = asyncio.create_task(kit.result(service, world.request(epoch=1)))
-        await asyncio.sleep(0.1)
+        await kit.passed(100)
         second = asyncio.create_task(kit.result(service, world.request(epoch=2)))
-        await asyncio.sleep(0.1)
+        await kit.passed(100)
         third = await kit.result(service, world.request(epoch=1))
         return await first, await second, third
 

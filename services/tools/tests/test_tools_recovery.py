@@ -76,12 +76,12 @@ def test_only_a_check_runs_after_a_crash_and_not_before_the_connectors_deadline(
     async def scene():
         service = keyless.replica()
         watching = asyncio.create_task(kit.events(service, keyless.request()))
-        await asyncio.sleep(0.1)
+        await kit.passed(100)
         watching.cancel()
         await kit.crash(service)
         before = len(keyless.ledger.calls)
         asking = asyncio.create_task(kit.result(keyless.replica(), keyless.request()))
-        await asyncio.sleep(2.5)
+        await kit.passed(2_500)
         assert len(keyless.ledger.calls) == before
         return await asking
 
@@ -121,13 +121,13 @@ def test_a_process_that_was_frozen_past_its_deadline_does_not_send(keyless, kit)
     class Frozen:
         async def at(self, state):
             if state == "attempting":
-                await asyncio.sleep(30)
+                await kit.passed(30_000)
 
     async def scene():
         frozen = asyncio.create_task(
             kit.result(keyless.replica("tools-1", pauses=Frozen()), keyless.request())
         )
-        await asyncio.sleep(0.1)
+        await kit.passed(100)
         other = await kit.result(keyless.replica("tools-2"), keyless.request())
         return await frozen, other
 
@@ -150,7 +150,7 @@ def test_an_outcome_is_told_at_once_and_stored_when_the_journal_is_back(world, k
         assert service.executor.running == 1
         attached = await kit.result(service, request)
         world.journal.away = False
-        await asyncio.sleep(5)
+        await kit.passed(5_000)
         return first, attached, service.executor.running
 
     first, attached, running = kit.run(scene())
@@ -166,9 +166,9 @@ def test_following_an_action_while_the_journal_goes_away_claims_nothing(world, k
 
     async def scene():
         doing = asyncio.create_task(kit.result(world.replica("tools-1"), world.request()))
-        await asyncio.sleep(0.1)
+        await kit.passed(100)
         following = asyncio.create_task(kit.result(world.replica("tools-2"), world.request()))
-        await asyncio.sleep(0.3)
+        await kit.passed(300)
         world.journal.away = True
         told = await following
         world.journal.away = False
@@ -187,7 +187,7 @@ def test_an_unknown_outcome_is_reconciled_and_told_once(keyless, kit):
         first, second = keyless.replica("tools-1"), keyless.replica("tools-2")
         background = [asyncio.create_task(each.reconciler.run()) for each in (first, second)]
         told = await kit.result(first, keyless.request())
-        await asyncio.sleep(900)
+        await kit.passed(900_000)
         again = await kit.result(second, keyless.request())
         for task in background:
             task.cancel()
@@ -207,7 +207,7 @@ def test_the_reconciler_settles_what_nobody_asks_about_but_never_sends(world, ki
         await die_at(world, kit, "attempting", world.request())
         service = world.replica()
         background = asyncio.create_task(service.reconciler.run())
-        await asyncio.sleep(300)
+        await kit.passed(300_000)
         background.cancel()
 
     kit.run(scene())
@@ -240,7 +240,7 @@ def test_a_fact_that_could_not_be_told_is_told_later(keyless, kit):
         service = keyless.replica(facts=facts)
         background = asyncio.create_task(service.reconciler.run())
         await kit.result(service, keyless.request())
-        await asyncio.sleep(900)
+        await kit.passed(900_000)
         background.cancel()
 
     kit.run(scene())
@@ -285,9 +285,9 @@ def test_any_schedule_ends_with_at_most_one_effect_and_an_outcome_equal_to_the_l
                 case ("execute", index, starts):
                     wanted = request if starts else world.request(attach_only=True, proof=False)
                     asking.append(asyncio.create_task(kit.result(replicas[index], wanted)))
-                    await asyncio.sleep(0)
+                    await kit.passed(0)
                 case ("wait", wait_ms):
-                    await asyncio.sleep(wait_ms / 1000)
+                    await kit.passed(wait_ms)
                 case ("crash", index):
                     background[index].cancel()
                     await kit.crash(replicas[index])
@@ -302,7 +302,7 @@ def test_any_schedule_ends_with_at_most_one_effect_and_an_outcome_equal_to_the_l
         # The dependency is well again, and long enough passes for everybody to find out.
         world.ledger.fates.clear()
         world.ledger.read_fates.clear()
-        await asyncio.sleep(1_200)
+        await kit.passed(1_200_000)
         for task in background:
             task.cancel()
 

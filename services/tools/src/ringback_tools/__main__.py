@@ -1,17 +1,15 @@
 """Runs tools."""
 
-import os
-
 from ringback_serving import run
 from ringback_telemetry import setup_logging
 
 from ringback_tools.bootstrap import serve_tools
-from ringback_tools.settings import ToolsSettings
+from ringback_tools.settings import read_settings
 
 
 async def main() -> None:
     """Serve until told to stop."""
-    settings = ToolsSettings.from_env(os.environ)
+    settings = read_settings()
     setup_logging("tools", settings.log_level, instance=settings.instance)
     await serve_tools(settings)
 

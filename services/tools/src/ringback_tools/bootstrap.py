@@ -7,9 +7,10 @@ import logging
 import random
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from ringback_events import Bus, NatsBus, load_topology
+from ringback_events import Bus, NatsBus
 from ringback_identity import MacKeys
 from ringback_packs import PackStore
 from ringback_serving import serve
@@ -19,32 +20,32 @@ from ringback_tools.adapters.clock import LoopClock
 from ringback_tools.adapters.connectors import Connector, ConnectorsByKind
 from ringback_tools.adapters.credentials import Credentials
 from ringback_tools.adapters.facts import BusFacts
+from ringback_tools.adapters.function import FunctionConnector
+from ringback_tools.adapters.grpc_method import GrpcConnector
 from ringback_tools.adapters.http import HttpConnector
 from ringback_tools.adapters.journal import KvJournal
+from ringback_tools.adapters.opening import background, open_bus
 from ringback_tools.adapters.packs import PackCatalogue
 from ringback_tools.adapters.pauses import NoPauses, held_at
 from ringback_tools.adapters.tracing import OtelTracing
+from ringback_tools.adapters.worker import WorkerConnector
 from ringback_tools.server import SERVICE_NAME, ToolsServicer, register
 from ringback_tools.settings import ToolsSettings
-from ringback_tools.usecases.assembly import Parts, assemble
-from ringback_tools.usecases.executor import Executor
-from ringback_tools.usecases.reconciler import Reconciler
+from ringback_tools.usecases.assembly import Parts, Service, assemble
 
 __all__ = ["Tools", "build", "serve_tools"]
 
-_log = logging.getLogger(__name__)
-
 # Less than a closer may take, so that the ones after it get their turn.
 DRAIN_MS_MAX = 4_000
+# A start waits this long for NATS; without it there are no packs, so nobody is kept from anything.
+OPEN_S = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
     """One replica, not started."""
 
-    servicer: ToolsServicer
-    executor: Executor
-    reconciler: Reconciler
+    service: Service
     connectors: ConnectorsByKind
     catalogue: PackCatalogue
 
@@ -54,7 +55,6 @@ def build(bus: Bus, keys: MacKeys, *, settings: ToolsSettings) -> Tools:
     replica = settings.instance or "tools"
     clock = LoopClock()
     connectors = ConnectorsByKind(_connectors(settings))
-    held = held_at(settings.test_pause_at, folder=settings.state_dir)
     catalogue = PackCatalogue(PackStore(bus), settle_ms=settings.settle_ms)
     parts = Parts(
         journal=KvJournal(bus.bucket("outcomes")),
@@ -64,41 +64,44 @@ def build(bus: Bus, keys: MacKeys, *, settings: ToolsSettings) -> Tools:
         facts=BusFacts(bus, replica=replica, clock=clock),
         clock=clock,
         tracing=OtelTracing(),
-        pauses=held or NoPauses(),
+        pauses=held_at(settings.test_pause_at, folder=settings.state_dir) or NoPauses(),
         roll=random.SystemRandom().random,
         owner=f"{replica}#{secrets.token_hex(4)}",
     )
     service = assemble(parts)
-    servicer = ToolsServicer(executor=service.executor, listing=service.listing)
-    return Tools(servicer, service.executor, service.reconciler, connectors, catalogue)
+    return Tools(service, connectors, catalogue)
 
 
 async def serve_tools(settings: ToolsSettings) -> None:
-    """Serve at once; NOT_SERVING until NATS is there."""
+    """Serve as soon as NATS is there, or after a while without it; then NOT_SERVING until it is."""
     keys = MacKeys.load(settings.mac_keys_file)
     telemetry = setup("tools", endpoint=settings.otlp_endpoint, instance=settings.instance)
     name = settings.instance or "tools"
     bus = NatsBus(settings.nats_url, name=name, spool_dir=settings.state_dir / "spool" / name)
     tools = build(bus, keys, settings=settings)
+    servicer = ToolsServicer(executor=tools.service.executor, listing=tools.service.listing)
+
+    opened = asyncio.Event()
 
     async def work() -> None:
-        await bus.open(wait_ms=None)
-        await bus.ensure(load_topology(), "tools")
+        await open_bus(bus, owner="tools")
         await tools.catalogue.warm()
-        await tools.reconciler.run()
+        opened.set()
+        await tools.service.reconciler.run()
 
-    working = asyncio.create_task(work(), name="tools-work")
-    working.add_done_callback(_complain)
+    working = background(work(), name="tools-work")
+    with suppress(TimeoutError):
+        await asyncio.wait_for(opened.wait(), OPEN_S)
 
     async def close() -> None:
-        await tools.executor.close(drain_ms=min(settings.drain_ms, DRAIN_MS_MAX))
+        await tools.service.executor.close(drain_ms=min(settings.drain_ms, DRAIN_MS_MAX))
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
 
     await serve(
         "tools",
         settings=settings.serving,
-        register=[register(tools.servicer)],
+        register=[register(servicer)],
         service_names=[SERVICE_NAME],
         probes={"nats": bus.probe},
         closers=[close, tools.connectors.close, bus.close, telemetry.close],
@@ -109,9 +112,9 @@ def _connectors(settings: ToolsSettings) -> Mapping[str, Connector]:
     # It logs every URL, and URLs hold what callers said.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     credentials = Credentials(settings.credentials_dir)
-    return {"http": HttpConnector(addresses=settings.connectors, credentials=credentials)}
-
-
-def _complain(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()):
-        _log.error("background work ended", exc_info=error)
+    return {
+        "http": HttpConnector(addresses=settings.connectors, credentials=credentials),
+        "function": FunctionConnector(settings.tool_modules),
+        "nats": WorkerConnector(settings.nats_url),
+        "grpc": GrpcConnector(addresses=settings.connectors),
+    }

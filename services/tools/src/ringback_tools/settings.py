@@ -3,11 +3,13 @@
 Besides the settings that every service has: RINGBACK_MAC_KEYS_FILE (the keys shared with policy),
 RINGBACK_CONNECTOR_<REF> (the address behind a reference in a pack, `airline_reservations` →
 RINGBACK_CONNECTOR_AIRLINE_RESERVATIONS), RINGBACK_CREDENTIALS_DIR (one file per secret), RINGBACK_SETTLE_MS
-(how long after an attempt's deadline "not done" is not believed yet), RINGBACK_TEST_PAUSE_AT (tests only).
+(how long after an attempt's deadline "not done" is not believed yet), RINGBACK_TOOL_MODULES (Python modules
+whose functions packs may name), RINGBACK_TEST_PAUSE_AT (tests only).
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,9 +22,10 @@ from ringback_serving.settings import PREFIX
 
 from ringback_tools.domain.holding import ON_REQUEST, STATES
 
-__all__ = ["ToolsSettings"]
+__all__ = ["ToolsSettings", "read_settings"]
 
 _CONNECTOR: Final = re.compile(PREFIX + r"CONNECTOR_([A-Z][A-Z0-9_]{0,63})")
+_MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _SCHEMES: Final = ("http", "https", "grpc", "mcp", "stdio")
 
 
@@ -34,6 +37,7 @@ class ToolsSettings(CommonSettings):
     connectors: Mapping[str, str] = field(default_factory=dict)
     credentials_dir: Path | None = None
     settle_ms: int = 3_000
+    tool_modules: tuple[str, ...] = ()
     test_pause_at: str = ""
 
     @classmethod
@@ -48,14 +52,27 @@ class ToolsSettings(CommonSettings):
             "mac_keys_file": env.path("MAC_KEYS_FILE"),
             "credentials_dir": env.optional_path("CREDENTIALS_DIR"),
             "settle_ms": env.integer("SETTLE_MS", default=3_000, least=0, most=600_000),
+            "tool_modules": _modules(env.text("TOOL_MODULES", default="")),
             "test_pause_at": _held(
                 env.choice("TEST_PAUSE_AT", default="none", choices=("none", ON_REQUEST, *STATES))
             ),
         }
 
 
+def _modules(names: str) -> tuple[str, ...]:
+    found = tuple(name.strip() for name in names.split(",") if name.strip())
+    if not all(_MODULE.fullmatch(name) for name in found):
+        raise ConfigError(f"{PREFIX}TOOL_MODULES: expected Python modules by commas, such as shop.tools")
+    return found
+
+
 def _held(state: str) -> str:
     return "" if state == "none" else state
+
+
+def read_settings() -> ToolsSettings:
+    """The settings of this process; raises ConfigError."""
+    return ToolsSettings.from_env(os.environ)
 
 
 def _connectors(environ: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,6 @@ from ringback_tools.domain.holding import ON_REQUEST
 __all__ = ["HoldAt", "HoldOnRequest", "NoPauses", "held_at"]
 
 
-
 class NoPauses:
     """Passes every state."""
 

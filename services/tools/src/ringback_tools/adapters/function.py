@@ -1,0 +1,142 @@
+"""The function connector: a Python function of a module that the operator allows, `module:function`.
+
+A pack must not be able to name any function of the machine: only public functions defined in allowed
+modules run, and the modules are imported at the start, so that a broken one shows then. A plain function
+runs in a thread of a bounded pool; it cannot be stopped, so its effect stays in doubt when its time is up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Final
+
+import orjson
+from ringback_errors import ConfigError, NotFound, RingbackError
+
+from ringback_tools.domain.catalogue import SideEffect
+from ringback_tools.domain.messages import clean_text
+from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
+from ringback_tools.ports import Call
+
+__all__ = ["CallContext", "FunctionConnector"]
+
+THREADS_MAX: Final = 16
+_BY_ERROR: Final[Mapping[str, ErrorCode]] = {
+    "invalid_input": ErrorCode.INVALID_ARGUMENTS,
+    "not_found": ErrorCode.NOT_FOUND,
+    "conflict": ErrorCode.REJECTED,
+    "forbidden": ErrorCode.FORBIDDEN,
+    "unauthenticated": ErrorCode.AUTH,
+    "overloaded": ErrorCode.OVERLOADED,
+    "unavailable": ErrorCode.TOOL_UNAVAILABLE,
+    "deadline_exceeded": ErrorCode.TIMEOUT,
+}
+_PASSING: Final = frozenset({ErrorCode.OVERLOADED, ErrorCode.TOOL_UNAVAILABLE, ErrorCode.TIMEOUT})
+# Errors by which the function itself says that nothing was done.
+_NO_EFFECT: Final = frozenset(
+    {
+        ErrorCode.INVALID_ARGUMENTS,
+        ErrorCode.NOT_FOUND,
+        ErrorCode.REJECTED,
+        ErrorCode.FORBIDDEN,
+        ErrorCode.AUTH,
+        ErrorCode.OVERLOADED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What a function learns of its call if it has a parameter `context`."""
+
+    action_id: str
+    session_id: str
+    tenant: str
+    timeout_ms: int
+
+
+class FunctionConnector:
+    """Calls functions of allowed modules."""
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        self._modules = {name: _imported(name) for name in modules}
+        self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="tool")
+
+    async def call(self, call: Call) -> Answer:
+        """One attempt; a RingbackError of the function is its answer, anything else is a failure in doubt."""
+        try:
+            function = self._function(str(call.spec.options.get("entry_point", "")))
+        except NotFound as missing:
+            return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=str(missing))
+        try:
+            data = await self._run(function, call)
+        except RingbackError as error:
+            return _refused(error, call)
+        except Exception as error:
+            in_doubt = call.side_effect is not SideEffect.READ
+            return Failed(ErrorCode.INTERNAL, in_doubt=in_doubt, detail=type(error).__name__)
+        return _answered(data, call)
+
+    async def close(self) -> None:
+        """Let the threads go; those still busy end with the process."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, function: Callable[..., Any], call: Call) -> Any:
+        arguments = dict(call.arguments)
+        if "context" in inspect.signature(function).parameters:
+            arguments["context"] = CallContext(call.action_id, call.session_id, call.tenant, call.timeout_ms)
+        if inspect.iscoroutinefunction(function):
+            return await function(**arguments)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: function(**arguments))
+
+    def _function(self, entry_point: str) -> Callable[..., Any]:
+        module_name, _, name = entry_point.partition(":")
+        module = self._modules.get(module_name)
+        if module is None:
+            raise NotFound("expected a function of a module in RINGBACK_TOOL_MODULES", field="entry_point")
+        found = None if name.startswith("_") else getattr(module, name, None)
+        if not inspect.isfunction(found) or found.__module__ != module_name:
+            raise NotFound("expected a public function that its module defines", field="entry_point")
+        return found
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise ConfigError(
+            f"RINGBACK_TOOL_MODULES: expected importable modules, {name} failed ({type(error).__name__})"
+        ) from None
+
+
+def _answered(data: Any, call: Call) -> Answer:
+    try:
+        raw = orjson.dumps(data)
+    except TypeError:
+        return Failed(ErrorCode.INVALID_RESULT, in_doubt=True, detail="no JSON value")
+    if len(raw) > call.bytes_max:
+        return Failed(ErrorCode.INVALID_RESULT, in_doubt=True, detail=f"more than {call.bytes_max} bytes")
+    body = orjson.loads(raw)
+    return Answered(body, status=200, body=body)
+
+
+def _refused(error: RingbackError, call: Call) -> Failed:
+    code = _BY_ERROR.get(error.code, ErrorCode.INTERNAL)
+    no_effect = code in _NO_EFFECT
+    return Failed(
+        code,
+        retryable=code in _PASSING,
+        in_doubt=not no_effect and call.side_effect is not SideEffect.READ,
+        definitive=no_effect and code is not ErrorCode.OVERLOADED,
+        blames=not no_effect,
+        text=clean_text(error.message),
+        retry_after_ms=error.retry_after_ms or 0,
+        detail=error.code,
+    )
