@@ -122,6 +122,14 @@ def test_the_total_deadline_holds_whatever_the_backend_does(world, kit):
     assert result.duration_ms <= 6_001
 
 
+def test_a_write_answers_by_its_deadline_and_one_check_at_the_latest(world, kit):
+    world.ledger.fates.extend([kit.Fate("hang")] * 9)
+    world.ledger.read_fates.extend([kit.Fate("hang")] * 99)
+    result = kit.run(kit.result(world.replica(), world.request()))
+    assert result.status is Status.UNKNOWN_OUTCOME
+    assert result.duration_ms <= 12_000 + 1_500
+
+
 def test_slow_is_reported_once_and_progress_follows(world, kit):
     world.ledger.fates.append(kit.Fate(delay_ms=2_900))
     events = kit.run(kit.events(world.replica(), world.request()))

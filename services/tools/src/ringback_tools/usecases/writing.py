@@ -213,9 +213,10 @@ class Writing:
         if rule is None:
             return await self._end(execution, stored, self._finisher.in_doubt(execution), definitive=False)
         settled_at_ms = stored.record.attempt_deadline_ms + rule.settle_ms
-        # A check that begins before the deadline may end a little after it; the caller is not kept longer.
+        # One check is always made; the caller is not kept past the tool's deadline, the reconciler goes on then.
         give_up_ms = self._clock.elapsed_ms() + rule.settle_ms + 2 * rule.timeout_ms
         give_up_ms += max(0, stored.record.attempt_deadline_ms - self._clock.now_ms())
+        give_up_ms = min(give_up_ms, execution.deadline_ms)
         while True:
             asked_ms = self._clock.now_ms()
             verdict, data = await self.verdict(execution)
