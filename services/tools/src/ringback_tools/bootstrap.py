@@ -24,6 +24,7 @@ from ringback_tools.adapters.function import FunctionConnector
 from ringback_tools.adapters.grpc_method import GrpcConnector
 from ringback_tools.adapters.http import HttpConnector
 from ringback_tools.adapters.journal import KvJournal
+from ringback_tools.adapters.mcp_server import McpConnector
 from ringback_tools.adapters.opening import background, open_bus
 from ringback_tools.adapters.packs import PackCatalogue
 from ringback_tools.adapters.pauses import NoPauses, held_at
@@ -52,8 +53,7 @@ class Tools:
 
 def build(bus: Bus, keys: MacKeys, *, settings: ToolsSettings) -> Tools:
     """One replica over a bus."""
-    replica = settings.instance or "tools"
-    clock = LoopClock()
+    replica, clock = settings.instance or "tools", LoopClock()
     connectors = ConnectorsByKind(_connectors(settings))
     catalogue = PackCatalogue(PackStore(bus), settle_ms=settings.settle_ms)
     parts = Parts(
@@ -68,8 +68,7 @@ def build(bus: Bus, keys: MacKeys, *, settings: ToolsSettings) -> Tools:
         roll=random.SystemRandom().random,
         owner=f"{replica}#{secrets.token_hex(4)}",
     )
-    service = assemble(parts)
-    return Tools(service, connectors, catalogue)
+    return Tools(assemble(parts), connectors, catalogue)
 
 
 async def serve_tools(settings: ToolsSettings) -> None:
@@ -117,4 +116,5 @@ def _connectors(settings: ToolsSettings) -> Mapping[str, Connector]:
         "function": FunctionConnector(settings.tool_modules),
         "nats": WorkerConnector(settings.nats_url),
         "grpc": GrpcConnector(addresses=settings.connectors),
+        "mcp": McpConnector(addresses=settings.connectors),
     }

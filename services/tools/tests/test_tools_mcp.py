@@ -1,0 +1,73 @@
+"""The MCP connector against a real server over stdio; runs where the extra `mcp` is installed."""
+
+import shlex
+import sys
+
+import pytest
+from ringback_tools.adapters.mcp_server import McpConnector
+from ringback_tools.domain.catalogue import ConnectorSpec, SideEffect
+from ringback_tools.domain.results import ErrorCode
+from ringback_tools.ports import Call
+
+SERVER = """
+import os
+from mcp.server import MCPServer
+
+server = MCPServer("shop")
+
+@server.tool()
+def stock(item: str) -> dict[str, int]:
+    return {"left": len(item)}
+
+@server.tool()
+def closed() -> str:
+    raise ValueError("The shop is closed.")
+
+@server.tool()
+def die() -> str:
+    os._exit(1)
+
+server.run("stdio")
+"""
+
+
+def call(tool, *, server_ref="shop", **arguments):
+    return Call(
+        spec=ConnectorSpec("mcp", {"server_ref": server_ref, "tool": tool}),
+        arguments=arguments,
+        timeout_ms=5_000,
+        bytes_max=10_000,
+        tenant="local",
+        session_id="sess_1",
+        action_id="act_1",
+        side_effect=SideEffect.WRITE,
+        key_field="key",
+        key="act_1",
+    )
+
+
+async def test_without_an_address_nothing_is_started():
+    answer = await McpConnector(addresses={}).call(call("stock"))
+    assert (answer.code, answer.blames) == (ErrorCode.TOOL_UNAVAILABLE, False)
+
+
+@pytest.mark.stack
+@pytest.mark.filterwarnings("default")
+async def test_a_tool_of_a_server_is_called_and_a_dead_server_is_started_again(tmp_path):
+    pytest.importorskip("mcp")
+    script = tmp_path / "server.py"
+    script.write_text(f"import sys; sys.path[:0] = {[p for p in sys.path if p]!r}\n{SERVER}")
+    address = "stdio://" + shlex.join([sys.executable, str(script)])
+    missing = "stdio://" + str(tmp_path / "nothing")
+    connector = McpConnector(addresses={"shop": address, "gone": missing})
+    try:
+        assert (await connector.call(call("stock", item="pen"))).data == {"left": 3}
+        closed = await connector.call(call("closed"))
+        assert (closed.code, closed.in_doubt) == (ErrorCode.REJECTED, True)
+        died = await connector.call(call("die"))
+        assert (died.code, died.in_doubt, died.retryable) == (ErrorCode.TOOL_UNAVAILABLE, True, True)
+        assert (await connector.call(call("stock", item="book"))).data == {"left": 4}
+        gone = await connector.call(call("stock", server_ref="gone", item="x"))
+        assert (gone.code, gone.in_doubt, gone.retryable) == (ErrorCode.TOOL_UNAVAILABLE, False, True)
+    finally:
+        await connector.close()
