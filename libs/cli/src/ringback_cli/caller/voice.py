@@ -44,7 +44,7 @@ def _trimmed(pcm: bytes) -> bytes:
     loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > _QUIET_LEVEL)
     if not len(loud):
         return b""
-    return samples[max(0, loud[0] - _EDGE_SAMPLES) : loud[-1] + _EDGE_SAMPLES].tobytes()
+    return samples[max(0, loud[0] - _EDGE_SAMPLES) : loud[-1] + 1 + _EDGE_SAMPLES].tobytes()
 
 
 def _spoken_voice(seed: int) -> Synthesiser:
