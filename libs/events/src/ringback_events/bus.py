@@ -239,6 +239,16 @@ class Bus(Protocol):
         follows.
         """
 
+    async def purge(self, subject: str) -> int:
+        """Remove every stored message that `subject` (wildcards allowed) covers and return how many there were.
+
+        For erasure alone: facts are never taken back otherwise. Raises InvalidInput for an append-only
+        stream, Unavailable when it is not known what happened; purging again is safe.
+        """
+
+    async def erase(self, stream: str, stream_seq: int) -> None:
+        """Remove one stored message, as `purge` does; one that is gone already is as good."""
+
     def bucket(self, name: str) -> Bucket:
         """Return a declared bucket."""
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 
 from ringback_errors import Conflict, InvalidInput
 
-from ringback_events.bus import Entry
+from ringback_events.bus import Delivery, Entry
 from ringback_events.message import Message
 from ringback_events.topology import BucketSpec, StreamSpec, Topology, covers, load_topology
 
-__all__ = ["Durable", "MemoryBroker", "MemoryBucketStore", "MemoryStream", "Stored"]
+__all__ = ["Durable", "MemoryBroker", "MemoryBucketStore", "MemoryStream", "Stored", "delivery_of"]
 
 
 CHANGES_MAX = 10_000
@@ -43,6 +43,7 @@ class MemoryStream:
         self.durables: dict[str, Durable] = {}
         self.changed = asyncio.Event()
         self._bytes = 0
+        self._has_holes = False
         self._ids: dict[str, tuple[int, int]] = {}
 
     def store(self, message: Message) -> int:
@@ -64,8 +65,18 @@ class MemoryStream:
         """The messages after a sequence number."""
         if not self.messages or self.messages[-1].seq <= seq:
             return []
+        if self._has_holes:
+            return [one for one in self.messages if one.seq > seq]
         first = self.messages[0].seq
         return [self.messages[index] for index in range(max(0, seq + 1 - first), len(self.messages))]
+
+    def remove(self, gone: Callable[[Stored], bool]) -> int:
+        """Take out the messages that `gone` names and return how many there were."""
+        kept = deque(one for one in self.messages if not gone(one))
+        removed = len(self.messages) - len(kept)
+        self.messages, self._has_holes = kept, self._has_holes or removed > 0
+        self._bytes = sum(one.message.size_bytes for one in kept)
+        return removed
 
     def notify(self) -> None:
         """Wake everybody who waits for a change."""
@@ -205,3 +216,17 @@ class MemoryBroker:
     def _tell(self) -> None:
         for listener in tuple(self._listeners):
             listener(self.up)
+
+
+def delivery_of(stored: Stored, *, deliveries: int, lag: int) -> Delivery:
+    """A stored message as a consumer gets it."""
+    message = stored.message
+    return Delivery(
+        subject=message.subject,
+        payload=message.payload,
+        headers=message.wire_headers(),
+        stream_seq=stored.seq,
+        deliveries=deliveries,
+        lag=lag,
+        stored_at_ms=stored.at_ms,
+    )

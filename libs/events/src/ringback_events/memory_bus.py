@@ -9,17 +9,24 @@ from pathlib import Path
 from ringback_events.bus import (
     BusStats,
     ConsumePolicy,
-    Delivery,
     Entry,
     Handler,
     Start,
     Subscription,
     WatchHandler,
 )
+from ringback_events.erasing import erasable
 from ringback_events.failures import BusAway
 from ringback_events.handling import Workers, parked_headers, tail_one, watch_one
 from ringback_events.keys import check_key, check_key_prefix
-from ringback_events.memory_broker import Durable, MemoryBroker, MemoryBucketStore, MemoryStream, Stored
+from ringback_events.memory_broker import (
+    Durable,
+    MemoryBroker,
+    MemoryBucketStore,
+    MemoryStream,
+    Stored,
+    delivery_of,
+)
 from ringback_events.message import Message, checked_message
 from ringback_events.publisher import Publisher, PublisherLimits
 from ringback_events.spool import DiskSpool, MemorySpool
@@ -138,6 +145,16 @@ class MemoryBus:
         after = store.last_seq if start == "new" else 0
         return self._keep(_TailRun(self, store, subject, handler, after=after))
 
+    async def purge(self, subject: str) -> int:
+        spec = erasable(self.broker.topology.stream_of(check_subject(subject, wildcards=True)))
+        self._require_up()
+        return self.broker.streams[spec.name].remove(lambda one: covers(subject, one.message.subject))
+
+    async def erase(self, stream: str, stream_seq: int) -> None:
+        spec = erasable(self.broker.topology.stream(stream))
+        self._require_up()
+        self.broker.streams[spec.name].remove(lambda one: one.seq == stream_seq)
+
     def bucket(self, name: str) -> _MemoryBucket:
         return _MemoryBucket(self, self.broker.buckets[self.broker.topology.bucket(name).name])
 
@@ -249,7 +266,7 @@ class _MemoryClaim:
         self._bus = bus
         self._place = place
         self._stored = stored
-        self.delivery = _delivery(stored, deliveries=deliveries, lag=place.lag)
+        self.delivery = delivery_of(stored, deliveries=deliveries, lag=place.lag)
 
     async def ack(self) -> None:
         if self._bus.broker.up:
@@ -294,7 +311,7 @@ class _TailRun(_Running):
             for stored in waiting:
                 self._after = stored.seq
                 if covers(self._subject, stored.message.subject):
-                    await tail_one(_delivery(stored, deliveries=1, lag=0), self._handler, self._bus.stats)
+                    await tail_one(delivery_of(stored, deliveries=1, lag=0), self._handler, self._bus.stats)
             if not waiting:
                 await changed.wait()
 
@@ -376,16 +393,3 @@ class _MemoryObjects:
     async def list(self, *, timeout_ms: int = 10_000) -> list[str]:
         self._bus._require_up()
         return sorted(self._store)
-
-
-def _delivery(stored: Stored, *, deliveries: int, lag: int) -> Delivery:
-    message = stored.message
-    return Delivery(
-        subject=message.subject,
-        payload=message.payload,
-        headers=message.wire_headers(),
-        stream_seq=stored.seq,
-        deliveries=deliveries,
-        lag=lag,
-        stored_at_ms=stored.at_ms,
-    )

@@ -6,12 +6,14 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
 
 from ringback_events.bus import BusStats, ConsumePolicy, Delivery, Handler, Start, Subscription
+from ringback_events.erasing import ERASE_TIMEOUT_MS, NO_MESSAGE, erasable
 from ringback_events.failures import BusAway, WriteUnknown
 from ringback_events.handling import Workers, tail_one
 from ringback_events.message import Message, checked_message
@@ -181,6 +183,24 @@ class NatsBus:
             await tail_one(delivery, handler, self._stats)
 
         return await self._open_tail(stream, subject, start, take, False)
+
+    async def purge(self, subject: str) -> int:
+        check_subject(subject, wildcards=True)
+        stream = erasable(self._topology.stream_of(subject)).name
+        answer = await self._erasing(f"STREAM.PURGE.{stream}", {"filter": subject})
+        return int(answer.get("purged", 0))
+
+    async def erase(self, stream: str, stream_seq: int) -> None:
+        erasable(self._topology.stream(stream))
+        await self._erasing(f"STREAM.MSG.DELETE.{stream}", {"seq": stream_seq})
+
+    async def _erasing(self, request: str, body: dict[str, object]) -> Mapping[str, Any]:
+        try:
+            return await self._link.api(request, body, timeout_ms=ERASE_TIMEOUT_MS)
+        except ApiError as error:
+            if error.err_code in NO_MESSAGE:
+                return {}
+            raise BusAway(f"bus: {request} refused: {error}") from error
 
     def bucket(self, name: str) -> NatsBucket:
         return NatsBucket(

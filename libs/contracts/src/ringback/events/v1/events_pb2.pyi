@@ -768,10 +768,13 @@ class ContextCompacted(_message.Message):
     COVERS_SEQ_FIELD_NUMBER: _builtins.int
     ITEM_IDS_FIELD_NUMBER: _builtins.int
     CALL_IDS_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
     compaction_epoch: _builtins.int
     covers_epoch: _builtins.int
     """Last (epoch, seq) that the summary covers."""
     covers_seq: _builtins.int
+    summary: _builtins.str
+    """The plan's summary, unchanged; empty: each fold makes the embedded one."""
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -786,10 +789,11 @@ class ContextCompacted(_message.Message):
         covers_seq: _builtins.int = ...,
         item_ids: _abc.Iterable[_builtins.str] | None = ...,
         call_ids: _abc.Iterable[_builtins.str] | None = ...,
+        summary: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_ids", b"call_ids", "compaction_epoch", b"compaction_epoch", "covers_epoch", b"covers_epoch", "covers_seq", b"covers_seq", "item_ids", b"item_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_ids", b"call_ids", "compaction_epoch", b"compaction_epoch", "covers_epoch", b"covers_epoch", "covers_seq", b"covers_seq", "item_ids", b"item_ids", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -797,6 +801,8 @@ Global___ContextCompacted: _TypeAlias = ContextCompacted  # noqa: Y015
 
 @_typing.final
 class SlotsChanged(_message.Message):
+    """What the model noted through the internal function `note`, or a person corrected. One fact per call of it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SLOTS_FIELD_NUMBER: _builtins.int
@@ -823,11 +829,18 @@ class SlotValue(_message.Message):
     VALUE_JSON_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
+    TTL_MS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    """A slot of the pack, any other name, or `preference.<name>` for what holds beyond the call."""
     value_json: _builtins.str
+    """`null` takes back what was noted before."""
     source: _builtins.str
-    """caller, agent, tool or read_back."""
+    """caller (in the caller's own words) or agent (as the model understood it). Only results and consents make `tool`
+    and `read_back`; a note that claims these counts as agent.
+    """
     confidence: _builtins.float
+    ttl_ms: _builtins.int
+    """0: never stale."""
     def __init__(
         self,
         *,
@@ -835,10 +848,11 @@ class SlotValue(_message.Message):
         value_json: _builtins.str = ...,
         source: _builtins.str = ...,
         confidence: _builtins.float = ...,
+        ttl_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "name", b"name", "source", b"source", "value_json", b"value_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "name", b"name", "source", b"source", "ttl_ms", b"ttl_ms", "value_json", b"value_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1038,6 +1052,8 @@ class ControlFact(_message.Message):
     BREAKER_CLOSED_FIELD_NUMBER: _builtins.int
     TOOL_DISABLED_FIELD_NUMBER: _builtins.int
     GATE_FAILED_FIELD_NUMBER: _builtins.int
+    SUMMARISER_DEGRADED_FIELD_NUMBER: _builtins.int
+    SUMMARISER_RECOVERED_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     producer: _builtins.str
     @_builtins.property
@@ -1052,6 +1068,10 @@ class ControlFact(_message.Message):
     def tool_disabled(self) -> Global___ToolDisabled: ...
     @_builtins.property
     def gate_failed(self) -> Global___GateFailed: ...
+    @_builtins.property
+    def summariser_degraded(self) -> Global___SummariserDegraded: ...
+    @_builtins.property
+    def summariser_recovered(self) -> Global___SummariserRecovered: ...
     def __init__(
         self,
         *,
@@ -1063,12 +1083,14 @@ class ControlFact(_message.Message):
         breaker_closed: Global___BreakerClosed | None = ...,
         tool_disabled: Global___ToolDisabled | None = ...,
         gate_failed: Global___GateFailed | None = ...,
+        summariser_degraded: Global___SummariserDegraded | None = ...,
+        summariser_recovered: Global___SummariserRecovered | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "bundle_activated", b"bundle_activated", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "tool_disabled", b"tool_disabled"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "bundle_activated", b"bundle_activated", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "summariser_degraded", b"summariser_degraded", "summariser_recovered", b"summariser_recovered", "tool_disabled", b"tool_disabled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "bundle_activated", b"bundle_activated", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "producer", b"producer", "schema_version", b"schema_version", "tool_disabled", b"tool_disabled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "bundle_activated", b"bundle_activated", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "producer", b"producer", "schema_version", b"schema_version", "summariser_degraded", b"summariser_degraded", "summariser_recovered", b"summariser_recovered", "tool_disabled", b"tool_disabled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["bundle_activated", "breaker_opened", "breaker_closed", "tool_disabled", "gate_failed"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["bundle_activated", "breaker_opened", "breaker_closed", "tool_disabled", "gate_failed", "summariser_degraded", "summariser_recovered"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1205,3 +1227,56 @@ class GateFailed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GateFailed: _TypeAlias = GateFailed  # noqa: Y015
+
+@_typing.final
+class SummariserDegraded(_message.Message):
+    """A replica of memory went over to the embedded summariser."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLICA_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    RETRY_IN_MS_FIELD_NUMBER: _builtins.int
+    replica: _builtins.str
+    reason: _builtins.str
+    """slow, failing, unusable, over_budget or backlog."""
+    retry_in_ms: _builtins.int
+    """When the text model is tried again, ms from now."""
+    def __init__(
+        self,
+        *,
+        replica: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        retry_in_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "replica", b"replica", "retry_in_ms", b"retry_in_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummariserDegraded: _TypeAlias = SummariserDegraded  # noqa: Y015
+
+@_typing.final
+class SummariserRecovered(_message.Message):
+    """The text model writes summaries again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLICA_FIELD_NUMBER: _builtins.int
+    DEGRADED_MS_FIELD_NUMBER: _builtins.int
+    replica: _builtins.str
+    degraded_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        replica: _builtins.str = ...,
+        degraded_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded_ms", b"degraded_ms", "replica", b"replica"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummariserRecovered: _TypeAlias = SummariserRecovered  # noqa: Y015

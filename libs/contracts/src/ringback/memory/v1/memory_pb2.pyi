@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -17,6 +18,23 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _CallerConsent:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CallerConsentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CallerConsent.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CALLER_CONSENT_UNSPECIFIED: _CallerConsent.ValueType  # 0
+    CALLER_CONSENT_GIVEN: _CallerConsent.ValueType  # 1
+    CALLER_CONSENT_REFUSED: _CallerConsent.ValueType  # 2
+
+class CallerConsent(_CallerConsent, metaclass=_CallerConsentEnumTypeWrapper): ...
+
+CALLER_CONSENT_UNSPECIFIED: CallerConsent.ValueType  # 0
+CALLER_CONSENT_GIVEN: CallerConsent.ValueType  # 1
+CALLER_CONSENT_REFUSED: CallerConsent.ValueType  # 2
+Global___CallerConsent: _TypeAlias = CallerConsent  # noqa: Y015
 
 @_typing.final
 class GetContextRequest(_message.Message):
@@ -69,6 +87,9 @@ class GetContextResponse(_message.Message):
     PLAN_FIELD_NUMBER: _builtins.int
     NEEDED_TOKENS_FIELD_NUMBER: _builtins.int
     UNVERIFIED_MS_FIELD_NUMBER: _builtins.int
+    STALE_SLOTS_FIELD_NUMBER: _builtins.int
+    ENTITIES_FIELD_NUMBER: _builtins.int
+    CALLER_FIELD_NUMBER: _builtins.int
     as_of_epoch: _builtins.int
     """The last (epoch, seq) that the state includes."""
     as_of_seq: _builtins.int
@@ -101,6 +122,20 @@ class GetContextResponse(_message.Message):
     def plan(self) -> Global___CompactionPlan:
         """Absent when no compaction is due."""
 
+    @_builtins.property
+    def stale_slots(self) -> _containers.RepeatedCompositeFieldContainer[Global___StaleSlot]:
+        """Values past their time to live, each with what to call before it is used for a decision."""
+
+    @_builtins.property
+    def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Entity]:
+        """Who and what the call is about, newest first; 48 at most."""
+
+    @_builtins.property
+    def caller(self) -> Global___CallerRecall:
+        """What is known of this caller from earlier calls and was put into `text`; absent when nothing is, or when the
+        caller did not agree to it.
+        """
+
     def __init__(
         self,
         *,
@@ -119,14 +154,227 @@ class GetContextResponse(_message.Message):
         plan: Global___CompactionPlan | None = ...,
         needed_tokens: _builtins.int = ...,
         unverified_ms: _builtins.int = ...,
+        stale_slots: _abc.Iterable[Global___StaleSlot] | None = ...,
+        entities: _abc.Iterable[Global___Entity] | None = ...,
+        caller: Global___CallerRecall | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_epoch", b"as_of_epoch", "as_of_seq", b"as_of_seq", "corrections", b"corrections", "left_out", b"left_out", "needed_tokens", b"needed_tokens", "pending_actions", b"pending_actions", "plan", b"plan", "slots", b"slots", "summary", b"summary", "summary_epoch", b"summary_epoch", "tasks", b"tasks", "text", b"text", "tokens", b"tokens", "turns", b"turns", "unverified_ms", b"unverified_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as_of_epoch", b"as_of_epoch", "as_of_seq", b"as_of_seq", "caller", b"caller", "corrections", b"corrections", "entities", b"entities", "left_out", b"left_out", "needed_tokens", b"needed_tokens", "pending_actions", b"pending_actions", "plan", b"plan", "slots", b"slots", "stale_slots", b"stale_slots", "summary", b"summary", "summary_epoch", b"summary_epoch", "tasks", b"tasks", "text", b"text", "tokens", b"tokens", "turns", b"turns", "unverified_ms", b"unverified_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetContextResponse: _TypeAlias = GetContextResponse  # noqa: Y015
+
+@_typing.final
+class StaleSlot(_message.Message):
+    """A value that must be looked up again before use."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    AGE_MS_FIELD_NUMBER: _builtins.int
+    TTL_MS_FIELD_NUMBER: _builtins.int
+    REFRESH_TOOL_FIELD_NUMBER: _builtins.int
+    REFRESH_ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
+    FACT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    age_ms: _builtins.int
+    ttl_ms: _builtins.int
+    refresh_tool: _builtins.str
+    """A read-only tool and its arguments; empty when none is declared: then ask the caller."""
+    refresh_arguments_json: _builtins.str
+    fact: _builtins.str
+    """The bundle's name of the fact that the value belongs to; empty for a tool's result."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        age_ms: _builtins.int = ...,
+        ttl_ms: _builtins.int = ...,
+        refresh_tool: _builtins.str = ...,
+        refresh_arguments_json: _builtins.str = ...,
+        fact: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_ms", b"age_ms", "fact", b"fact", "name", b"name", "refresh_arguments_json", b"refresh_arguments_json", "refresh_tool", b"refresh_tool", "ttl_ms", b"ttl_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StaleSlot: _TypeAlias = StaleSlot  # noqa: Y015
+
+@_typing.final
+class Entity(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    MENTIONS_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    kind: _builtins.str
+    """The slot or field that holds it (passenger, reservation_id …), or `name`."""
+    mentions: _builtins.int
+    epoch: _builtins.int
+    """Where it was mentioned last."""
+    seq: _builtins.int
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        mentions: _builtins.int = ...,
+        epoch: _builtins.int = ...,
+        seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "kind", b"kind", "mentions", b"mentions", "name", b"name", "seq", b"seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Entity: _TypeAlias = Entity  # noqa: Y015
+
+@_typing.final
+class CallerRecall(_message.Message):
+    """What earlier calls left."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_FIELD_NUMBER: _builtins.int
+    PREFERENCES_FIELD_NUMBER: _builtins.int
+    UNRESOLVED_TASKS_FIELD_NUMBER: _builtins.int
+    LAST_OUTCOMES_FIELD_NUMBER: _builtins.int
+    calls: _builtins.int
+    @_builtins.property
+    def preferences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Preference]: ...
+    @_builtins.property
+    def unresolved_tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallerTask]: ...
+    @_builtins.property
+    def last_outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallerOutcome]: ...
+    def __init__(
+        self,
+        *,
+        calls: _builtins.int = ...,
+        preferences: _abc.Iterable[Global___Preference] | None = ...,
+        unresolved_tasks: _abc.Iterable[Global___CallerTask] | None = ...,
+        last_outcomes: _abc.Iterable[Global___CallerOutcome] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "last_outcomes", b"last_outcomes", "preferences", b"preferences", "unresolved_tasks", b"unresolved_tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallerRecall: _TypeAlias = CallerRecall  # noqa: Y015
+
+@_typing.final
+class Preference(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_JSON_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    value_json: _builtins.str
+    at_ms: _builtins.int
+    session_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value_json: _builtins.str = ...,
+        at_ms: _builtins.int = ...,
+        session_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ms", b"at_ms", "name", b"name", "session_id", b"session_id", "value_json", b"value_json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Preference: _TypeAlias = Preference  # noqa: Y015
+
+@_typing.final
+class CallerTask(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    OWED_BY_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    session_id: _builtins.str
+    title: _builtins.str
+    kind: _builtins.str
+    """request or promise."""
+    status: _builtins.str
+    """open or blocked."""
+    owed_by: _builtins.str
+    """caller, agent or person."""
+    at_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        status: _builtins.str = ...,
+        owed_by: _builtins.str = ...,
+        at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ms", b"at_ms", "kind", b"kind", "owed_by", b"owed_by", "session_id", b"session_id", "status", b"status", "task_id", b"task_id", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallerTask: _TypeAlias = CallerTask  # noqa: Y015
+
+@_typing.final
+class CallerOutcome(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_ID_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
+    ARGUMENTS_JSON_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    action_id: _builtins.str
+    session_id: _builtins.str
+    tool: _builtins.str
+    arguments_json: _builtins.str
+    status: _builtins.str
+    """ok, failed, unknown or not_started."""
+    message: _builtins.str
+    at_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        action_id: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+        tool: _builtins.str = ...,
+        arguments_json: _builtins.str = ...,
+        status: _builtins.str = ...,
+        message: _builtins.str = ...,
+        at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "arguments_json", b"arguments_json", "at_ms", b"at_ms", "message", b"message", "session_id", b"session_id", "status", b"status", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallerOutcome: _TypeAlias = CallerOutcome  # noqa: Y015
 
 @_typing.final
 class CompactionPlan(_message.Message):
@@ -138,11 +386,17 @@ class CompactionPlan(_message.Message):
     ITEM_IDS_FIELD_NUMBER: _builtins.int
     COMPACT_CONTEXT_FIELD_NUMBER: _builtins.int
     CALL_IDS_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    SUMMARISER_FIELD_NUMBER: _builtins.int
     epoch: _builtins.int
     covers_epoch: _builtins.int
     covers_seq: _builtins.int
     compact_context: _builtins.str
     """To be inserted at the head instead."""
+    summary: _builtins.str
+    """The summary alone; goes into ContextCompacted unchanged, so that every fold has the same one."""
+    summariser: _builtins.str
+    """text (a text model wrote it) or embedded."""
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Items to delete from the model's conversation, exactly."""
@@ -160,10 +414,12 @@ class CompactionPlan(_message.Message):
         item_ids: _abc.Iterable[_builtins.str] | None = ...,
         compact_context: _builtins.str = ...,
         call_ids: _abc.Iterable[_builtins.str] | None = ...,
+        summary: _builtins.str = ...,
+        summariser: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_ids", b"call_ids", "compact_context", b"compact_context", "covers_epoch", b"covers_epoch", "covers_seq", b"covers_seq", "epoch", b"epoch", "item_ids", b"item_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_ids", b"call_ids", "compact_context", b"compact_context", "covers_epoch", b"covers_epoch", "covers_seq", b"covers_seq", "epoch", b"epoch", "item_ids", b"item_ids", "summariser", b"summariser", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -399,6 +655,7 @@ class HandoffPacket(_message.Message):
     TURNS_FIELD_NUMBER: _builtins.int
     PROMISES_FIELD_NUMBER: _builtins.int
     LEFT_OUT_FIELD_NUMBER: _builtins.int
+    ENTITIES_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     tenant: _builtins.str
     caller_id: _builtins.str
@@ -424,6 +681,8 @@ class HandoffPacket(_message.Message):
     def promises(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
     def left_out(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def entities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Entity]: ...
     def __init__(
         self,
         *,
@@ -442,10 +701,11 @@ class HandoffPacket(_message.Message):
         turns: _abc.Iterable[Global___Turn] | None = ...,
         promises: _abc.Iterable[_builtins.str] | None = ...,
         left_out: _abc.Iterable[_builtins.str] | None = ...,
+        entities: _abc.Iterable[Global___Entity] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "as_of_epoch", b"as_of_epoch", "as_of_seq", b"as_of_seq", "caller_id", b"caller_id", "decisions", b"decisions", "left_out", b"left_out", "pending_consents", b"pending_consents", "promises", b"promises", "reason", b"reason", "session_id", b"session_id", "slots", b"slots", "summary", b"summary", "tasks", b"tasks", "tenant", b"tenant", "turns", b"turns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "as_of_epoch", b"as_of_epoch", "as_of_seq", b"as_of_seq", "caller_id", b"caller_id", "decisions", b"decisions", "entities", b"entities", "left_out", b"left_out", "pending_consents", b"pending_consents", "promises", b"promises", "reason", b"reason", "session_id", b"session_id", "slots", b"slots", "summary", b"summary", "tasks", b"tasks", "tenant", b"tenant", "turns", b"turns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -544,3 +804,247 @@ class PendingConsent(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PendingConsent: _TypeAlias = PendingConsent  # noqa: Y015
+
+@_typing.final
+class GetCallerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    CALLER_ID_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    caller_id: _builtins.str
+    """The caller's long-term id, as in SessionStarted."""
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        caller_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_id", b"caller_id", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCallerRequest: _TypeAlias = GetCallerRequest  # noqa: Y015
+
+@_typing.final
+class GetCallerResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def record(self) -> Global___CallerRecord: ...
+    def __init__(
+        self,
+        *,
+        record: Global___CallerRecord | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCallerResponse: _TypeAlias = GetCallerResponse  # noqa: Y015
+
+@_typing.final
+class CallerRecord(_message.Message):
+    """Size-capped (64 KiB): the oldest calls go first, unresolved tasks last."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    CALLER_ID_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
+    CONSENT_AT_MS_FIELD_NUMBER: _builtins.int
+    CONSENT_SOURCE_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    PREFERENCES_FIELD_NUMBER: _builtins.int
+    UNRESOLVED_TASKS_FIELD_NUMBER: _builtins.int
+    LAST_OUTCOMES_FIELD_NUMBER: _builtins.int
+    SESSION_IDS_FIELD_NUMBER: _builtins.int
+    UPDATED_MS_FIELD_NUMBER: _builtins.int
+    EXPIRES_MS_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    caller_id: _builtins.str
+    consent: Global___CallerConsent.ValueType
+    consent_at_ms: _builtins.int
+    consent_source: _builtins.str
+    """Where the consent comes from: a session's id, or who set it."""
+    calls: _builtins.int
+    updated_ms: _builtins.int
+    expires_ms: _builtins.int
+    """When the last of it is removed, if no further call adds to it."""
+    @_builtins.property
+    def preferences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Preference]: ...
+    @_builtins.property
+    def unresolved_tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallerTask]: ...
+    @_builtins.property
+    def last_outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallerOutcome]: ...
+    @_builtins.property
+    def session_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sessions that contributed, newest last."""
+
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        caller_id: _builtins.str = ...,
+        consent: Global___CallerConsent.ValueType = ...,
+        consent_at_ms: _builtins.int = ...,
+        consent_source: _builtins.str = ...,
+        calls: _builtins.int = ...,
+        preferences: _abc.Iterable[Global___Preference] | None = ...,
+        unresolved_tasks: _abc.Iterable[Global___CallerTask] | None = ...,
+        last_outcomes: _abc.Iterable[Global___CallerOutcome] | None = ...,
+        session_ids: _abc.Iterable[_builtins.str] | None = ...,
+        updated_ms: _builtins.int = ...,
+        expires_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_id", b"caller_id", "calls", b"calls", "consent", b"consent", "consent_at_ms", b"consent_at_ms", "consent_source", b"consent_source", "expires_ms", b"expires_ms", "last_outcomes", b"last_outcomes", "preferences", b"preferences", "session_ids", b"session_ids", "tenant", b"tenant", "unresolved_tasks", b"unresolved_tasks", "updated_ms", b"updated_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallerRecord: _TypeAlias = CallerRecord  # noqa: Y015
+
+@_typing.final
+class SetCallerConsentRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    CALLER_ID_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    caller_id: _builtins.str
+    consent: Global___CallerConsent.ValueType
+    source: _builtins.str
+    """Who says so; kept with it."""
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        caller_id: _builtins.str = ...,
+        consent: Global___CallerConsent.ValueType = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_id", b"caller_id", "consent", b"consent", "source", b"source", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetCallerConsentRequest: _TypeAlias = SetCallerConsentRequest  # noqa: Y015
+
+@_typing.final
+class SetCallerConsentResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def record(self) -> Global___CallerRecord: ...
+    def __init__(
+        self,
+        *,
+        record: Global___CallerRecord | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetCallerConsentResponse: _TypeAlias = SetCallerConsentResponse  # noqa: Y015
+
+@_typing.final
+class ForgetCallerRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    CALLER_ID_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    caller_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        caller_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_id", b"caller_id", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetCallerRequest: _TypeAlias = ForgetCallerRequest  # noqa: Y015
+
+@_typing.final
+class ForgetCallerResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACES_FIELD_NUMBER: _builtins.int
+    SESSION_IDS_FIELD_NUMBER: _builtins.int
+    LIVE_SESSION_IDS_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    complete: _builtins.bool
+    """Nothing is left in any place, and no call is under way."""
+    @_builtins.property
+    def places(self) -> _containers.RepeatedCompositeFieldContainer[Global___ErasedPlace]:
+        """One entry per place that was searched."""
+
+    @_builtins.property
+    def session_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sessions of this caller that were found."""
+
+    @_builtins.property
+    def live_session_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Calls that are under way: nothing of them was removed. Ask again when they have ended."""
+
+    def __init__(
+        self,
+        *,
+        places: _abc.Iterable[Global___ErasedPlace] | None = ...,
+        session_ids: _abc.Iterable[_builtins.str] | None = ...,
+        live_session_ids: _abc.Iterable[_builtins.str] | None = ...,
+        complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "live_session_ids", b"live_session_ids", "places", b"places", "session_ids", b"session_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetCallerResponse: _TypeAlias = ForgetCallerResponse  # noqa: Y015
+
+@_typing.final
+class ErasedPlace(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLACE_FIELD_NUMBER: _builtins.int
+    FOUND_FIELD_NUMBER: _builtins.int
+    REMOVED_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    place: _builtins.str
+    """Bucket or stream."""
+    found: _builtins.int
+    removed: _builtins.int
+    left: _builtins.int
+    """What a second look found after the removal."""
+    def __init__(
+        self,
+        *,
+        place: _builtins.str = ...,
+        found: _builtins.int = ...,
+        removed: _builtins.int = ...,
+        left: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["found", b"found", "left", b"left", "place", b"place", "removed", b"removed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErasedPlace: _TypeAlias = ErasedPlace  # noqa: Y015

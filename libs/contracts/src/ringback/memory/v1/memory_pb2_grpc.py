@@ -44,6 +44,21 @@ class MemoryServiceStub:
                 request_serializer=ringback_dot_memory_dot_v1_dot_memory__pb2.GetHandoffPacketRequest.SerializeToString,
                 response_deserializer=ringback_dot_memory_dot_v1_dot_memory__pb2.GetHandoffPacketResponse.FromString,
                 _registered_method=True)
+        self.GetCaller = channel.unary_unary(
+                '/ringback.memory.v1.MemoryService/GetCaller',
+                request_serializer=ringback_dot_memory_dot_v1_dot_memory__pb2.GetCallerRequest.SerializeToString,
+                response_deserializer=ringback_dot_memory_dot_v1_dot_memory__pb2.GetCallerResponse.FromString,
+                _registered_method=True)
+        self.SetCallerConsent = channel.unary_unary(
+                '/ringback.memory.v1.MemoryService/SetCallerConsent',
+                request_serializer=ringback_dot_memory_dot_v1_dot_memory__pb2.SetCallerConsentRequest.SerializeToString,
+                response_deserializer=ringback_dot_memory_dot_v1_dot_memory__pb2.SetCallerConsentResponse.FromString,
+                _registered_method=True)
+        self.ForgetCaller = channel.unary_unary(
+                '/ringback.memory.v1.MemoryService/ForgetCaller',
+                request_serializer=ringback_dot_memory_dot_v1_dot_memory__pb2.ForgetCallerRequest.SerializeToString,
+                response_deserializer=ringback_dot_memory_dot_v1_dot_memory__pb2.ForgetCallerResponse.FromString,
+                _registered_method=True)
 
 
 class MemoryServiceServicer:
@@ -64,6 +79,27 @@ class MemoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCaller(self, request, context):
+        """All that is kept of a caller over calls; NOT_FOUND when nothing is. This is also the export.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetCallerConsent(self, request, context):
+        """Records what the caller said about being remembered. A refusal removes what was kept and keeps the refusal.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForgetCaller(self, request, context):
+        """Removes every trace of a caller that can be removed, looks again, and says what was found and what is left.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MemoryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -76,6 +112,21 @@ def add_MemoryServiceServicer_to_server(servicer, server):
                     servicer.GetHandoffPacket,
                     request_deserializer=ringback_dot_memory_dot_v1_dot_memory__pb2.GetHandoffPacketRequest.FromString,
                     response_serializer=ringback_dot_memory_dot_v1_dot_memory__pb2.GetHandoffPacketResponse.SerializeToString,
+            ),
+            'GetCaller': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCaller,
+                    request_deserializer=ringback_dot_memory_dot_v1_dot_memory__pb2.GetCallerRequest.FromString,
+                    response_serializer=ringback_dot_memory_dot_v1_dot_memory__pb2.GetCallerResponse.SerializeToString,
+            ),
+            'SetCallerConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetCallerConsent,
+                    request_deserializer=ringback_dot_memory_dot_v1_dot_memory__pb2.SetCallerConsentRequest.FromString,
+                    response_serializer=ringback_dot_memory_dot_v1_dot_memory__pb2.SetCallerConsentResponse.SerializeToString,
+            ),
+            'ForgetCaller': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForgetCaller,
+                    request_deserializer=ringback_dot_memory_dot_v1_dot_memory__pb2.ForgetCallerRequest.FromString,
+                    response_serializer=ringback_dot_memory_dot_v1_dot_memory__pb2.ForgetCallerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -132,6 +183,87 @@ class MemoryService:
             '/ringback.memory.v1.MemoryService/GetHandoffPacket',
             ringback_dot_memory_dot_v1_dot_memory__pb2.GetHandoffPacketRequest.SerializeToString,
             ringback_dot_memory_dot_v1_dot_memory__pb2.GetHandoffPacketResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCaller(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.memory.v1.MemoryService/GetCaller',
+            ringback_dot_memory_dot_v1_dot_memory__pb2.GetCallerRequest.SerializeToString,
+            ringback_dot_memory_dot_v1_dot_memory__pb2.GetCallerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetCallerConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.memory.v1.MemoryService/SetCallerConsent',
+            ringback_dot_memory_dot_v1_dot_memory__pb2.SetCallerConsentRequest.SerializeToString,
+            ringback_dot_memory_dot_v1_dot_memory__pb2.SetCallerConsentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForgetCaller(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.memory.v1.MemoryService/ForgetCaller',
+            ringback_dot_memory_dot_v1_dot_memory__pb2.ForgetCallerRequest.SerializeToString,
+            ringback_dot_memory_dot_v1_dot_memory__pb2.ForgetCallerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,12 @@ class MemoryServiceStub:
     """
     GetHandoffPacket: _grpc.UnaryUnaryMultiCallable[_memory_pb2.GetHandoffPacketRequest, _memory_pb2.GetHandoffPacketResponse]
     """What an agent or a person who takes over needs to know."""
+    GetCaller: _grpc.UnaryUnaryMultiCallable[_memory_pb2.GetCallerRequest, _memory_pb2.GetCallerResponse]
+    """All that is kept of a caller over calls; NOT_FOUND when nothing is. This is also the export."""
+    SetCallerConsent: _grpc.UnaryUnaryMultiCallable[_memory_pb2.SetCallerConsentRequest, _memory_pb2.SetCallerConsentResponse]
+    """Records what the caller said about being remembered. A refusal removes what was kept and keeps the refusal."""
+    ForgetCaller: _grpc.UnaryUnaryMultiCallable[_memory_pb2.ForgetCallerRequest, _memory_pb2.ForgetCallerResponse]
+    """Removes every trace of a caller that can be removed, looks again, and says what was found and what is left."""
 
 @_typing.type_check_only
 class MemoryServiceAsyncStub(MemoryServiceStub):
@@ -47,6 +53,12 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     """
     GetHandoffPacket: _aio.UnaryUnaryMultiCallable[_memory_pb2.GetHandoffPacketRequest, _memory_pb2.GetHandoffPacketResponse]  # type: ignore[assignment]
     """What an agent or a person who takes over needs to know."""
+    GetCaller: _aio.UnaryUnaryMultiCallable[_memory_pb2.GetCallerRequest, _memory_pb2.GetCallerResponse]  # type: ignore[assignment]
+    """All that is kept of a caller over calls; NOT_FOUND when nothing is. This is also the export."""
+    SetCallerConsent: _aio.UnaryUnaryMultiCallable[_memory_pb2.SetCallerConsentRequest, _memory_pb2.SetCallerConsentResponse]  # type: ignore[assignment]
+    """Records what the caller said about being remembered. A refusal removes what was kept and keeps the refusal."""
+    ForgetCaller: _aio.UnaryUnaryMultiCallable[_memory_pb2.ForgetCallerRequest, _memory_pb2.ForgetCallerResponse]  # type: ignore[assignment]
+    """Removes every trace of a caller that can be removed, looks again, and says what was found and what is left."""
 
 class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -66,5 +78,29 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_memory_pb2.GetHandoffPacketResponse, _abc.Awaitable[_memory_pb2.GetHandoffPacketResponse]]:
         """What an agent or a person who takes over needs to know."""
+
+    @_abc_1.abstractmethod
+    def GetCaller(
+        self,
+        request: _memory_pb2.GetCallerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memory_pb2.GetCallerResponse, _abc.Awaitable[_memory_pb2.GetCallerResponse]]:
+        """All that is kept of a caller over calls; NOT_FOUND when nothing is. This is also the export."""
+
+    @_abc_1.abstractmethod
+    def SetCallerConsent(
+        self,
+        request: _memory_pb2.SetCallerConsentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memory_pb2.SetCallerConsentResponse, _abc.Awaitable[_memory_pb2.SetCallerConsentResponse]]:
+        """Records what the caller said about being remembered. A refusal removes what was kept and keeps the refusal."""
+
+    @_abc_1.abstractmethod
+    def ForgetCaller(
+        self,
+        request: _memory_pb2.ForgetCallerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memory_pb2.ForgetCallerResponse, _abc.Awaitable[_memory_pb2.ForgetCallerResponse]]:
+        """Removes every trace of a caller that can be removed, looks again, and says what was found and what is left."""
 
 def add_MemoryServiceServicer_to_server(servicer: MemoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
