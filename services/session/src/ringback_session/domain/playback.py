@@ -88,7 +88,10 @@ def cut(step: Step) -> None:
     """The caller cut in: what is not yet played will not be heard."""
     now = _now(step)
     for played in step.state.playback.items:
-        if played.reported or played.starts_at + played.samples <= now:
+        if played.reported:
+            continue
+        if played.finished and played.starts_at + played.samples <= now:
+            _report(step, played)
             continue
         position_ms = heard_ms(step, played)
         played.truncated_ms = position_ms
