@@ -41,6 +41,10 @@ _CLARIFY = (
 def ask(step: Step, action: Action, read_back: ReadBack, say_first: str) -> None:
     """Policy wants a yes for this action."""
     state = step.state
+    former = state.consents.get(action.consent_id)
+    if former is not None:
+        # Policy wants another yes: the one that there was is spent.
+        former.phase = ConsentPhase.ENDED
     consent = Consent(
         consent_id=state.new_id("con_"),
         action_id=action.action_id,

@@ -5,13 +5,13 @@ Answers what the model need not be asked, and emulates what the client configure
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import orjson
 from ringback_realtime import (
+    ROOT,
     ContentPart,
     EventHead,
     EventIds,
@@ -21,6 +21,7 @@ from ringback_realtime import (
     ProtocolError,
     ServerEvents,
     SessionConfig,
+    Tool,
     active_response,
     cancel_not_active,
     check_truncation,
@@ -44,12 +45,13 @@ from ringback_session.domain.inputs import (
     UtteranceHeard,
 )
 from ringback_session.domain.playback import item as played_item
-from ringback_session.domain.state import CallState, HistoryItem
+from ringback_session.domain.state import CallState
 from ringback_session.domain.step import SAMPLES_PER_MS
 from ringback_session.views.model import ModelView
 from ringback_session.views.out import Out
 from ringback_session.views.responses import Responses
-from ringback_session.views.route import Wanted
+from ringback_session.views.route import Wanted, history_of
+from ringback_session.views.transcripts import confidence_of
 
 __all__ = ["ClientSnapshot", "ClientView"]
 
@@ -77,6 +79,7 @@ class ClientView:
         self._resumed: set[str] = set()
         self._requests: dict[str, tuple[dict[str, Any], str | None]] = {}
         self._spans: dict[str, list[int]] = {}
+        self._offered: set[str] = set()
         self.responses = Responses(
             events=self.events,
             items=self.items,
@@ -98,10 +101,12 @@ class ClientView:
         for item in snapshot.items:
             self.items.insert(item) if item.type != "function_call_output" else self._restore(item)
         self._resumed = {item.id for item in snapshot.items}
+        self.responses.apart = self._resumed - {entry.item_id for entry in self.state.history}
         self.responses.audio_started = snapshot.audio_started
 
     def is_client_tool(self, name: str) -> bool:
-        return name not in self.state.tools and any(tool.get("name") == name for tool in self.config.tools)
+        offered = name in self._offered or any(tool.get("name") == name for tool in self.config.tools)
+        return offered and name not in self.state.tools
 
     def request(self, key: str, *, take: bool = False) -> dict[str, Any]:
         """The parameters of a client's `response.create`; its metadata is echoed once (`take`)."""
@@ -136,7 +141,9 @@ class ClientView:
             case client_events.ItemDelete():
                 self.items.delete(event.item_id)
                 out.client.append(self.events.item_deleted(event.item_id))
-                out.model.append(self.model.delete(event.item_id))
+                if event.item_id not in self.responses.apart:
+                    out.model.append(self.model.delete(event.item_id))
+                self.responses.apart.discard(event.item_id)
             case client_events.ItemRetrieve():
                 item = self.items.retrieve(event.item_id)
                 out.client.append(self.events.item_retrieved(item.to_wire(with_audio=True)))
@@ -158,11 +165,7 @@ class ClientView:
             audio_started=self.responses.audio_started,
             response_active=self.responses.active() is not None,
         )
-        for number, tool in enumerate(config.tools):
-            if tool.get("name") in self.state.tools:
-                raise invalid_value(
-                    f"session.tools[{number}].name", f"'{tool['name']}' is a tool of the agent itself"
-                )
+        self._check_tools(config.tools, param="session.tools")
         for side, chosen in (("input", config.input_format), ("output", config.output_format)):
             if not isinstance(chosen, Pcm):
                 raise invalid_value(
@@ -173,6 +176,13 @@ class ClientView:
         out.model.append(self.model.session_update(config))
         out.inputs.append(ClientConfigured(interrupt=self._interrupts()))
 
+    def _check_tools(self, tools: Sequence[Tool], *, param: str) -> None:
+        for number, tool in enumerate(tools):
+            if tool.get("name") in self.state.tools:
+                raise invalid_value(
+                    f"{param}[{number}].name", f"'{tool['name']}' is a tool of the agent itself"
+                )
+
     def _create(self, event: client_events.ItemCreate, out: Out) -> None:
         ids = self.events.ids
         item = parse_item(event.item, fresh_id=ids.item(), fresh_call_id=ids.call())
@@ -181,11 +191,22 @@ class ClientView:
             self._resumed.discard(item.id)
             previous = self.items.previous_id(item.id)
         else:
+            place = self._upstream_place(event.previous_item_id)
             previous = self.items.insert(item, previous_item_id=event.previous_item_id)
-            self._tell_model(item, event.previous_item_id, out)
+            self._tell_model(item, place, out)
         wire = item.to_wire()
         out.client.append(self.events.item_added(wire, previous_item_id=previous))
         out.client.append(self.events.item_done(wire, previous_item_id=previous))
+
+    def _upstream_place(self, previous_item_id: str | None) -> str | None:
+        """Where the model is to put it, which holds fewer items than the client sees."""
+        if previous_item_id in (None, ROOT) or previous_item_id not in self.items:
+            return previous_item_id
+        if previous_item_id == self.items.last_id:
+            return None
+        ids = [item.id for item in self.items]
+        before = ids[: ids.index(previous_item_id) + 1]
+        return next((item_id for item_id in reversed(before) if item_id not in self.responses.apart), ROOT)
 
     def _tell_model(self, item: Item, previous_item_id: str | None, out: Out) -> None:
         wire = item.to_wire(with_audio=True)
@@ -197,27 +218,12 @@ class ClientView:
                 out.inputs.append(UtteranceHeard(item_id=item.id, text=item.text, typed=True))
             case "function_call_output":
                 output = item.output or ""
-                out.inputs.append(self._noted(item, data=output))
+                out.inputs.append(ItemNoted(item=history_of(item)))
                 out.inputs.append(ClientCallOutput(call_id=item.call_id or "", output=output))
-            case "function_call":
-                out.inputs.append(self._noted(item, data=item.arguments or ""))
-            case "message":
-                out.inputs.append(self._noted(item))
+            case "function_call" | "message":
+                out.inputs.append(ItemNoted(item=history_of(item)))
             case _:
                 pass
-
-    def _noted(self, item: Item, data: str = "") -> ItemNoted:
-        return ItemNoted(
-            item=HistoryItem(
-                item_id=item.id,
-                kind=item.type,
-                role=item.role or "",
-                text=item.text,
-                call_id=item.call_id or "",
-                name=item.name or "",
-                data=data,
-            )
-        )
 
     def _truncate(self, event: client_events.ItemTruncate, out: Out) -> None:
         played = played_item(self.state, event.item_id)
@@ -238,6 +244,10 @@ class ClientView:
 
     def _respond(self, event: client_events.ResponseCreate, out: Out) -> None:
         params = resolve_response(event.response, self.config)
+        self._check_tools(params.tools, param="response.tools")
+        if params.tools is not self.config.tools:
+            # What one response offers may still be called when the next one begins.
+            self._offered = {str(tool.get("name")) for tool in params.tools}
         key = self.events.ids.next("req")
         self._requests[key] = (dict(event.response or {}), event.event_id)
         while len(self._requests) > REQUESTS_KEPT:
@@ -245,7 +255,7 @@ class ClientView:
         if not params.out_of_band:
             out.inputs.append(ReplyWanted(request_key=key))
             return
-        wanted = Wanted(owner="client", own_id=key, metadata=params.metadata)
+        wanted = Wanted(owner="client", own_id=key, metadata=params.metadata, client_event_id=event.event_id)
         self.responses.want(wanted)
         out.model.append(self.model.out_of_band(key, self.request(key, take=True)))
 
@@ -361,12 +371,20 @@ class ClientView:
 
     def _model_error(self, error: Mapping[str, Any], out: Out) -> None:
         """Errors of what the client asked for are the client's; errors of what we asked for are ours."""
-        if self.model.is_own(error.get("event_id")):
-            return
+        event_id = error.get("event_id")
+        own_id = self.model.own_id(event_id)
+        if own_id is not None:
+            refused = self.responses.refused(own_id, out)
+            if refused is None or refused.owner != "client":
+                return
+            event_id = refused.client_event_id
+        param = error.get("param")
         known = ProtocolError(
-            str(error.get("code") or "model_error"), str(error.get("message") or ""), error.get("param")
+            str(error.get("code") or "model_error"),
+            str(error.get("message") or ""),
+            None if param is None else str(param),
         )
-        self._error(known, error.get("event_id"), out)
+        self._error(known, event_id if isinstance(event_id, str) else None, out)
 
     def _interrupts(self) -> bool:
         detection = self.config.turn_detection
@@ -380,12 +398,3 @@ class ClientView:
     def _restore(self, item: Item) -> None:
         if self.items.has_call(item.call_id or ""):
             self.items.insert(item)
-
-
-def confidence_of(logprobs: object) -> float | None:
-    """Geometric mean of the tokens' probabilities, 0 to 1; None when the provider gives none."""
-    if not isinstance(logprobs, list) or not logprobs:
-        return None
-    values = [entry.get("logprob") for entry in logprobs if isinstance(entry, dict)]
-    numbers = [value for value in values if isinstance(value, (int, float))]
-    return math.exp(sum(numbers) / len(numbers)) if numbers else None

@@ -80,13 +80,12 @@ class ModelView:
             response |= {"tools": [], "tool_choice": "none"}
         if wanted.instructions:
             response["instructions"] = f"{base}\n\n{wanted.instructions}".strip()
-        response["metadata"] = {OWN_KEY: wanted.reply_id}
-        return self._frame("response.create", response=response)
+        return self._response(wanted.reply_id, response)
 
     def out_of_band(self, own_id: str, of_client: Mapping[str, Any]) -> bytes:
         """The client's own out-of-band response: runs in parallel, touches no conversation."""
         response = {key: value for key, value in of_client.items() if value is not None}
-        return self._frame("response.create", response=response | {"metadata": {OWN_KEY: own_id}})
+        return self._response(own_id, response)
 
     def speech(self, wanted: RequestSpeech, config: SessionConfig) -> bytes:
         """Our own words, out of band and without tools."""
@@ -100,9 +99,8 @@ class ModelView:
             # Our words are as long as they are: a read-back that is cut is no read-back.
             "max_output_tokens": "inf",
             "instructions": f'Say exactly: "{words}"',
-            "metadata": {OWN_KEY: wanted.speech_id},
         }
-        return self._frame("response.create", response=response)
+        return self._response(wanted.speech_id, response)
 
     def cancel(self, response_id: str) -> bytes:
         return self._frame("response.cancel", response_id=response_id)
@@ -145,9 +143,11 @@ class ModelView:
                 frames.append(self.create(item))
         return frames
 
-    def is_own(self, event_id: str | None) -> bool:
-        """Was this event sent by us rather than passed on for the client?"""
-        return event_id is not None and event_id.startswith(_INTERNAL_PREFIX)
+    def own_id(self, event_id: object) -> str | None:
+        """Under which id of ours this event was sent; None if it was passed on for the client."""
+        if not isinstance(event_id, str) or not event_id.startswith(_INTERNAL_PREFIX):
+            return None
+        return event_id.removeprefix(_INTERNAL_PREFIX)
 
     def _input(self, config: SessionConfig) -> dict[str, Any]:
         wire = _plain(config)["audio"]["input"]
@@ -168,6 +168,11 @@ class ModelView:
     def _output(self, config: SessionConfig) -> dict[str, Any]:
         output: dict[str, Any] = _plain(config)["audio"]["output"]
         return output
+
+    def _response(self, own_id: str, response: dict[str, Any]) -> bytes:
+        """Our id comes back in the response's metadata, or in the error that refuses it."""
+        event = {"type": "response.create", "event_id": f"{_INTERNAL_PREFIX}{own_id}"}
+        return orjson.dumps(event | {"response": response | {"metadata": {OWN_KEY: own_id}}})
 
     def _frame(self, type: str, **fields: Any) -> bytes:
         self._sent += 1

@@ -25,6 +25,7 @@ from ringback_realtime import (
 from ringback_session.domain.inputs import (
     AudioSent,
     CallRequested,
+    ItemNoted,
     ReplyEnded,
     ReplyStarted,
     ReplyText,
@@ -33,7 +34,7 @@ from ringback_session.domain.inputs import (
 )
 from ringback_session.views.model import OWN_KEY
 from ringback_session.views.out import Out
-from ringback_session.views.route import Route, Wanted, cut_content, item_of, response_of
+from ringback_session.views.route import Route, Wanted, cut_item, history_of, item_of, response_of
 
 __all__ = ["Responses"]
 
@@ -62,6 +63,8 @@ class Responses:
         self._routes: dict[str, Route] = {}
         self._wanted: dict[str, Wanted] = {}
         self.audio_started = False
+        # Items that the client sees and the model's conversation does not hold.
+        self.apart: set[str] = set()
 
     def want(self, wanted: Wanted) -> None:
         self._wanted[wanted.own_id] = wanted
@@ -138,6 +141,15 @@ class Responses:
         self._close(route, "cancelled", reason, None, out)
         return route.response_id
 
+    def refused(self, own_id: str, out: Out) -> Wanted | None:
+        """The model did not take this request: what was asked for has ended before it began."""
+        wanted = self._wanted.pop(own_id, None)
+        if wanted is not None and wanted.owner == "reply":
+            out.inputs.append(ReplyEnded(reply_id=own_id, status="failed"))
+        elif wanted is not None and wanted.owner == "speech":
+            out.inputs.append(SpeechEnded(speech_id=own_id, status="failed"))
+        return wanted
+
     def lost(self, out: Out) -> None:
         """The model's connection broke: close what the client still sees as open."""
         self._wanted.clear()
@@ -156,6 +168,7 @@ class Responses:
         ids = self._events.ids
         route = Route(owner="client", own_id=ids.next("call"), response_id=ids.response())
         item = Item(id=ids.item(), type="function_call", call_id=call_id, name=name, arguments=arguments)
+        self.apart.add(item.id)
         self._announce(route, out)
         self._add_item(route, item, 0, out)
         common: dict[str, Any] = {"item_id": item.id, "output_index": 0, "call_id": call_id}
@@ -242,6 +255,8 @@ class Responses:
         if route.owner == "reply" and item.type == "message":
             text = route.texts.get(item_id) or item.text
             out.inputs.append(ReplyText(reply_id=route.own_id, item_id=item_id, text=text))
+        elif route.owner == "reply":
+            out.inputs.append(ItemNoted(item=history_of(item)))
 
     def _done(self, raw: dict[str, Any], out: Out) -> None:
         route = self._routes.get(raw["id"])
@@ -250,7 +265,7 @@ class Responses:
         status = "cancelled" if route.cancel_reason else raw.get("status", "completed")
         details = raw.get("status_details") or {}
         if not route.closed:
-            if route.visible or route.owner == "client" or status == "failed":
+            if route.visible or route.owner == "client" or (status == "failed" and not route.held):
                 self._announce(route, out)
                 usage = raw.get("usage")
                 self._close(route, status, details.get("reason"), details.get("error"), out, usage=usage)
@@ -324,6 +339,8 @@ class Responses:
         out.client.append(self._events.output_item_added(route.response_id, output_index=index, item=wire))
         if route.out_of_band:
             return
+        if route.owner == "speech":
+            self.apart.add(item.id)
         previous = self._items.last_id
         with suppress(ProtocolError):
             # A full list (or a model that repeats an id) never stops the caller from hearing the answer.
@@ -367,29 +384,9 @@ class Responses:
         route.closed = True
 
     def _cut_item(self, route: Route, item_id: str, out: Out) -> None:
-        item = route.items[item_id]
-        text = route.texts.get(item_id, "")
         index = route.index_of(item_id)
-        where: dict[str, Any] = {"item_id": item_id, "output_index": index}
-        kind = route.open_parts.pop(item_id, None)
-        if kind == "audio":
-            out.client.append(self._events.audio_done(route.response_id, **where))
-            out.client.append(self._events.transcript_done(route.response_id, transcript=text, **where))
-        elif kind == "text":
-            out.client.append(self._events.text_done(route.response_id, text=text, **where))
-        if kind is not None:
-            part = {"type": kind, "transcript" if kind == "audio" else "text": text}
-            out.client.append(self._events.part_done(route.response_id, part=part, **where))
-        cut = Item(
-            id=item.id,
-            type=item.type,
-            status="incomplete",
-            role=item.role,
-            content=cut_content(kind, text) or item.content,
-            call_id=item.call_id,
-            name=item.name,
-            arguments=item.arguments,
-        )
+        frames, cut = cut_item(route, item_id, self._events)
+        out.client += frames
         self._finish_item(route, cut, index, out)
 
     def _wire(self, route: Route, status: str, **outcome: Any) -> dict[str, Any]:

@@ -6,9 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ringback_realtime import ContentPart, EventHead, Item, usage_object
+import msgspec
+from ringback_realtime import ContentPart, EventHead, Item, ServerEvents, usage_object
 
-__all__ = ["HELD_BYTES_MAX", "Owner", "Route", "Wanted", "cut_content", "item_of", "response_of"]
+from ringback_session.domain.state import HistoryItem
+
+__all__ = [
+    "HELD_BYTES_MAX",
+    "Owner",
+    "Route",
+    "Wanted",
+    "cut_item",
+    "history_of",
+    "item_of",
+    "response_of",
+]
 
 # A minute of PCM16 as base64 JSON; more than that is no read-back.
 HELD_BYTES_MAX = 4 * 1024 * 1024
@@ -62,6 +74,7 @@ class Wanted:
     request_key: str = ""
     speech_kind: str = "reply"
     cancel_reason: str = ""
+    client_event_id: str | None = None
 
 
 def item_of(raw: Mapping[str, Any], status: str) -> Item:
@@ -81,12 +94,36 @@ def item_of(raw: Mapping[str, Any], status: str) -> Item:
     )
 
 
-def cut_content(kind: str | None, text: str) -> tuple[ContentPart, ...]:
+def cut_item(route: Route, item_id: str, events: ServerEvents) -> tuple[list[bytes], Item]:
+    """Close the open part of an item that ends early: its closing frames, and the item as it is then."""
+    item = route.items[item_id]
+    text = route.texts.get(item_id, "")
+    frames: list[bytes] = []
+    where: dict[str, Any] = {"item_id": item_id, "output_index": route.index_of(item_id)}
+    kind = route.open_parts.pop(item_id, None)
     if kind == "audio":
-        return (ContentPart("output_audio", transcript=text),)
-    if kind == "text":
-        return (ContentPart("output_text", text=text),)
-    return ()
+        frames.append(events.audio_done(route.response_id, **where))
+        frames.append(events.transcript_done(route.response_id, transcript=text, **where))
+    elif kind == "text":
+        frames.append(events.text_done(route.response_id, text=text, **where))
+    if kind is not None:
+        part = {"type": kind, "transcript" if kind == "audio" else "text": text}
+        frames.append(events.part_done(route.response_id, part=part, **where))
+    content = _cut_content(kind, text) or item.content
+    return frames, msgspec.structs.replace(item, status="incomplete", content=content)
+
+
+def history_of(item: Item, *, data: str | None = None) -> HistoryItem:
+    """The item as the core keeps it."""
+    return HistoryItem(
+        item_id=item.id,
+        kind=item.type,
+        role=item.role or "",
+        text=item.text,
+        call_id=item.call_id or "",
+        name=item.name or "",
+        data=(item.arguments or item.output or "") if data is None else data,
+    )
 
 
 def response_of(
@@ -120,3 +157,11 @@ def response_of(
         "usage": None if status == "in_progress" else (usage or usage_object()),
         "metadata": None if route.metadata is None else dict(route.metadata),
     }
+
+
+def _cut_content(kind: str | None, text: str) -> tuple[ContentPart, ...]:
+    if kind == "audio":
+        return (ContentPart("output_audio", transcript=text),)
+    if kind == "text":
+        return (ContentPart("output_text", text=text),)
+    return ()
