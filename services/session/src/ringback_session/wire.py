@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -37,6 +38,7 @@ __all__ = [
     "timestamp",
     "tool",
     "turn_rules",
+    "word",
 ]
 
 SCHEMA_VERSION = 1
@@ -72,6 +74,15 @@ def timestamp(unix_ms: int) -> Timestamp:
     found = Timestamp()
     found.FromMilliseconds(unix_ms)
     return found
+
+
+def word(enum: Any, number: int) -> str:
+    """The core's word for a value of an enum, without the enum's prefix; empty for none, or one of a later release."""
+    value = enum.DESCRIPTOR.values_by_number.get(number)
+    if value is None or not number:
+        return ""
+    prefix = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", enum.DESCRIPTOR.name).upper()
+    return str(value.name).removeprefix(f"{prefix}_").lower()
 
 
 def event(fact: Publish, tenant: str, session_id: str) -> events_pb2.SessionEvent:
@@ -203,7 +214,7 @@ def decided(answer: policy_pb2.DecideResponse, wait_ms: float) -> Decided:
         decision_id=answer.decision_id,
         effect=_EFFECT.get(answer.effect),
         rule=answer.rule,
-        layer=policy_pb2.Layer.Name(answer.layer).removeprefix("LAYER_").lower() if answer.layer else "",
+        layer=word(policy_pb2.Layer, answer.layer),
         bundle_digest=answer.bundle_digest,
         reason=answer.reason,
         say=" ".join(filter(None, [*says, answer.say])),
@@ -317,12 +328,11 @@ def reconciled(message: events_pb2.LateFact) -> ActionReconciled | None:
 
 
 def _result(action_id: str, result: tools_pb2.Result) -> ActionResult:
-    code = tools_pb2.ErrorCode.Name(result.error_code).removeprefix("ERROR_CODE_").lower()
     return ActionResult(
         action_id=action_id,
         status=_STATUS.get(result.status, "unknown"),
         data_json=result.data_json,
-        error_code="" if code == "unspecified" else code,
+        error_code=word(tools_pb2.ErrorCode, result.error_code),
         message=result.message,
         retryable=result.retryable,
         attempts=result.attempts,

@@ -57,10 +57,10 @@ class PolicyOverGrpc:
                 evidence=error.code,
                 item_id=question.item_id,
             )
-        reading = policy_pb2.ConsentReading.Name(answer.reading).removeprefix("CONSENT_READING_").lower()
         return ConsentRead(
             consent_id=answer.consent_id,
-            reading=reading,
+            # What cannot be read is no yes.
+            reading=wire.word(policy_pb2.ConsentReading, answer.reading) or "unclear",
             evidence=answer.evidence,
             item_id=question.item_id,
         )
