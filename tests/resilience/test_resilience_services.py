@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 async def _back(airline: Airline, name: str, *, after_pid: int) -> None:
     """Wait until the supervisor has the program running again."""
+
+    def back() -> bool:
+        notes = [n for n in airline.running.notes if n.name == name and n.kind == "restarted"]
+        program = airline.running.stack.supervisor.programs[name]
+        return bool(notes) and program.pid != after_pid and program.returncode is None
+
     async with asyncio.timeout(40):
-        while True:
-            notes = [n for n in airline.running.notes if n.name == name and n.kind == "restarted"]
-            program = airline.running.stack.supervisor.programs[name]
-            if notes and program.pid != after_pid and program.returncode is None:
-                return
+        while not back():
             await asyncio.sleep(0.1)
 
 
