@@ -5,10 +5,13 @@ Keys: `record.<session_id>` holds a SessionRecord, `token.<hash>` the session of
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import msgspec
 from ringback.session.v1 import record_pb2
 from ringback_errors import Conflict, Fenced, Unavailable
 from ringback_events import Bus, Entry, Subscription, WriteUnknown
+from ringback_telemetry import current_traceparent, names, span
 
 from ringback_session import wire
 from ringback_session.ports import Clock, Record
@@ -42,12 +45,15 @@ class RecordsInBucket:
     async def save(self, record: Record) -> Record:
         key = RECORD + record.session_id
         data = self._encode(record)
-        try:
-            revision = await self._bucket.update(key, data, revision=record.revision, timeout_ms=TIMEOUT_MS)
-        except Conflict:
-            revision = await self._behind_ourselves(key, data, record)
-        except WriteUnknown:
-            revision = await self._find_out(key, data)
+        with self._traced():
+            try:
+                revision = await self._bucket.update(
+                    key, data, revision=record.revision, timeout_ms=TIMEOUT_MS
+                )
+            except Conflict:
+                revision = await self._behind_ourselves(key, data, record)
+            except WriteUnknown:
+                revision = await self._find_out(key, data)
         return msgspec.structs.replace(record, revision=revision)
 
     async def load(self, session_id: str) -> Record | None:
@@ -66,6 +72,12 @@ class RecordsInBucket:
     async def expired(self, *, before_ms: int) -> list[str]:
         found = [session_id for session_id, until_ms in self._leases.items() if until_ms < before_ms]
         return found[:EXPIRED_MAX]
+
+    def _traced(self) -> AbstractContextManager[object]:
+        """A span for the journal of a turn; writes that only renew the lease belong to no trace."""
+        if current_traceparent() is None:
+            return nullcontext()
+        return span(names.Span.JOURNAL_WRITE)
 
     async def _find_out(self, key: str, data: bytes) -> int:
         """A write without an answer: read before deciding whether it happened."""
