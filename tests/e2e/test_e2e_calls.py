@@ -15,6 +15,9 @@ async def _call(running: RunningStack, name: str) -> str:
     script = load_script(CALLS / f"{name}.yaml")
     # The caller's clock runs that much faster than the machine that the services work on.
     script.silence_ms_max = int(script.silence_ms_max * demo.speed)
+    for step in script.steps:
+        if step.wait_for is not None:
+            step.wait_for.within_s *= demo.speed
     await demo.round([script])
     verdicts = await demo.judge()
     session_id = demo.runs[0].session_id
