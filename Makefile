@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 SPEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-unit test-stack check format contracts lock bench clean
+.PHONY: help setup demo up test test-unit test-stack compose-test check format contracts lock bench clean
 
 help: ## list these commands
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## create .venv with everything that is locked, and the `ringback` command in it
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh dev/setup.sh
@@ -27,6 +27,9 @@ test-unit: setup
 
 test-stack: setup
 	@sh dev/test.sh stack
+
+compose-test: setup ## build the containers, speak a call through them, take them down (needs Docker; not part of test)
+	@SPEED="$(SPEED)" sh dev/compose-test.sh
 
 check: setup ## contracts, lint, types, import rules, size guides, call graph (under 2 minutes)
 	@sh dev/check.sh

@@ -10,7 +10,7 @@ from ringback_identity import MacKeys, hash_key, new_api_key
 
 from ringback_cli.stack.paths import StackPaths
 
-__all__ = ["LOCAL_TENANT", "ensure_local_tenant"]
+__all__ = ["LOCAL_TENANT", "PACKS", "ensure_local_tenant", "ensure_proof_keys", "ensure_tenant"]
 
 LOCAL_TENANT = "local"
 PACKS = ("airline", "passthrough")
@@ -19,20 +19,30 @@ SESSIONS_MAX = 64
 
 def ensure_local_tenant(paths: StackPaths) -> str:
     """Make what is missing of the tenant's key, its tenants.yaml and the proof keys; return the API key."""
-    if not paths.mac_keys.exists():
-        MacKeys.generate(paths.mac_keys)
-    if not paths.api_key.exists():
-        _write_private(paths.api_key, new_api_key() + "\n")
-    api_key = paths.api_key.read_text().strip()
+    ensure_proof_keys(paths.mac_keys)
+    return ensure_tenant(api_key=paths.api_key, tenants=paths.tenants)
+
+
+def ensure_proof_keys(path: Path) -> None:
+    """Make the keys that policy signs with and tools check, unless they are there."""
+    if not path.exists():
+        MacKeys.generate(path)
+
+
+def ensure_tenant(*, api_key: Path, tenants: Path) -> str:
+    """Make the key unless it is there, write the tenants file that knows its hash alone; return the key."""
+    if not api_key.exists():
+        _write_private(api_key, new_api_key() + "\n")
+    key = api_key.read_text().strip()
     tenant = {
         "tenant": LOCAL_TENANT,
-        "key_hashes": [hash_key(api_key)],
+        "key_hashes": [hash_key(key)],
         "packs": list(PACKS),
         "default_pack": PACKS[0],
         "quotas": {"sessions_max": SESSIONS_MAX},
     }
-    _write_private(paths.tenants, yaml.safe_dump({"tenants": [tenant]}, sort_keys=False))
-    return api_key
+    _write_private(tenants, yaml.safe_dump({"tenants": [tenant]}, sort_keys=False))
+    return key
 
 
 def _write_private(path: Path, text: str) -> None:
