@@ -9,6 +9,7 @@
 """
 
 from ringback_events.bus import (
+    Backlog,
     Bucket,
     Bus,
     BusStats,
@@ -19,6 +20,7 @@ from ringback_events.bus import (
     Objects,
     Start,
     Subscription,
+    Tail,
     WatchHandler,
 )
 from ringback_events.dedupe import Deduper
@@ -38,6 +40,7 @@ from ringback_events.subjects import (
     control_subject,
     event_subject,
     fact_subject,
+    job_subject,
     parked_subject,
     parse_event_subject,
     parse_fact_subject,
@@ -50,6 +53,7 @@ __all__ = [
     "ALL_CONTROL",
     "ALL_EVENTS",
     "ALL_FACTS",
+    "Backlog",
     "Bucket",
     "Bus",
     "BusAway",
@@ -71,6 +75,7 @@ __all__ = [
     "SpoolFull",
     "Start",
     "Subscription",
+    "Tail",
     "Topology",
     "WatchHandler",
     "WriteUnknown",
@@ -79,6 +84,7 @@ __all__ = [
     "control_subject",
     "event_subject",
     "fact_subject",
+    "job_subject",
     "load_topology",
     "parked_subject",
     "parse_event_subject",

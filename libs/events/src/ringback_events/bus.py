@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from ringback_events.topology import Topology
 
 __all__ = [
+    "Backlog",
     "Bucket",
     "Bus",
     "BusStats",
@@ -19,6 +20,7 @@ __all__ = [
     "Objects",
     "Start",
     "Subscription",
+    "Tail",
     "WatchHandler",
 ]
 
@@ -57,6 +59,14 @@ class Entry:
 
     value: bytes
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What a durable consumer was not given yet: how much, and since when (unix ms; 0: nothing) the oldest waits."""
+
+    waiting: int = 0
+    oldest_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +123,13 @@ class Subscription(Protocol):
 
     async def close(self) -> None:
         """Take no more messages, let running handlers finish within the drain time, give the rest back."""
+
+
+class Tail(Subscription, Protocol):
+    """A live tail."""
+
+    async def wait_caught_up(self, timeout_ms: int = 5_000) -> None:
+        """Return when what the stream held at the start was handed over; Unavailable if it is not in time."""
 
 
 class Bucket(Protocol):
@@ -208,7 +225,10 @@ class Bus(Protocol):
         headers: Mapping[str, str] | None = None,
         timeout_ms: int = 2_000,
     ) -> int:
-        """Publish past the queue, wait for the stream's acknowledgement and return the sequence number."""
+        """Publish past the queue, wait for the stream's acknowledgement and return the sequence number.
+
+        Overloaded when the stream is a work queue and full.
+        """
 
     async def flush(self, timeout_ms: int = 5_000) -> None:
         """Wait until everything published so far is acknowledged; Unavailable if it is not in time."""
@@ -224,14 +244,19 @@ class Bus(Protocol):
         max_ack_pending: int = 256,
         start: Start = "all",
         policy: ConsumePolicy | None = None,
+        batch_max: int = 64,
     ) -> Subscription:
         """Give every message of the stream to `handler`, at least once, acknowledged after it returns.
 
         Replicas that use the same `durable` share the messages. A failing handler is tried again as
-        `policy` says; others go on meanwhile, so order is strict only with `max_ack_pending=1`.
+        `policy` says; others go on meanwhile, so order is strict only with `max_ack_pending=1`. `batch_max`
+        is how many messages this process may fetch ahead, out of reach of the other replicas.
         """
 
-    async def ephemeral(self, subject: str, handler: Handler, *, start: Start = "new") -> Subscription:
+    async def backlog(self, stream: str, *, durable: str) -> Backlog:
+        """Return what waits for a durable consumer; nothing if there is none yet."""
+
+    async def ephemeral(self, subject: str, handler: Handler, *, start: Start = "new") -> Tail:
         """Give every message of a subject (wildcards allowed) to `handler`, in order, without
         acknowledgement.
 

@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ringback_errors import Conflict, InvalidInput
+from ringback_errors import Conflict, InvalidInput, Overloaded
 
-from ringback_events.bus import Delivery, Entry
+from ringback_events.bus import Backlog, Delivery, Entry
 from ringback_events.message import Message
 from ringback_events.topology import BucketSpec, StreamSpec, Topology, covers, load_topology
 
@@ -52,6 +52,8 @@ class MemoryStream:
         known = self._ids.get(message.msg_id)
         if known is not None and now_ms - known[1] <= self.spec.duplicate_window_ms:
             return known[0]
+        if self.spec.messages_max and len(self.messages) >= self.spec.messages_max:
+            raise Overloaded(f"bus: {message.subject} takes no more", field="queue")
         self.last_seq += 1
         self._ids[message.msg_id] = (self.last_seq, now_ms)
         self.messages.append(Stored(self.last_seq, message, now_ms))
@@ -113,9 +115,11 @@ class Durable:
                 return stored, 1
         return None
 
-    def settled(self) -> None:
+    def settled(self, stored: Stored) -> None:
         """One message has been answered for good."""
         self.unanswered -= 1
+        if self.stream.spec.work_queue:
+            self.stream.remove(lambda one: one.seq == stored.seq)
         self.stream.notify()
 
     def give_back(self, stored: Stored, deliveries: int, *, delay_ms: int) -> None:
@@ -135,8 +139,13 @@ class Durable:
     @property
     def lag(self) -> int:
         """Messages that were never handed out."""
+        return self.backlog().waiting
+
+    def backlog(self) -> Backlog:
+        """Messages that were never handed out, and since when the oldest waits."""
         behind = self.stream.after(self._next)
-        return sum(1 for stored in behind if covers(self.filter_subject, stored.message.subject))
+        waiting = [stored for stored in behind if covers(self.filter_subject, stored.message.subject)]
+        return Backlog(len(waiting), waiting[0].at_ms) if waiting else Backlog()
 
 
 @dataclass(slots=True)

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ringback_events.bus import (
+    Backlog,
     BusStats,
     ConsumePolicy,
     Entry,
     Handler,
     Start,
     Subscription,
+    Tail,
     WatchHandler,
 )
 from ringback_events.erasing import erasable
@@ -27,6 +29,7 @@ from ringback_events.memory_broker import (
     Stored,
     delivery_of,
 )
+from ringback_events.memory_objects import MemoryObjects
 from ringback_events.message import Message, checked_message
 from ringback_events.publisher import Publisher, PublisherLimits
 from ringback_events.spool import DiskSpool, MemorySpool
@@ -114,6 +117,7 @@ class MemoryBus:
         max_ack_pending: int = 256,
         start: Start = "all",
         policy: ConsumePolicy | None = None,
+        batch_max: int = 64,
     ) -> Subscription:
         spec = self.broker.topology.stream(stream)
         parked_subject(stream, durable)
@@ -137,13 +141,20 @@ class MemoryBus:
         )
         return self._keep(_DurableRun(self, place, workers, max_ack_pending=max_ack_pending))
 
-    async def ephemeral(self, subject: str, handler: Handler, *, start: Start = "new") -> Subscription:
+    async def ephemeral(self, subject: str, handler: Handler, *, start: Start = "new") -> Tail:
         check_subject(subject, wildcards=True)
         spec = self.broker.topology.stream_of(subject)
         self._require_up()
         store = self.broker.streams[spec.name]
         after = store.last_seq if start == "new" else 0
-        return self._keep(_TailRun(self, store, subject, handler, after=after))
+        tail = _TailRun(self, store, subject, handler, after=after)
+        self._keep(tail)
+        return tail
+
+    async def backlog(self, stream: str, *, durable: str) -> Backlog:
+        self._require_up()
+        place = self.broker.streams[self.broker.topology.stream(stream).name].durables.get(durable)
+        return place.backlog() if place else Backlog()
 
     async def purge(self, subject: str) -> int:
         spec = erasable(self.broker.topology.stream_of(check_subject(subject, wildcards=True)))
@@ -158,8 +169,10 @@ class MemoryBus:
     def bucket(self, name: str) -> _MemoryBucket:
         return _MemoryBucket(self, self.broker.buckets[self.broker.topology.bucket(name).name])
 
-    def objects(self, name: str) -> _MemoryObjects:
-        return _MemoryObjects(self, self.broker.objects[self.broker.topology.object_store(name).name])
+    def objects(self, name: str) -> MemoryObjects:
+        return MemoryObjects(
+            self._require_up, self.broker.objects[self.broker.topology.object_store(name).name]
+        )
 
     async def ensure(self, topology: Topology, owner: str, *, timeout_ms: int = 30_000) -> None:
         self._require_up()
@@ -270,7 +283,7 @@ class _MemoryClaim:
 
     async def ack(self) -> None:
         if self._bus.broker.up:
-            self._place.settled()
+            self._place.settled(self._stored)
         else:
             # As with a lost acknowledgement: the stream hands the message out again.
             self._place.give_back(self._stored, self.delivery.deliveries, delay_ms=0)
@@ -290,7 +303,7 @@ class _MemoryClaim:
             msg_id=f"parked:{stream}:{self._place.name}:{self._stored.seq}",
             headers=parked_headers(self.delivery, reason=reason),
         )
-        self._place.settled()
+        self._place.settled(self._stored)
 
 
 class _TailRun(_Running):
@@ -302,6 +315,14 @@ class _TailRun(_Running):
         self._subject = subject
         self._handler = handler
         self._after = after
+        self._caught_up = asyncio.Event()
+
+    async def wait_caught_up(self, timeout_ms: int = 5_000) -> None:
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self._caught_up.wait()
+        except TimeoutError:
+            raise BusAway(f"bus: {self._stream.spec.name} was not read within {timeout_ms} ms") from None
 
     async def _run(self) -> None:
         while True:
@@ -313,6 +334,7 @@ class _TailRun(_Running):
                 if covers(self._subject, stored.message.subject):
                     await tail_one(delivery_of(stored, deliveries=1, lag=0), self._handler, self._bus.stats)
             if not waiting:
+                self._caught_up.set()
                 await changed.wait()
 
 
@@ -375,21 +397,3 @@ class _MemoryBucket:
         check_key(key)
         self._bus._require_up()
         return self._store.write(key, value, expected=expected)
-
-
-class _MemoryObjects:
-    def __init__(self, bus: MemoryBus, store: dict[str, bytes]) -> None:
-        self._bus = bus
-        self._store = store
-
-    async def put(self, name: str, data: bytes, *, timeout_ms: int = 10_000) -> None:
-        self._bus._require_up()
-        self._store[name] = bytes(data)
-
-    async def get(self, name: str, *, timeout_ms: int = 10_000) -> bytes | None:
-        self._bus._require_up()
-        return self._store.get(name)
-
-    async def list(self, *, timeout_ms: int = 10_000) -> list[str]:
-        self._bus._require_up()
-        return sorted(self._store)

@@ -43,8 +43,9 @@ def stream_config(spec: StreamSpec | BucketSpec | ObjectsSpec, *, replicas: int)
             return common | {
                 "name": spec.name,
                 "subjects": list(spec.subjects),
-                "retention": "limits",
-                "discard": "new" if spec.append_only else "old",
+                "retention": "workqueue" if spec.work_queue else "limits",
+                "discard": "new" if spec.append_only or spec.work_queue else "old",
+                "max_msgs": spec.messages_max or -1,
                 "max_age": spec.age_max_ms * 1_000_000,
                 "max_msg_size": _with_headers(spec.message_bytes_max),
                 "duplicate_window": spec.duplicate_window_ms * 1_000_000,

@@ -11,14 +11,15 @@ from typing import Any
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
+from ringback_errors import Overloaded
 
-from ringback_events.bus import BusStats, ConsumePolicy, Delivery, Handler, Start, Subscription
+from ringback_events.bus import Backlog, BusStats, ConsumePolicy, Delivery, Handler, Start, Subscription
 from ringback_events.erasing import ERASE_TIMEOUT_MS, NO_MESSAGE, erasable
 from ringback_events.failures import BusAway, WriteUnknown
 from ringback_events.handling import Workers, tail_one
 from ringback_events.message import Message, checked_message
 from ringback_events.nats_admin import ensure_topology
-from ringback_events.nats_consumer import DurableSubscription, TailSubscription
+from ringback_events.nats_consumer import DurableSubscription, TailSubscription, read_backlog
 from ringback_events.nats_link import ApiError, NatsLink, answer_of
 from ringback_events.nats_store import NatsBucket, NatsObjects
 from ringback_events.publisher import Publisher, PublisherLimits
@@ -32,6 +33,7 @@ __all__ = ["NatsBus", "connect"]
 CLOSE_FLUSH_MS = 2_000
 BATCH_MAX = 64
 NO_RESPONDERS = "503"
+STREAM_FULL = 10077
 _log = logging.getLogger("ringback.events.nats")
 
 
@@ -131,7 +133,12 @@ class NatsBus:
         try:
             return int(answer_of(answer)["seq"])
         except ApiError as error:
+            if error.err_code == STREAM_FULL:
+                raise Overloaded(f"bus: {message.subject} takes no more", field="queue") from error
             raise BusAway(f"bus: {message.subject} refused: {error}") from error
+
+    async def backlog(self, stream: str, *, durable: str) -> Backlog:
+        return await read_backlog(self._link, self._topology.stream(stream).name, durable)
 
     async def flush(self, timeout_ms: int = 5_000) -> None:
         await self._publisher.flush(timeout_ms)
@@ -147,6 +154,7 @@ class NatsBus:
         max_ack_pending: int = 256,
         start: Start = "all",
         policy: ConsumePolicy | None = None,
+        batch_max: int = BATCH_MAX,
     ) -> Subscription:
         spec = self._topology.stream(stream)
         parked_subject(stream, durable)
@@ -164,7 +172,7 @@ class NatsBus:
             policy=policy,
             workers=workers,
             publish_now=self.publish_now,
-            batch=min(BATCH_MAX, 8 * concurrency),
+            batch=min(BATCH_MAX, batch_max, 8 * concurrency),
             on_close=self._forget,
         )
         try:
@@ -175,7 +183,7 @@ class NatsBus:
         self._subscriptions.append(subscription)
         return subscription
 
-    async def ephemeral(self, subject: str, handler: Handler, *, start: Start = "new") -> Subscription:
+    async def ephemeral(self, subject: str, handler: Handler, *, start: Start = "new") -> TailSubscription:
         check_subject(subject, wildcards=True)
         stream = self._topology.stream_of(subject).name
 

@@ -5,26 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Protocol
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from ringback_errors import ConfigError
 
-from ringback_events.bus import ConsumePolicy, Delivery, Start
+from ringback_events.bus import Backlog, ConsumePolicy, Delivery, Start
 from ringback_events.failures import BusAway
 from ringback_events.handling import Workers, parked_headers
 from ringback_events.nats_link import ApiError, NatsLink
 from ringback_events.nats_pull import PullFeed
 from ringback_events.subjects import parked_subject
 
-__all__ = ["DurableSubscription", "TailSubscription", "delivery_of"]
+__all__ = ["DurableSubscription", "TailSubscription", "delivery_of", "read_backlog"]
 
 API_TIMEOUT_MS = 5_000
 # An ephemeral consumer that nobody pulls from for this long is removed by the server.
 INACTIVE_S = 120
 TAIL_BATCH = 256
 STREAM_NOT_FOUND = 10059
+NOT_FOUND = 404
 _log = logging.getLogger("ringback.events.consumer")
 
 
@@ -181,6 +183,13 @@ class TailSubscription:
         """The connection came back."""
         self._feed.kick()
 
+    async def wait_caught_up(self, timeout_ms: int = 5_000) -> None:
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self.caught_up.wait()
+        except TimeoutError:
+            raise BusAway(f"bus: {self._stream} was not read within {timeout_ms} ms") from None
+
     async def close(self) -> None:
         self._on_close(self)
         await self._feed.close()
@@ -232,6 +241,30 @@ async def create_consumer(link: NatsLink, stream: str, name: str, config: dict[s
         if error.code >= 500 or error.err_code == STREAM_NOT_FOUND:
             raise BusAway(f"bus: no consumer {name} on {stream}: {error}") from error
         raise ConfigError(f"bus: consumer {name} on {stream} is refused: {error}") from error
+
+
+async def read_backlog(link: NatsLink, stream: str, durable: str) -> Backlog:
+    """What waits for a durable consumer, and the time of the oldest of it."""
+    try:
+        info = await link.api(f"CONSUMER.INFO.{stream}.{durable}", timeout_ms=API_TIMEOUT_MS)
+        waiting = int(info.get("num_pending", 0))
+        if not waiting:
+            return Backlog()
+        after = int(info.get("delivered", {}).get("stream_seq", 0))
+        wanted = {"seq": after + 1, "next_by_subj": info["config"].get("filter_subject") or ">"}
+        found = await link.api(f"STREAM.MSG.GET.{stream}", wanted, timeout_ms=API_TIMEOUT_MS)
+    except ApiError as error:
+        if error.code == NOT_FOUND:
+            return Backlog()
+        raise BusAway(f"bus: the backlog of {stream} was not told: {error}") from error
+    stored_at = datetime.fromisoformat(_to_microseconds(found["message"]["time"]))
+    return Backlog(waiting, int(stored_at.timestamp() * 1000))
+
+
+def _to_microseconds(stamp: str) -> str:
+    """RFC 3339 with nine digits of a second or fewer, as Python 3.11 reads it."""
+    head, _, rest = stamp.rstrip("Z").partition(".")
+    return f"{head}.{rest[:6]:0<6}+00:00"
 
 
 def delivery_of(message: Msg) -> Delivery:

@@ -11,6 +11,7 @@ __all__ = [
     "ALL_CONTROL",
     "ALL_EVENTS",
     "ALL_FACTS",
+    "ALL_PARKED",
     "EventSubject",
     "FactSubject",
     "audit_subject",
@@ -18,16 +19,19 @@ __all__ = [
     "control_subject",
     "event_subject",
     "fact_subject",
+    "job_subject",
     "parked_subject",
     "parse_event_subject",
     "parse_fact_subject",
     "session_events",
     "session_facts",
+    "tenant_events",
 ]
 
 ALL_EVENTS = "ringback.events.>"
 ALL_FACTS = "ringback.facts.>"
 ALL_CONTROL = "ringback.control.>"
+ALL_PARKED = "ringback.parked.>"
 
 TOKEN_CHARS_MAX = 128
 SUBJECT_CHARS_MAX = 512
@@ -75,6 +79,11 @@ def control_subject(kind: str) -> str:
     return f"ringback.control.{_token('kind', kind)}"
 
 
+def job_subject(service: str, tenant: str) -> str:
+    """Return the subject of background work that `service` took on for a tenant."""
+    return f"ringback.jobs.{_token('service', service)}.{_token('tenant', tenant)}"
+
+
 def audit_subject(tenant: str, kind: str) -> str:
     """Return the subject of an audit entry."""
     return f"ringback.audit.{_token('tenant', tenant)}.{_token('kind', kind)}"
@@ -88,6 +97,11 @@ def parked_subject(stream: str, durable: str) -> str:
 def session_events(tenant: str, session_id: str) -> str:
     """Return the filter for all facts of one session."""
     return f"ringback.events.{_token('tenant', tenant)}.{_token('session_id', session_id)}.>"
+
+
+def tenant_events(tenant: str, kind: str) -> str:
+    """Return the filter for one kind of fact of all sessions of a tenant."""
+    return f"ringback.events.{_token('tenant', tenant)}.*.{_token('kind', kind)}"
 
 
 def session_facts(tenant: str, session_id: str) -> str:

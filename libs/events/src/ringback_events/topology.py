@@ -34,6 +34,10 @@ class StreamSpec:
     message_bytes_max: int
     duplicate_window_ms: int
     append_only: bool
+    # A message goes when it is acknowledged; a full stream refuses new ones.
+    work_queue: bool = False
+    # 0: only the size is bounded.
+    messages_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,8 @@ def _stream(name: str, body: Mapping[str, Any]) -> StreamSpec:
         message_bytes_max=body["message_max_kib"] * _KIB,
         duplicate_window_ms=body["duplicate_window_s"] * 1000,
         append_only=bool(body.get("append_only", False)),
+        work_queue=bool(body.get("work_queue", False)),
+        messages_max=int(body.get("messages_max", 0)),
     )
 
 

@@ -22,6 +22,7 @@ from ringback_packs.model import (
     Pack,
     Retry,
     ToolSpec,
+    Upgrade,
 )
 from ringback_packs.store import PackStore, publish_pack
 from ringback_packs.templates import placeholders
@@ -49,6 +50,7 @@ __all__ = [
     "PackStore",
     "Retry",
     "ToolSpec",
+    "Upgrade",
     "load_files",
     "load_pack",
     "pack_digest",

@@ -25,6 +25,7 @@ HEADER_FORM: Final = "the name of an HTTP header"
 SIDE_EFFECTS: Final = ("read", "write", "irreversible")
 CLIENT_TOOLS: Final = ("deny", "confirm", "allow")
 CONNECTORS: Final = ("http", "function", "grpc", "nats", "mcp")
+MODES: Final = ("live", "background")
 FALLBACKS: Final = ("none", "cached", "static", "callback", "person")
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 LAYERS: Final = ("interaction.yaml", "domain.yaml", "safety.yaml", "actions.yaml")
@@ -48,8 +49,8 @@ ERROR_CODES: Final = (
     "auth",
     "not_started",
 )
-# Names under `messages` besides ok: the codes, and a write that a check found without effect.
-MESSAGE_NAMES: Final = (*ERROR_CODES, "not_done")
+# Names under `messages` besides ok: the codes, a write that a check found without effect, background work taken on.
+MESSAGE_NAMES: Final = (*ERROR_CODES, "not_done", "accepted")
 # Those that may pass by themselves; only they may be retried.
 RETRYABLE_CODES: Final = (
     "timeout",

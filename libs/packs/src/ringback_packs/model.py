@@ -25,14 +25,17 @@ __all__ = [
     "Idempotency",
     "McpConnector",
     "MessageRule",
+    "Mode",
     "NatsConnector",
     "Pack",
     "Retry",
     "SideEffect",
     "ToolSpec",
+    "Upgrade",
 ]
 
 SideEffect = Literal["read", "write", "irreversible"]
+Mode = Literal["live", "background"]
 ClientTools = Literal["allow", "confirm", "deny"]
 
 
@@ -173,6 +176,17 @@ class MessageRule(msgspec.Struct, frozen=True, kw_only=True):
     when: Mapping[str, Any] = {}
 
 
+class Upgrade(msgspec.Struct, frozen=True, kw_only=True):
+    """How arguments that were made for an older version become arguments of this one: rename, drop, then set."""
+
+    # MAJOR.MINOR, older than the tool's own.
+    from_version: str
+    rename: Mapping[str, str] = {}
+    drop: tuple[str, ...] = ()
+    # Given to arguments that are absent after renaming.
+    set: Mapping[str, Any] = {}
+
+
 class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One version of one tool."""
 
@@ -206,6 +220,11 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     # What fails together shares a breaker; the tool's name if nothing is said.
     dependency: str = ""
     breaker: Breaker = Breaker()
+    # background: Execute answers that the work was taken on; its result follows as a fact.
+    mode: Mode = "live"
+    # background: no work is taken on while the oldest that waits has waited longer; the fallback is given.
+    backlog_window_ms: int = 60_000
+    upgrades: tuple[Upgrade, ...] = ()
     # Only for facts and the platform; not offered to the model.
     internal: bool = False
     result_bytes_max: int = 64 * 1024

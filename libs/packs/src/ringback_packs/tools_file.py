@@ -17,11 +17,13 @@ from ringback_packs.model import (
     Fallback,
     HttpConnector,
     Idempotency,
+    Mode,
     Retry,
     SideEffect,
     ToolSpec,
 )
 from ringback_packs.schemas import read_schema
+from ringback_packs.upgrades import check_upgrades, read_upgrades
 from ringback_packs.yaml_tree import MappingNode, Node
 
 __all__ = ["read_tools"]
@@ -49,6 +51,7 @@ def read_tools(root: Node, *, file: str, report: Report) -> tuple[ToolSpec, ...]
                 f"each name and version once expected, {tool.name} {tool.version} is there already"
             )
         _check_breaker(inner, tool, found.values())
+        check_upgrades(inner, tool, found.values())
         found[(tool.name, tool.version)] = tool
     fields.done()
     return tuple(found.values())
@@ -90,6 +93,9 @@ def _tool(fields: Fields) -> ToolSpec:
         credential=fields.text("credential", "", pattern=forms.REFERENCE, form=forms.REFERENCE_FORM),
         dependency=fields.text("dependency", "", pattern=forms.NAME, form=forms.NAME_FORM) or name,
         breaker=_breaker(breaker) if breaker else Breaker(),
+        mode=cast(Mode, fields.choice("mode", forms.MODES, "live")),
+        backlog_window_ms=fields.integer("backlog_window_ms", 60_000, low=1_000, high=86_400_000),
+        upgrades=read_upgrades(fields),
         internal=fields.flag("internal", False),
         result_bytes_max=fields.integer("result_bytes_max", 64 * 1024, low=256, high=1024 * 1024),
         ok_messages=ok_messages,
@@ -184,6 +190,13 @@ def _check_breaker(fields: Fields, tool: ToolSpec, others: Iterable[ToolSpec]) -
             return
 
 
+def _check_mode(fields: Fields, tool: ToolSpec) -> None:
+    if tool.mode == "background" and tool.internal:
+        fields.at("mode").error("live expected: an internal tool is asked for a fact, which is waited for")
+    if tool.mode == "live" and fields.has("backlog_window_ms"):
+        fields.at("backlog_window_ms").warning("only a tool with 'mode: background' has a backlog")
+
+
 def _check_sense(fields: Fields, tool: ToolSpec) -> None:
     """Rules between fields."""
     if tool.attempt_timeout_ms > tool.deadline_ms:
@@ -198,6 +211,7 @@ def _check_sense(fields: Fields, tool: ToolSpec) -> None:
         fields.at("slow_after_ms").warning(
             f"below deadline_ms ({tool.deadline_ms}) expected, else it never shows"
         )
+    _check_mode(fields, tool)
     if tool.side_effect == "read":
         if tool.check is not None:
             fields.at("check").warning("a read has no effect to check for")

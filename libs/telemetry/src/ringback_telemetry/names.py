@@ -156,6 +156,7 @@ class Attr:
     DEPENDENCY: Final = _attr("ringback.dependency", "The system that a call or tool depends on.")
     ATTEMPT: Final = _attr("ringback.attempt", "1 for the first attempt.")
     ATTEMPTS: Final = _attr("ringback.attempts", "Attempts made in all.")
+    ALERT: Final = _attr("ringback.alert", "Name of an alert: auth, job_backlog.")
     OUTCOME: Final = _attr("ringback.outcome", "How it ended.")
     GATE: Final = _attr("ringback.gate", "The policy gate.")
     EFFECT: Final = _attr("ringback.effect", "ALLOW, DENY, CONFIRM or ESCALATE.")
@@ -213,6 +214,9 @@ class Metric:
     DECISIONS: Final = _counter("ringback.decisions", "{decision}", "Decisions, by effect and rule.")
     FALLBACKS: Final = _counter("ringback.fallbacks", "{fallback}", "Declared fallbacks taken, by reason.")
     ACTIONS: Final = _counter("ringback.actions", "{action}", "Actions, by outcome.")
+    JOBS_WAITING: Final = _gauge("ringback.jobs.waiting", "{job}", "Background work that nobody has begun.")
+    JOBS_OLDEST_MS: Final = _gauge("ringback.jobs.oldest", "ms", "How long the oldest of it has waited.")
+    ALERTS: Final = _gauge("ringback.alerts", "{alert}", "1 while an alert is open, by name and subject.")
     RETRIES: Final = _counter("ringback.retries", "{retry}", "Further attempts, per dependency.")
     REFUSED: Final = _counter("ringback.refused", "{request}", "Work refused at once, by reason.")
 

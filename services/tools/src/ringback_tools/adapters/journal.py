@@ -32,8 +32,11 @@ class KvJournal:
     async def fence(self, session_id: str, *, epoch: int) -> None:
         """Remember the epoch by a compare-and-set, also when it is known: only a write proves that none is higher."""
         key = f"epoch.{session_id}"
-        for _ in range(_TRIES):
-            known = self._epochs.get(session_id) or await self._epoch(key)
+        for turn in range(_TRIES):
+            known = self._epochs.get(session_id)
+            # Unknown here is mostly the session's first write, so creating comes before reading.
+            if known is None and turn:
+                known = await self._epoch(key)
             if known is not None and known[0] > epoch:
                 raise Fenced("a newer owner of the session has acted", field="epoch")
             try:

@@ -23,6 +23,7 @@ __all__ = [
     "plan",
     "reconciled",
     "told",
+    "withdrawn",
 ]
 
 
@@ -79,6 +80,18 @@ def attempting(record: OutcomeRecord, *, owner: str, timeout_ms: int, now_ms: in
         attempt=record.attempt + 1,
         owner=owner,
         attempt_deadline_ms=now_ms + timeout_ms,
+        updated_at_ms=now_ms,
+    )
+
+
+def withdrawn(record: OutcomeRecord, *, now_ms: int) -> OutcomeRecord:
+    """The record after attempt n was written down and not sent: free for whoever comes."""
+    assert record.state is ActionState.ATTEMPTING, "only an attempt can be withdrawn"
+    return replace(
+        record,
+        state=ActionState.ADMITTED,
+        attempt=record.attempt - 1,
+        attempt_deadline_ms=now_ms,
         updated_at_ms=now_ms,
     )
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from ringback_errors import Overloaded
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
-from ringback_tools.domain.catalogue import ConnectorSpec
+from ringback_tools.domain.catalogue import ConnectorSpec, Tool
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
 from ringback_tools.domain.retrying import ATTEMPT_MS_MIN, Again, RetryBudget, decide, earn, spend
 from ringback_tools.ports import Call, Clock, Connectors, Tracing
@@ -55,6 +55,10 @@ class Attempts:
         self._tracing = tracing
         self._roll = roll
         self._budgets: dict[tuple[str, str], RetryBudget] = {}
+
+    def ready(self, tool: Tool) -> bool:
+        """Whether a first attempt could go now, without waiting for a slot or being refused."""
+        return self._bulkheads.of(tool).free and not self._breakers.is_open(tool)
 
     async def run(self, execution: Execution, *, before: BeforeSend = _nothing) -> Answer:
         """All attempts within the deadline; the last one's answer. Holds a slot of the tool's bulkhead."""

@@ -41,13 +41,18 @@ class Bulkhead:
         return self._concurrency.slots
 
     @property
+    def free(self) -> bool:
+        """Whether a slot can be had without waiting."""
+        return self._running < self.slots and not self.waiting
+
+    @property
     def waiting(self) -> int:
         """Executions in the queue."""
         return sum(len(queue) for queue in self._waiting.values())
 
     async def acquire(self, priority: Priority, *, wait_ms: float) -> None:
         """Take a slot, now or after waiting; Overloaded when the queue is full or the time is up."""
-        if self._running < self.slots and not self.waiting:
+        if self.free:
             self._running += 1
             return
         if self.waiting >= self._queue_max and not self._give_way(priority):

@@ -7,6 +7,7 @@ execution counts as running here, so that duplicates attach to it.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Final
 
 from ringback_tools.domain.outcomes import (
@@ -16,6 +17,7 @@ from ringback_tools.domain.outcomes import (
     attempting,
     finished,
     reconciled,
+    withdrawn,
 )
 from ringback_tools.domain.results import Result
 from ringback_tools.ports import Clock, Journal, JournalAway, LostRace, Stored
@@ -44,6 +46,20 @@ class Scribe:
         record = over.record if over else _fresh(execution)
         record = admitted(record, owner=self.owner, lease_ms=ADMITTED_LEASE_MS, now_ms=now_ms)
         return await (self._journal.update(over, record) if over else self._journal.create(record))
+
+    async def begin(self, execution: Execution, over: Stored | None, *, timeout_ms: int) -> Stored:
+        """Admit the action and write attempt 1 down in one compare-and-set; raises LostRace if it is somebody else's."""
+        now_ms = self._clock.now_ms()
+        record = admitted(
+            over.record if over else _fresh(execution), owner=self.owner, lease_ms=0, now_ms=now_ms
+        )
+        record = attempting(record, owner=self.owner, timeout_ms=timeout_ms, now_ms=now_ms)
+        return await (self._journal.update(over, record) if over else self._journal.create(record))
+
+    async def withdraw(self, stored: Stored) -> None:
+        """Take back an attempt that was written down and never sent, so that nobody has to wait for its deadline."""
+        with suppress(LostRace, JournalAway):
+            await self._journal.update(stored, withdrawn(stored.record, now_ms=self._clock.now_ms()))
 
     async def attempt(self, stored: Stored, *, timeout_ms: int) -> Stored:
         """Attempt n + 1 may be sent after this."""

@@ -7,6 +7,7 @@ looks again. A check is a read and needs no claim; every conclusion from it is a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, Final
 
@@ -56,15 +57,15 @@ class Writing:
 
     async def run(self, execution: Execution) -> None:
         """Bring the action to its outcome, or learn it; ends with Finished, and stores the outcome even after that."""
+        at_once = execution.checked.permit is Permit.START and self._attempts.ready(execution.tool)
         try:
-            stored = await self._admission(execution)
+            # Most actions are new: one compare-and-set finds out, beside the fence, without looking first.
+            stored = None if at_once else await self._admission(execution)
+            await self._rounds(execution, stored, fenced=not at_once)
         except Fenced:
             execution.emit(Finished(refusal(ErrorCode.FENCED, tool=execution.tool)))
-            return
         except JournalAway:
             execution.emit(Finished(self._not_started(execution)))
-            return
-        await self._rounds(execution, stored)
 
     async def verdict(self, execution: Execution) -> tuple[Verdict, Any]:
         """Ask the system behind the tool whether the write took effect."""
@@ -82,11 +83,11 @@ class Writing:
         )
         return found
 
-    async def _rounds(self, execution: Execution, stored: Stored | None) -> None:
-        request = execution.checked.request
+    async def _rounds(self, execution: Execution, stored: Stored | None, *, fenced: bool) -> None:
+        hand = _Hand(stored, fenced=fenced)
         for turn in range(_ROUNDS_MAX):
             try:
-                if await self._round(execution, stored, turn):
+                if await self._round(execution, hand, turn):
                     return
             except (LostRace, _Followed):
                 pass
@@ -94,14 +95,16 @@ class Writing:
                 execution.emit(Finished(self._lost_sight(execution, stored)))
                 return
             try:
-                stored = await self._journal.get(request.session_id, request.action_id)
+                stored = await self._admission(execution)
+                hand = _Hand(stored)
             except JournalAway:
                 execution.emit(Finished(self._lost_sight(execution, stored)))
                 return
         execution.emit(Finished(self._finisher.in_doubt(execution)))
 
-    async def _round(self, execution: Execution, stored: Stored | None, turn: int) -> bool:
+    async def _round(self, execution: Execution, hand: _Hand, turn: int) -> bool:
         """One look at the record; true when the execution has ended."""
+        stored = hand.stored
         if stored and (refused := _not_the_same(execution, stored.record)):
             execution.emit(Finished(refused))
             return True
@@ -113,7 +116,7 @@ class Writing:
         )
         match step:
             case Plan.START | Plan.RESUME:
-                return await self._start(execution, stored)
+                return await self._start(execution, hand)
             case Plan.NOT_STARTED:
                 execution.emit(Finished(refusal(ErrorCode.NOT_STARTED, tool=execution.tool)))
                 return True
@@ -136,23 +139,22 @@ class Writing:
         pace_ms = _LOOK_AGAIN_MS[min(turn, len(_LOOK_AGAIN_MS) - 1)]
         await self._clock.sleep(max(1, min(pace_ms, left_ms)))
 
-    async def _start(self, execution: Execution, over: Stored | None) -> bool:
+    async def _start(self, execution: Execution, hand: _Hand) -> bool:
         if self._breakers.is_open(execution.tool):
             detail = f"breaker of {execution.tool.dependency} open"
             failure = Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, blames=False, detail=detail)
             execution.emit(Finished(self._finisher.failed(execution, failure)))
             return True
-        return await self._run_attempts(execution, _Hand(over))
+        return await self._run_attempts(execution, hand)
 
     async def _run_attempts(self, execution: Execution, hand: _Hand) -> bool:
         """Attempts until one answers or none may follow, then the outcome."""
 
         async def before(execution: Execution, *, timeout_ms: int) -> Answer | None:
             if hand.stored is None or hand.stored.record.state is ActionState.ADMITTED:
-                hand.stored = await self._scribe.admit(execution, hand.stored)
-                _joined(execution, attached=False)
-                await self._pauses.at("admitted")
-            elif execution.in_doubt and not hand.checked and (done := await self._already_done(execution)):
+                await self._begin(execution, hand, timeout_ms=timeout_ms)
+                return None
+            if execution.in_doubt and not hand.checked and (done := await self._already_done(execution)):
                 return done
             hand.checked = False
             execution.sent = True
@@ -174,6 +176,52 @@ class Writing:
             return True
         await self._pauses.at("answered")
         return await self._conclude(execution, hand.stored, answer)
+
+    async def _begin(self, execution: Execution, hand: _Hand, *, timeout_ms: int) -> None:
+        """Make the action this process's own and write its first attempt down; it may be sent after this.
+
+        One compare-and-set does both where a lost answer can be looked up or repeated. A tool with neither
+        key nor check is admitted first: a first write that may or may not have been stored must not read as
+        an attempt in doubt, since nobody could ever settle that.
+        """
+        if execution.tool.keyed or execution.tool.check is not None:
+            await self._pauses.at("admitted")
+            # From here on it cannot be cancelled: the record says that something may have gone out.
+            execution.sent = True
+            writing = self._scribe.begin(execution, hand.stored, timeout_ms=timeout_ms)
+            try:
+                await self._fenced_write(execution, hand, writing)
+            except Exception:
+                execution.sent = False
+                raise
+            _joined(execution, attached=False)
+        else:
+            await self._fenced_write(execution, hand, self._scribe.admit(execution, hand.stored))
+            _joined(execution, attached=False)
+            await self._pauses.at("admitted")
+            assert hand.stored is not None
+            execution.sent = True
+            hand.stored = await self._scribe.attempt(hand.stored, timeout_ms=timeout_ms)
+        hand.written = True
+        await self._pauses.at("attempting")
+
+    async def _fenced_write(
+        self, execution: Execution, hand: _Hand, writing: Coroutine[Any, Any, Stored]
+    ) -> None:
+        """The write, and beside it the fence if it is still to be passed; nothing is sent before both are done."""
+        if hand.fenced:
+            hand.stored = await writing
+            return
+        request = execution.checked.request
+        fence = self._journal.fence(request.session_id, epoch=request.epoch)
+        written, fenced = await asyncio.gather(writing, fence, return_exceptions=True)
+        if isinstance(fenced, BaseException):
+            if isinstance(written, Stored) and written.record.state is ActionState.ATTEMPTING:
+                await self._scribe.withdraw(written)
+            raise fenced
+        if isinstance(written, BaseException):
+            raise written
+        hand.stored, hand.fenced = written, True
 
     async def _conclude(self, execution: Execution, stored: Stored, answer: Answer) -> bool:
         if isinstance(answer, Answered):
@@ -277,10 +325,12 @@ class Writing:
 class _Hand:
     """The record in this process's hand while it runs attempts."""
 
-    __slots__ = ("checked", "stored", "written")
+    __slots__ = ("checked", "fenced", "stored", "written")
 
-    def __init__(self, stored: Stored | None, *, checked: bool = False) -> None:
+    def __init__(self, stored: Stored | None, *, checked: bool = False, fenced: bool = True) -> None:
         self.stored = stored
+        # The caller's epoch was found to be the highest.
+        self.fenced = fenced
         # A check has just said "not done".
         self.checked = checked
         # An attempt of ours was written down, so something may have gone out.

@@ -1054,6 +1054,8 @@ class ControlFact(_message.Message):
     GATE_FAILED_FIELD_NUMBER: _builtins.int
     SUMMARISER_DEGRADED_FIELD_NUMBER: _builtins.int
     SUMMARISER_RECOVERED_FIELD_NUMBER: _builtins.int
+    ALERT_RAISED_FIELD_NUMBER: _builtins.int
+    ALERT_CLEARED_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     producer: _builtins.str
     @_builtins.property
@@ -1072,6 +1074,10 @@ class ControlFact(_message.Message):
     def summariser_degraded(self) -> Global___SummariserDegraded: ...
     @_builtins.property
     def summariser_recovered(self) -> Global___SummariserRecovered: ...
+    @_builtins.property
+    def alert_raised(self) -> Global___AlertRaised: ...
+    @_builtins.property
+    def alert_cleared(self) -> Global___AlertCleared: ...
     def __init__(
         self,
         *,
@@ -1085,12 +1091,14 @@ class ControlFact(_message.Message):
         gate_failed: Global___GateFailed | None = ...,
         summariser_degraded: Global___SummariserDegraded | None = ...,
         summariser_recovered: Global___SummariserRecovered | None = ...,
+        alert_raised: Global___AlertRaised | None = ...,
+        alert_cleared: Global___AlertCleared | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "bundle_activated", b"bundle_activated", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "summariser_degraded", b"summariser_degraded", "summariser_recovered", b"summariser_recovered", "tool_disabled", b"tool_disabled"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alert_cleared", b"alert_cleared", "alert_raised", b"alert_raised", "body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "bundle_activated", b"bundle_activated", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "summariser_degraded", b"summariser_degraded", "summariser_recovered", b"summariser_recovered", "tool_disabled", b"tool_disabled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "bundle_activated", b"bundle_activated", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "producer", b"producer", "schema_version", b"schema_version", "summariser_degraded", b"summariser_degraded", "summariser_recovered", b"summariser_recovered", "tool_disabled", b"tool_disabled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_cleared", b"alert_cleared", "alert_raised", b"alert_raised", "body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "bundle_activated", b"bundle_activated", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "producer", b"producer", "schema_version", b"schema_version", "summariser_degraded", b"summariser_degraded", "summariser_recovered", b"summariser_recovered", "tool_disabled", b"tool_disabled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["bundle_activated", "breaker_opened", "breaker_closed", "tool_disabled", "gate_failed", "summariser_degraded", "summariser_recovered"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["bundle_activated", "breaker_opened", "breaker_closed", "tool_disabled", "gate_failed", "summariser_degraded", "summariser_recovered", "alert_raised", "alert_cleared"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1202,6 +1210,63 @@ class ToolDisabled(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ToolDisabled: _TypeAlias = ToolDisabled  # noqa: Y015
+
+@_typing.final
+class AlertRaised(_message.Message):
+    """Something that needs an operator, as one replica sees it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    REPLICA_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """auth: a system refuses our credential. job_backlog: background work waits longer than its window."""
+    subject: _builtins.str
+    """What it is about: a dependency, a queue."""
+    replica: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        replica: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "replica", b"replica", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlertRaised: _TypeAlias = AlertRaised  # noqa: Y015
+
+@_typing.final
+class AlertCleared(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    REPLICA_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    subject: _builtins.str
+    replica: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        replica: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "replica", b"replica", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AlertCleared: _TypeAlias = AlertCleared  # noqa: Y015
 
 @_typing.final
 class GateFailed(_message.Message):
