@@ -69,9 +69,14 @@ def test_a_value_that_json_does_not_know_becomes_text(lines):
     assert "object" in lines()[0]["path"]
 
 
-@pytest.mark.parametrize("secret", [new_api_key(), new_client_secret(), ResumeToken.new(tenant="a-b")])
+@pytest.mark.parametrize(
+    "fresh",
+    [new_api_key, new_client_secret, lambda: ResumeToken.new(tenant="a-b")],
+    ids=["key", "secret", "token"],
+)
 @pytest.mark.parametrize("around", ["{}", "got {}.", '"{}"', "/r/{}/v1/realtime", "Bearer {}", "a={}&b"])
-def test_every_credential_of_ours_is_redacted_wherever_it_stands(secret, around):
+def test_every_credential_of_ours_is_redacted_wherever_it_stands(fresh, around):
+    secret = fresh()
     assert secret.split("_")[1] not in redact(around.format(secret))
 
 
