@@ -121,8 +121,10 @@ class RealtimeLink(WSListener):
         transport = self._transport
         if transport is None or self._closed is not None:
             return
+        # One message may be larger than the outbox; what counts is what the peer has not read before it.
+        waiting = transport.underlying_transport.get_write_buffer_size()
         transport.send(WSMsgType.TEXT, message)
-        if transport.underlying_transport.get_write_buffer_size() > self._outbox_bytes_max:
+        if waiting > self._outbox_bytes_max:
             self.close(closes.SLOW_READER)
 
     async def room(self) -> None:
