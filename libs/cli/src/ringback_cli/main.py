@@ -7,7 +7,7 @@ import sys
 import typer
 from ringback_errors import ConfigError, InvalidInput, RingbackError
 
-from ringback_cli.commands import call, demo, doctor, events, pack, provision, talk, up
+from ringback_cli.commands import call, conformance, demo, doctor, events, pack, provision, talk, up
 from ringback_cli.console import error_console
 
 __all__ = ["app", "main"]
@@ -24,6 +24,7 @@ app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("call")(call.call)
 app.command("talk")(talk.talk)
+app.command("conformance")(conformance.conformance)
 app.command("doctor")(doctor.doctor)
 app.command("provision")(provision.provision)
 app.add_typer(pack.app, name="pack")
