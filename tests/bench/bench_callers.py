@@ -1,0 +1,59 @@
+"""Runs the load generator as a process of its own, and looks at the relay's processor time meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench_figures import cpu_s
+from ringback_sockets import RealtimeLink
+
+__all__ = ["Load", "close_all", "load"]
+
+LOAD = Path(__file__).with_name("bench_load.py")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the callers saw. `cpu_us`: the relay's processor time per message that it passed on."""
+
+    answered: int
+    up_us: list[int]
+    down_us: list[int]
+    cpu_us: float
+
+
+async def load(
+    url: str, *, sessions: int, seconds: float, window: int = 0, key: str = "", pid: int = 0
+) -> Load:
+    """Run callers against `url`; with `pid`, account that process while they are measured."""
+    command = [sys.executable, str(LOAD), url, "--sessions", str(sessions), "--seconds", str(seconds)]
+    command += ["--window", str(window), "--key", key]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, limit=1 << 28)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    said, used_s = b"", 0.0
+    async for line in process.stderr:
+        said += line
+        if line == b"measuring\n":
+            used_s = -cpu_s(pid) if pid else 0.0
+        elif line == b"measured\n":
+            used_s += cpu_s(pid) if pid else 0.0
+    found: dict[str, Any] = json.loads(await process.stdout.read() or b"{}")
+    assert await process.wait() == 0, said.decode()
+    assert not found["strange"], found["strange"]
+    messages = 2 * found["answered"]
+    return Load(found["answered"], found["up_us"], found["down_us"], used_s * 1e6 / max(1, messages))
+
+
+async def close_all(links: Sequence[RealtimeLink]) -> None:
+    """Hang up, and wait until every connection is gone."""
+    for link in links:
+        link.close()
+    await asyncio.wait_for(asyncio.gather(*(link.wait_closed() for link in links)), 15)

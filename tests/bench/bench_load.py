@@ -1,0 +1,148 @@
+"""Callers: so many connections that send audio, paced as people speak or as fast as it goes. Prints one line of JSON.
+
+`python bench_load.py URL --sessions 50 --seconds 5 [--window 8] [--key KEY]`; with a window, each connection keeps so
+many frames under way instead of sending one every 40 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import sys
+import time
+from array import array
+
+import orjson
+import uvloop
+from bench_wire import STAMP_CHARS, append, stamped
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+FRAME_S = 0.04
+READY_S = 30.0
+_DELTA = b'"response.output_audio.delta"'
+_AUDIO = b'"delta":"'
+
+
+class Caller(WSListener):  # type: ignore[misc]
+    """One connection: opens a response, then sends frames and times what comes back."""
+
+    def __init__(self, up: array[int], down: array[int]) -> None:
+        self.ready = asyncio.get_running_loop().create_future()
+        self.measuring = False
+        self.refill = False
+        self.answered = 0
+        self.strange: list[str] = []
+        self._up, self._down = up, down
+        self._asked = False
+        self.transport: WSTransport | None = None
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport = transport
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type is not WSMsgType.TEXT:
+            if frame.msg_type is WSMsgType.CLOSE:
+                self.strange.append(f"closed: {frame.get_close_code()} {frame.get_close_reason()}")
+                transport.disconnect()
+            return
+        now_ns = time.monotonic_ns()
+        payload = frame.get_payload_as_bytes()
+        if _DELTA in payload[:64]:
+            self._delta(payload, now_ns)
+            return
+        event = orjson.loads(payload)
+        match event["type"]:
+            case "session.created" if not self._asked:
+                self._asked = True
+                transport.send(WSMsgType.TEXT, b'{"type":"response.create"}')
+            case "response.content_part.added":
+                if not self.ready.done():
+                    self.ready.set_result(None)
+            case "error":
+                self.strange.append(str(event["error"]))
+
+    def say(self) -> None:
+        assert self.transport is not None
+        self.transport.send(WSMsgType.TEXT, append(time.monotonic_ns()))
+
+    def _delta(self, payload: bytes, now_ns: int) -> None:
+        self.answered += 1
+        if self.measuring:
+            sent_ns, up_us = stamped(payload, payload.index(_AUDIO) + len(_AUDIO))
+            self._up.append(up_us)
+            self._down.append((now_ns - sent_ns) // 1000)
+        if self.refill:
+            self.say()
+
+
+async def _paced(callers: list[Caller], until: float) -> None:
+    """Every caller speaks every 40 ms, spread evenly over them, each frame at its own moment."""
+    loop = asyncio.get_running_loop()
+    began, turn = loop.time(), 0
+    apart_s = FRAME_S / len(callers)
+    while (moment := began + turn * apart_s) < until:
+        if (wait_s := moment - loop.time()) > 0.0005:
+            await asyncio.sleep(wait_s)
+        callers[turn % len(callers)].say()
+        turn += 1
+
+
+async def _run(given: argparse.Namespace) -> dict[str, object]:
+    up, down = array("q"), array("q")
+    headers = {"Authorization": f"Bearer {given.key}"} if given.key else None
+    callers = [Caller(up, down) for _ in range(given.sessions)]
+    for caller in callers:
+        await ws_connect(lambda made=caller: made, given.url, extra_headers=headers)
+        await asyncio.wait_for(caller.ready, READY_S)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    loop = asyncio.get_running_loop()
+    print("measuring", file=sys.stderr, flush=True)
+    began = loop.time()
+    if given.window:
+        for caller in callers:
+            caller.refill = True
+            for _ in range(given.window):
+                caller.say()
+        await asyncio.sleep(given.seconds)
+    else:
+        await _paced(callers, began + given.warm)
+        for caller in callers:
+            caller.measuring = True
+        await _paced(callers, began + given.warm + given.seconds)
+    took_s = loop.time() - began
+    answered = sum(caller.answered for caller in callers)
+    for caller in callers:
+        caller.refill = caller.measuring = False
+    print("measured", file=sys.stderr, flush=True)
+    strange = [word for caller in callers for word in caller.strange]
+    for caller in callers:
+        if caller.transport is not None:
+            caller.transport.disconnect()
+    return {
+        "sessions": given.sessions,
+        "seconds": round(took_s, 3),
+        "answered": answered,
+        "up_us": up.tolist(),
+        "down_us": down.tolist(),
+        "strange": strange[:5],
+    }
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("--sessions", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--warm", type=float, default=0.5)
+    parser.add_argument("--window", type=int, default=0)
+    parser.add_argument("--key", default="")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    assert STAMP_CHARS == 16
+    print(json.dumps(uvloop.run(_run(_arguments()))))
