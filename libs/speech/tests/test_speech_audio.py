@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import wave
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from ringback_speech import (
     ToneRecogniser,
     ToneSynthesiser,
     Track,
+    Transcript,
+    Urgency,
     mix,
     read_wav,
     resample,
@@ -172,3 +175,44 @@ async def test_a_cancelled_waiter_frees_its_place() -> None:
 def test_a_pool_without_room_is_refused(threads: int, waiting_max: int) -> None:
     with pytest.raises(ValueError, match="threads, waiting_max"):
         InferencePool(threads=threads, waiting_max=waiting_max)
+
+
+async def test_the_most_urgent_call_goes_first() -> None:
+    pool = InferencePool(threads=1)
+    gate = threading.Event()
+    order: list[Urgency] = []
+    running = asyncio.ensure_future(pool.run(lambda: gate.wait(10)))
+    while pool.waiting < 1:
+        await asyncio.sleep(0)
+    calls = [
+        asyncio.ensure_future(pool.run(lambda urgency=urgency: order.append(urgency), urgency=urgency))
+        for urgency in (Urgency.COURTESY, Urgency.WORDS, Urgency.SPEECH, Urgency.WORDS)
+    ]
+    while pool.waiting < 5:
+        await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(running, *calls)
+    assert order == [Urgency.SPEECH, Urgency.WORDS, Urgency.WORDS, Urgency.COURTESY]
+    pool.close()
+
+
+async def test_a_transcription_that_nobody_waits_for_is_told_so() -> None:
+    class Endless:
+        def __init__(self) -> None:
+            self.began, self.gave_up = threading.Event(), threading.Event()
+
+        def transcribe(
+            self, pcm: bytes, *, draft: Sequence[str] = (), abandoned: Callable[[], bool] = lambda: False
+        ) -> Transcript:
+            self.began.set()
+            while not abandoned():
+                self.gave_up.wait(0.001)
+            self.gave_up.set()
+            return Transcript("")
+
+    pool, recogniser = InferencePool(threads=1), Endless()
+    waiter = asyncio.ensure_future(AsyncRecogniser(recogniser, pool=pool).transcribe(b""))
+    assert await asyncio.to_thread(recogniser.began.wait, 10)
+    waiter.cancel()
+    assert await asyncio.to_thread(recogniser.gave_up.wait, 10)
+    pool.close()

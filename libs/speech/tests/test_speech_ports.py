@@ -31,6 +31,29 @@ def test_the_tokens_joined_are_the_text(voice: LocalVoice) -> None:
 
 
 @pytest.mark.parametrize(
+    "draft",
+    [["I", " would", " like", " to", " cancel"], ["No", "!"], ["what", "\0ever"]],
+    ids=["good", "bad", "odd"],
+)
+def test_a_draft_good_or_bad_does_not_change_what_is_clear(voice: LocalVoice, draft: list[str]) -> None:
+    pcm = said(voice, "I would like to cancel my reservation.")
+    assert voice.recogniser.transcribe(pcm, draft=draft).text == "I would like to cancel my reservation."
+
+
+def test_the_last_speech_is_known_while_an_utterance_goes_on(voice: LocalVoice) -> None:
+    activity = voice.new_voice_activity(VadParameters(silence_duration_ms=1_000))
+    assert activity.last_speech_samples is None
+    fed(activity, said(voice, "Yes, please.") + bytes(48 * 300))
+    last = activity.last_speech_samples
+    assert last is not None
+    assert activity.samples_fed - last >= 200 * 24
+    (stopped,) = fed(activity, SECOND * 2)
+    assert isinstance(stopped, SpeechStopped)
+    assert stopped.last_speech_samples == last
+    assert activity.last_speech_samples is None
+
+
+@pytest.mark.parametrize(
     "pcm", [b"", b"\0", SECOND, bytes(9000)], ids=["nothing", "half", "silence", "short"]
 )
 def test_silence_has_an_empty_transcript(voice: LocalVoice, pcm: bytes) -> None:

@@ -1,5 +1,6 @@
 """The caller's audio: turns, commits, transcripts, event by event."""
 
+import asyncio
 import base64
 from typing import Any
 
@@ -7,6 +8,7 @@ from ringback_localmodel.adapters.twins import ScriptedBrain, WaitingBrain
 from ringback_localmodel.domain.context import UserSaid
 from ringback_localmodel.ports import Heard
 from ringback_localmodel.usecases.limits import SessionLimits
+from ringback_speech import tone_voice
 
 VAD_CHAIN = [
     "input_audio_buffer.speech_started",
@@ -21,7 +23,7 @@ TRANSCRIPTION = {"audio": {"input": {"transcription": {"model": "any"}}}}
 class DeafRecogniser:
     busy = False
 
-    async def recognise(self, pcm: bytes) -> Heard:
+    async def recognise(self, pcm: bytes, *, draft: Heard | None = None, courtesy: bool = False) -> Heard:
         raise RuntimeError("no model")
 
 
@@ -185,3 +187,91 @@ async def test_silence_after_a_response_triggers_the_idle_timeout(start: Any) ->
         *VAD_CHAIN[2:],
         "response.created",
     ]
+
+
+class CountingRecogniser:
+    """Hears the tones and keeps how much audio it was given, and how."""
+
+    def __init__(self, *, held: bool = False) -> None:
+        self._tones = tone_voice().recogniser
+        self.calls: list[tuple[int, bool]] = []
+        self.cancelled = 0
+        self.go_on = asyncio.Event()
+        if not held:
+            self.go_on.set()
+
+    busy = False
+
+    async def recognise(self, pcm: bytes, *, draft: Heard | None = None, courtesy: bool = False) -> Heard:
+        self.calls.append((len(pcm), courtesy))
+        try:
+            await self.go_on.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        return Heard(self._tones.transcribe(pcm).text)
+
+    @property
+    def decoded(self) -> int:
+        """Decodes that were for more than a courtesy."""
+        return sum(not courtesy for _, courtesy in self.calls)
+
+
+async def test_the_words_are_known_before_the_pause_that_ends_the_turn_is_over(start: Any) -> None:
+    recogniser, brain = CountingRecogniser(), ScriptedBrain()
+    call = start(brain, recogniser=recogniser)
+    await call.update(**TRANSCRIPTION)
+    await call.hear(call.speech("Which card is it?") + bytes(48 * 300))
+    assert recogniser.decoded == 1
+    events = await call.hear(bytes(48 * 300))
+    completed = only(events, "conversation.item.input_audio_transcription.completed")
+    assert completed["transcript"] == "Which card is it?"
+    assert recogniser.decoded == 1
+    assert brain.contexts[-1].entries == [UserSaid("Which card is it?")]
+
+
+async def test_a_pause_within_a_turn_costs_one_decode_and_loses_no_words(start: Any) -> None:
+    recogniser, brain = CountingRecogniser(), ScriptedBrain()
+    call = start(brain, recogniser=recogniser)
+    await call.hear(call.speech("Hold on.") + bytes(48 * 350))
+    assert recogniser.decoded == 1
+    await call.hear(call.speech("Which card?") + bytes(48 * 1_000))
+    assert recogniser.decoded == 2
+    assert brain.contexts[-1].entries == [UserSaid("Hold on.Which card?")]
+
+
+async def test_what_was_decoded_ahead_is_given_up_when_the_caller_goes_on(start: Any) -> None:
+    recogniser, brain = CountingRecogniser(held=True), ScriptedBrain()
+    call = start(brain, recogniser=recogniser)
+    await call.hear(call.speech("Hold on.") + bytes(48 * 350), settle=False)
+    await asyncio.sleep(0)  # lets the decode begin
+    await call.hear(call.speech("Which card?"), settle=False)
+    await call.hear(bytes(48 * 1_000), settle=False)
+    recogniser.go_on.set()
+    await call.session.settled()
+    assert (recogniser.decoded, recogniser.cancelled) == (2, 1)
+    assert brain.contexts[-1].entries == [UserSaid("Hold on.Which card?")]
+
+
+async def test_a_failed_decode_ahead_is_made_up_for(start: Any) -> None:
+    class FailsOnce(CountingRecogniser):
+        async def recognise(self, pcm: bytes, *, draft: Heard | None = None, courtesy: bool = False) -> Heard:
+            if not self.calls:
+                self.calls.append((len(pcm), courtesy))
+                raise RuntimeError("once")
+            return await super().recognise(pcm, draft=draft, courtesy=courtesy)
+
+    recogniser, brain = FailsOnce(), ScriptedBrain()
+    call = start(brain, recogniser=recogniser)
+    await call.say("Good morning.")
+    assert recogniser.decoded == 2
+    assert brain.contexts[-1].entries == [UserSaid("Good morning.")]
+
+
+async def test_a_commit_within_a_pause_covers_all_that_was_committed(start: Any) -> None:
+    recogniser, brain = CountingRecogniser(), ScriptedBrain()
+    call = start(brain, recogniser=recogniser)
+    await call.hear(call.speech("One two and three.") + bytes(48 * 300))
+    await call.send("input_audio_buffer.commit")
+    await call.send("response.create")
+    assert brain.contexts[-1].entries == [UserSaid("One two and three.")]

@@ -5,7 +5,7 @@ a ConfigError that says which file, where it was looked for and what to run.
 """
 
 from ringback_speech.models import ModelFileError, missing
-from ringback_speech.pool import AsyncRecogniser, AsyncSynthesiser, InferencePool
+from ringback_speech.pool import AsyncRecogniser, AsyncSynthesiser, InferencePool, Urgency
 from ringback_speech.ports import (
     SAMPLES_PER_SECOND,
     Recogniser,
@@ -52,6 +52,7 @@ __all__ = [
     "ToneSynthesiser",
     "Track",
     "Transcript",
+    "Urgency",
     "VadEvent",
     "VadParameters",
     "VoiceActivity",

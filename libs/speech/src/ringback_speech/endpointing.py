@@ -17,6 +17,11 @@ class Endpointer:
         self._speech_windows = 0
         self._last_speech_end = 0
 
+    @property
+    def last_speech_samples(self) -> int | None:
+        """Where the utterance under way last had speech; None when there is none."""
+        return self._last_speech_end if self.speaking else None
+
     def reset(self) -> None:
         """Forget an utterance under way."""
         self.speaking = False

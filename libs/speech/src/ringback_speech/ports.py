@@ -3,7 +3,7 @@
 Audio is PCM16 little-endian mono at 24 kHz everywhere; positions count its samples from the first one fed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -86,6 +86,11 @@ class VoiceActivity(Protocol):
         ...
 
     @property
+    def last_speech_samples(self) -> int | None:
+        """Where the utterance under way last had speech; None when there is none."""
+        ...
+
+    @property
     def samples_fed(self) -> int:
         """How many samples have been fed since the session began."""
         ...
@@ -121,14 +126,22 @@ class Transcript:
     confidence: float = 0.0
 
 
+def _never() -> bool:
+    return False
+
+
 class Recogniser(Protocol):
     """Turns one utterance's audio into text."""
 
-    def transcribe(self, pcm: bytes) -> Transcript:
+    def transcribe(
+        self, pcm: bytes, *, draft: Sequence[str] = (), abandoned: Callable[[], bool] = _never
+    ) -> Transcript:
         """The transcript of an utterance, empty where nothing was said; blocks while it computes.
 
-        For partial transcripts, call it again with the grown utterance. Raises InvalidInput for audio
-        longer than the recogniser takes.
+        For partial transcripts, call it again with the grown utterance. `draft` is the texts of the tokens that were
+        understood of about the same audio before: it saves time, and changes
+        the transcript only where the recogniser is in two minds. Once `abandoned` says
+        so, what is returned matters to nobody. Raises InvalidInput for audio longer than the recogniser takes.
         """
         ...
 

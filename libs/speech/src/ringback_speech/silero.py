@@ -40,6 +40,11 @@ class SileroVoiceActivity:
         return self._endpointer.speaking
 
     @property
+    def last_speech_samples(self) -> int | None:
+        """Where the utterance under way last had speech; None when there is none."""
+        return self._endpointer.last_speech_samples
+
+    @property
     def samples_fed(self) -> int:
         """How many samples have been fed since the session began."""
         return self._samples

@@ -4,7 +4,7 @@
 spoken call runs without a model; `EnergyVoiceActivity` hears them as speech.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from ringback_errors import InvalidInput
@@ -47,6 +47,11 @@ class EnergyVoiceActivity:
         return self._endpointer.speaking
 
     @property
+    def last_speech_samples(self) -> int | None:
+        """Where the utterance under way last had speech; None when there is none."""
+        return self._endpointer.last_speech_samples
+
+    @property
     def samples_fed(self) -> int:
         """How many samples have been fed since the session began."""
         return self._cutter.samples_fed
@@ -77,7 +82,9 @@ class ScriptedRecogniser:
         self._script = [transcript_of(entry) if isinstance(entry, str) else entry for entry in script]
         self.heard: list[bytes] = []
 
-    def transcribe(self, pcm: bytes) -> Transcript:
+    def transcribe(
+        self, pcm: bytes, *, draft: Sequence[str] = (), abandoned: Callable[[], bool] | None = None
+    ) -> Transcript:
         """The next prepared transcript."""
         self.heard.append(pcm)
         return self._script.pop(0) if self._script else Transcript("")
@@ -115,7 +122,9 @@ class ToneSynthesiser:
 class ToneRecogniser:
     """Reads what `ToneSynthesiser` said; other audio gives an empty transcript."""
 
-    def transcribe(self, pcm: bytes) -> Transcript:
+    def transcribe(
+        self, pcm: bytes, *, draft: Sequence[str] = (), abandoned: Callable[[], bool] | None = None
+    ) -> Transcript:
         """The text of the tones in the audio, wherever they start."""
         samples = from_pcm16(pcm[: len(pcm) // 2 * 2])
         text = "".join(_messages(samples))

@@ -8,6 +8,7 @@ from ringback_speech import (
     InferencePool,
     LocalVoice,
     SpeechStarted,
+    Urgency,
     VadParameters,
     VoiceActivity,
 )
@@ -32,8 +33,12 @@ class Ears:
     def busy(self) -> bool:
         return self._pool.waiting > 0
 
-    async def recognise(self, pcm: bytes) -> Heard:
-        transcript = await self._recogniser.transcribe(pcm)
+    async def recognise(self, pcm: bytes, *, draft: Heard | None = None, courtesy: bool = False) -> Heard:
+        transcript = await self._recogniser.transcribe(
+            pcm,
+            draft=[token.text for token in draft.tokens] if draft else (),
+            urgency=Urgency.COURTESY if courtesy else Urgency.WORDS,
+        )
         tokens = tuple(HeardToken(token.text, token.logprob) for token in transcript.tokens)
         return Heard(transcript.text.strip(), tokens)
 
@@ -74,9 +79,15 @@ class Detector:
         return [
             SpeechBegan(event.audio_start_samples, event.onset_samples)
             if isinstance(event, SpeechStarted)
-            else SpeechEnded(event.audio_end_samples, event.speech_samples)
+            else SpeechEnded(
+                event.audio_end_samples, event.speech_samples, last_voice=event.last_speech_samples
+            )
             for event in self._activity.feed(pcm)
         ]
+
+    @property
+    def last_voice(self) -> int | None:
+        return self._activity.last_speech_samples
 
     def reset(self) -> None:
         self._activity.reset()

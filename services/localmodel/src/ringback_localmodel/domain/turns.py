@@ -28,7 +28,11 @@ class SpeechBegan:
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """``sample`` is where the turn's audio ends, trailing silence included; ``voiced`` samples were speech."""
+    """``sample`` is where the turn's audio ends, trailing silence included; ``voiced`` samples were speech.
+
+    ``last_voice`` is where the speech ended, if a pause and not a limit ended the turn.
+    """
 
     sample: int
     voiced: int
+    last_voice: int | None = None

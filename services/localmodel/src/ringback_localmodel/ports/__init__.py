@@ -34,7 +34,9 @@ class Recogniser(Protocol):
         """Whether others already wait: then what can be left out had better be."""
         ...
 
-    async def recognise(self, pcm: bytes) -> Heard: ...
+    async def recognise(self, pcm: bytes, *, draft: Heard | None = None, courtesy: bool = False) -> Heard:
+        """The words; sooner with a ``draft`` that was heard in about the same audio, later as a ``courtesy``."""
+        ...
 
 
 class Synthesiser(Protocol):
@@ -52,6 +54,11 @@ class VoiceDetector(Protocol):
 
     def feed(self, pcm: bytes) -> list[SpeechBegan | SpeechEnded]:
         """Take audio in; positions count samples since the stream began."""
+        ...
+
+    @property
+    def last_voice(self) -> int | None:
+        """Where the turn that is going on last had speech; None outside turns."""
         ...
 
     def reset(self) -> None:

@@ -28,17 +28,21 @@ __all__ = ["Listening", "Utterance"]
 COMMIT_MS_MIN: Final = 100
 # How long after a voice's onset it may take to be sure of it.
 ONSET_MS_MAX: Final = 500
+# Half of the pause that ends a turn, at most: what is left of it is for recognising the words.
+PAUSE_MS: Final = 200
+PAUSE_PADDED_MS_MAX: Final = 1_000
 VOICED_STRETCHES_MAX: Final = 2_000
 
 
 class Utterance:
-    """Committed audio and how much of it the voice detector took for speech."""
+    """Committed audio, how much of it the voice detector took for speech, and where the last of that ended."""
 
-    __slots__ = ("pcm", "voiced_ms")
+    __slots__ = ("last_voice", "pcm", "voiced_ms")
 
-    def __init__(self, pcm: bytes, voiced_ms: int) -> None:
+    def __init__(self, pcm: bytes, voiced_ms: int, *, last_voice: int | None = None) -> None:
         self.pcm = pcm
         self.voiced_ms = voiced_ms
+        self.last_voice = last_voice
 
     @property
     def seconds(self) -> float:
@@ -88,12 +92,14 @@ class Listening:
         if detection is not None and self._onset is None:
             self._forget(before=self.end - samples_of(rule.prefix_ms + ONSET_MS_MAX))
 
-    def take(self, *, start: int | None = None, end: int | None = None) -> Utterance:
+    def take(
+        self, *, start: int | None = None, end: int | None = None, last_voice: int | None = None
+    ) -> Utterance:
         """Remove the audio between two offsets (default: all) from the buffer, and what lies before it."""
         first = self._buffer.start if start is None else max(start, self._buffer.start)
         last = self.end if end is None else end
         voiced = sum(samples for at, samples in self._voiced if first < at <= last)
-        utterance = Utterance(self._buffer.peek(first, last), ms_of(voiced))
+        utterance = Utterance(self._buffer.peek(first, last), ms_of(voiced), last_voice=last_voice)
         self._forget(before=last)
         return utterance
 
@@ -119,9 +125,24 @@ class Listening:
         """How much audio the turn that is going on has."""
         return 0 if self._began is None else (self.end - self._began) * SAMPLE_BYTES
 
-    def so_far(self) -> bytes:
-        """The audio of the turn that is going on."""
-        return b"" if self._began is None else self._buffer.peek(self._began, self.end)
+    def so_far(self, *, as_if_over: bool = False) -> bytes:
+        """The audio of the turn that is going on; ``as_if_over``: with the rest of the pause that would end it.
+
+        How long the silence at its end is decides, for a recogniser, between a comma and a full stop.
+        """
+        if self._began is None:
+            return b""
+        last, rule = self._detector.last_voice, self._rule or TurnRule()
+        over = self.end if last is None else last + samples_of(min(rule.silence_ms, PAUSE_PADDED_MS_MAX))
+        padding = bytes(max(0, over - self.end) * SAMPLE_BYTES) if as_if_over else b""
+        return self._buffer.peek(self._began, self.end) + padding
+
+    def pause(self) -> int | None:
+        """Where speech last was, if the turn that is going on has paused so long that it may be over."""
+        last = self._detector.last_voice if self._began is not None else None
+        if last is None or self._rule is None:
+            return None
+        return last if self.end - last >= samples_of(min(PAUSE_MS, self._rule.silence_ms // 2)) else None
 
     def stop_turn(self) -> None:
         """The turn is no more; audio that is still in the buffer stays."""

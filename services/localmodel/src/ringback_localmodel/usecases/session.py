@@ -191,16 +191,18 @@ class RealtimeSession:
             return
         item_id, self._turn_item = self._turn_item or self._ids.item(), None
         self._outbox.send(self._events.speech_stopped(item_id, audio_end_ms=ms_of(boundary.sample)))
-        self._add_audio_item(item_id, self._listening.take(start=self._turn_start, end=boundary.sample))
+        utterance = self._listening.take(
+            start=self._turn_start, end=boundary.sample, last_voice=boundary.last_voice
+        )
+        self._add_audio_item(item_id, utterance)
         # With interruption off a response may still be going on; then this turn waits for the client.
         if detection is not None and detection.create_response and self._active_run() is None:
             self._create_response(None)
 
     def _on_progress(self) -> None:
         config = self._config
-        grown = self._transcriber.wants_partial(turn_bytes=self._listening.turn_bytes)
-        if config.transcription is not None and self._listening.speaking and grown:
-            self._transcriber.decode_partial(self._listening.so_far())
+        if self._listening.speaking:
+            self._transcriber.progress(self._listening, partials=config.transcription is not None)
         due = self._idle_due
         if due is not None and self._listening.end >= due and not self._listening.speaking:
             self._idle_due = None
