@@ -1,6 +1,5 @@
 """How answers to a read-back read."""
 
-import itertools
 import json
 import re
 
@@ -11,6 +10,7 @@ from ringback_policy.adapters.spoken_values import says_value
 from ringback_policy.domain.consent import ConsentQuestion, read_consent
 from ringback_policy.domain.subjects import BoundValue
 from ringback_policy.domain.vocabulary import Reading, SideEffect
+from ringback_policy.usecases.contrasts import contrasts
 
 READ_BACK = (
     "I will cancel reservation four eight two, nine one five, Boston to Denver on December fourth, and refund "
@@ -179,157 +179,27 @@ def test_no_text_at_all_is_a_yes_at_low_confidence(text, confidence):
     assert reading(f"yes {text}", confidence=confidence) is not Reading.YES
 
 
-def _cross(*parts):
-    return [" ".join(words).replace(" ,", ",") for words in itertools.product(*parts)]
-
-
-CONTRAST = {
-    "yes and a change": (
-        _cross(
-            ["yes", "yeah", "okay", "sure", "yes please", "that's right", "correct"],
-            ["but", ", just", "and", ", only", ""],
-            [
-                "make it 731604",
-                "make that Friday",
-                "change the date to the ninth",
-                "for two passengers",
-                "refund one hundred dollars",
-                "use reservation 159372",
-                "send it to my other card instead",
-                "on December fifth",
-                "at three p m",
-                "keep the outbound flight",
-                "only the return flight",
-                "put it on a voucher instead",
-                "switch it to Denver on Monday",
-            ],
-        ),
-        {Reading.CORRECTION, Reading.UNCLEAR},
-    ),
-    "yes and a question about it": (
-        _cross(
-            ["yes", "yeah", "okay", "sure", "right", "correct"],
-            ["but", ", wait,", ", hold on,", "but first,"],
-            [
-                "which card does it go to?",
-                "how much is the refund",
-                "is that refundable?",
-                "can I undo it later",
-                "is there a fee?",
-                "when do I get the money",
-                "what happens to my miles",
-                "does it cancel both flights?",
-                "are you sure",
-                "what date was that",
-                "why can't I get all of it",
-                "what about my seat",
-                "will my wife be cancelled too",
-                "whose reservation is it",
-            ],
-        ),
-        {Reading.UNCLEAR, Reading.CORRECTION},
-    ),
-    "hedges": (
-        _cross(
-            ["yes", "yeah", "okay", "well", "um", "sure"],
-            [
-                "I guess",
-                "I think so",
-                "maybe",
-                "probably",
-                "I suppose",
-                "if there is no fee",
-                "as long as it is free",
-                "unless it costs",
-                "depends",
-                "not sure",
-                "I don't know",
-                "let me think",
-                "perhaps",
-                "possibly",
-                "kind of",
-                "provided I get it back",
-            ],
-            ["", ", hmm", ", wait"],
-        ),
-        {Reading.UNCLEAR},
-    ),
-    "negated yes": (
-        _cross(
-            ["yes", "yeah", "okay", "no", "well", "sorry", "um", "actually"],
-            ["", ","],
-            [
-                "that's not right",
-                "don't do it",
-                "I do not want that",
-                "that is wrong",
-                "I'd rather not",
-                "not that one",
-                "please don't cancel",
-                "stop",
-                "never mind",
-                "I changed my mind",
-                "that's incorrect",
-                "leave it",
-                "forget it",
-                "I can't do that",
-                "it isn't correct",
-            ],
-        ),
-        {Reading.NO, Reading.CORRECTION, Reading.UNCLEAR},
-    ),
-    "slips of a refusal": (
-        _cross(
-            ["know", "noo", "nope", "nah", "ni", "na", "no no", "nope sorry"],
-            ["", "thanks", "dont do it", "thats wrong", "wait", "i changed my mind", "leave it", "not that"],
-        ),
-        {Reading.NO, Reading.CORRECTION, Reading.UNCLEAR},
-    ),
-    "plain and slipped yes": (
-        _cross(
-            [
-                "yes",
-                "yeah",
-                "yep",
-                "um yes",
-                "uh yeah",
-                "yess",
-                "yea",
-                "okay",
-                "ok",
-                "sure",
-                "right",
-                "oh yes",
-                "yes yes",
-                "absolutely",
-            ],
-            [
-                "",
-                "please",
-                ", go ahead",
-                ", do it",
-                ", that's right",
-                "thats corect",
-                ", that's fine",
-                "cancel it",
-                "please cancel it",
-            ],
-            ["", ", thank you", "thanks", "please", ", go ahead please"],
-        ),
-        {Reading.YES},
-    ),
-}
+FAMILIES = {}
+for made in contrasts():
+    FAMILIES.setdefault(made.family, []).append(made)
 
 
 def test_the_contrast_set_is_large():
-    assert sum(len(utterances) for utterances, _ in CONTRAST.values()) >= 2_000
+    assert sum(map(len, FAMILIES.values())) >= 2_000
 
 
-@pytest.mark.parametrize("family", CONTRAST)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_contrasts_read_as_they_should(family):
-    utterances, expected = CONTRAST[family]
-    wrong = [u for u in utterances if reading(u) not in expected]
-    allowed = len(utterances) * 0.025 if expected == {Reading.YES} else 0
+    made = FAMILIES[family]
+    read = [
+        read_consent(
+            ConsentQuestion(m.read_back, m.utterance, 0.9, m.bound_values, m.side_effect, 0.6),
+            contains=says_value,
+        ).reading
+        for m in made
+    ]
+    wrong = [m.utterance for m, found in zip(made, read, strict=True) if found not in m.allowed]
+    allowed = len(made) * 0.025 if made[0].allowed == {Reading.YES} else 0
     assert len(wrong) <= allowed, wrong[:10]
 
 

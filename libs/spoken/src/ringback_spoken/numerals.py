@@ -9,20 +9,9 @@ INTEGER_DIGITS_MAX = 18  # longer digit strings are ids, and int() of unbounded 
 
 def cardinal_at(scan: Scan, index: int) -> tuple[int, int] | None:
     """Read one number of words or of digits with a scale word; gives the value and the next index."""
-    total, group, next_index = 0, _group_at(scan, index), index
-    if group is None:
-        return None
-    ceiling = 10**15
-    while group is not None:
-        value, next_index = group
-        size = SCALE_WORDS.get(_follow(scan, next_index))
-        if size is None or size >= ceiling:
-            return total + value, next_index
-        total, ceiling, next_index = total + value * size, size, next_index + 1
-        group = _group_at(scan, _past_and(scan, next_index)) if _joins(scan, next_index) else None
-        if group is not None and group[0] >= ceiling:
-            group = None
-    return total, next_index
+    if index not in scan.cardinals:
+        scan.cardinals[index] = _read_cardinal(scan, index)
+    return scan.cardinals[index]
 
 
 def ordinal_at(scan: Scan, index: int) -> tuple[int, int] | None:
@@ -54,6 +43,23 @@ def ordinal_ending(number: int) -> str:
 def plain_digits(text: str) -> str:
     """A written number without its thousands commas."""
     return text.replace(",", "")
+
+
+def _read_cardinal(scan: Scan, index: int) -> tuple[int, int] | None:
+    total, group, next_index = 0, _group_at(scan, index), index
+    if group is None:
+        return None
+    ceiling = 10**15
+    while group is not None:
+        value, next_index = group
+        size = SCALE_WORDS.get(_follow(scan, next_index))
+        if size is None or size >= ceiling:
+            return total + value, next_index
+        total, ceiling, next_index = total + value * size, size, next_index + 1
+        group = _group_at(scan, _past_and(scan, next_index)) if _joins(scan, next_index) else None
+        if group is not None and group[0] >= ceiling:
+            group = None
+    return total, next_index
 
 
 def _group_at(scan: Scan, index: int) -> tuple[int, int] | None:

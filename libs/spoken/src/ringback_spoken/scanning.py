@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 GLUED, WEAK, STRONG = 0, 1, 2
 SIGNS = frozenset("$€£%")
@@ -43,6 +43,8 @@ class Scan:
 
     folded: str
     tokens: tuple[Token, ...]
+    # Numbers in words by the index where they begin: many grammars ask for the same one.
+    cardinals: dict[int, tuple[int, int] | None] = field(default_factory=dict, compare=False, repr=False)
 
     def text(self, index: int) -> str:
         """The token's text, or "" beyond the ends."""

@@ -1,7 +1,7 @@
 """Owns the reading of tokens as units: money, dates, times, percentages, ordinals, runs and words."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,9 +12,16 @@ from ringback_spoken.vocabulary import (
     CENT_WORDS,
     CURRENCY_SIGNS,
     CURRENCY_WORDS,
+    DIGIT_HOMOPHONES,
+    LETTER_SOUNDS,
     MONTH_NAMES,
     MONTHS,
+    NATO,
+    ORDINAL_TENS,
+    ORDINAL_UNITS,
     SCALE_WORDS,
+    TEENS,
+    TENS,
     UNITS,
     VERB_MONTHS,
 )
@@ -26,6 +33,12 @@ _US_DATE = re.compile(r"([0-9]{1,2})/([0-9]{1,2})(?:/([0-9]{4}))?(?![0-9/])")
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})(?::[0-9]{2})?(?![0-9:])")
 _MERIDIEM = re.compile(r"[\s,]{0,3}(?:([ap])\.?\s?m\b\.?|in the (morning|afternoon|evening)\b|at (night)\b)")
 _SIGNS = {currency: sign for sign, currency in CURRENCY_SIGNS.items()}
+# Every word that can begin anything but a word; most tokens of a sentence are none of these.
+_BEGINNINGS = frozenset(
+    {*UNITS, *TEENS, *TENS, *ORDINAL_UNITS, *ORDINAL_TENS, *MONTHS, *CURRENCY_WORDS}
+    | {*DIGIT_HOMOPHONES, *LETTER_SOUNDS, *NATO}
+    | {"a", "an", "the", "double", "triple"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +69,29 @@ def units_of(text: str) -> tuple[Unit, ...]:
 
 def _units(scanned: Scan) -> Iterator[Unit]:
     index = 0
+    # What a run looked ahead at is not read again.
+    seen: dict[int, _Found | None] = {}
+
+    def structured(at: int) -> _Found | None:
+        if at not in seen:
+            seen[at] = structured_at(scanned, at)
+        return seen[at]
+
     while index < len(scanned.tokens):
-        found = structured_at(scanned, index) or _loose_at(scanned, index)
+        found = _plain_at(scanned, index) or structured(index) or _loose_at(scanned, index, structured)
         first, last = scanned.tokens[index], scanned.tokens[found.next_index - 1]
         yield Unit(
             found.kind, found.value, first.start, last.end, scanned.gap(index), found.year, first.comma
         )
         index = found.next_index
+
+
+def _plain_at(scanned: Scan, index: int) -> _Found | None:
+    """An everyday word, known as such without asking each grammar."""
+    text = scanned.tokens[index].text
+    if len(text) == 1 or text in _BEGINNINGS or not text[0].isalpha() or scanned.gap(index + 1) == GLUED:
+        return None
+    return _Found("word", text, index + 1)
 
 
 def structured_at(scanned: Scan, index: int) -> _Found | None:
@@ -74,12 +103,12 @@ def structured_at(scanned: Scan, index: int) -> _Found | None:
     return None
 
 
-def _loose_at(scanned: Scan, index: int) -> _Found:
+def _loose_at(scanned: Scan, index: int, structured: Callable[[int], _Found | None]) -> _Found:
     token = scanned.tokens[index]
     decimal = _decimal_at(scanned, index)
     if decimal is not None:
         return _Found("decimal", decimal[0], decimal[1])
-    run = run_at(scanned, index, stop=lambda at: bool(structured_at(scanned, at) or _decimal_at(scanned, at)))
+    run = run_at(scanned, index, stop=lambda at: bool(structured(at) or _decimal_at(scanned, at)))
     if run is not None:
         return _Found("run", run.chars, run.next_index)
     return _Found("word", token.text, index + 1)

@@ -4,8 +4,28 @@ import re
 
 import msgspec
 
-from ringback_policy.domain.consent.patterns import AFFIRM_PHRASES, IDIOMS, INFO_START
-from ringback_policy.domain.consent.words import AFFIRM_WORDS, ASK_LEADS, MODAL_LEADS, SLIPS, WH_LEADS
+from ringback_policy.domain.consent.patterns import (
+    AFFIRM_PHRASES,
+    CHANGE_PATTERN,
+    IDIOMS,
+    INFO_LEAD,
+    INFO_PATTERN,
+    INFO_START,
+)
+from ringback_policy.domain.consent.words import (
+    ACTION_VERBS,
+    AFFIRM_WORDS,
+    ASK_LEADS,
+    CHANGE_VERBS,
+    INFO_NOUNS,
+    MODAL_LEADS,
+    NEGATIVE_WORDS,
+    NEUTRAL_WORDS,
+    SLIPS,
+    TOLD_FRAME,
+    TOLD_NOUNS,
+    WH_LEADS,
+)
 
 __all__ = ["Clause", "affirms", "clauses_of", "fold"]
 
@@ -50,17 +70,41 @@ class Clause(msgspec.Struct, frozen=True):
 def fold(text: str) -> str:
     """Lower case, straight apostrophes, contractions and recognition slips resolved, idioms reduced."""
     text = text.lower().translate(_APOSTROPHES)
-    text = re.sub(r"[a-z']+", lambda match: SLIPS.get(match.group(), match.group()), text)
-    for pattern, value in _CONTRACTIONS:
-        text = pattern.sub(value, text)
+    text = re.sub(r"[a-z']+", lambda match: _unslipped(match.group()), text)
+    if "'" in text:
+        for pattern, value in _CONTRACTIONS:
+            text = pattern.sub(value, text)
     for pattern, value in IDIOMS:
         text = _BLANKS.sub(" ", pattern.sub(value, text))
     return text
 
 
-def clauses_of(utterance: str) -> tuple[Clause, ...]:
-    """The clauses, in order. A clause that affirms and then asks without a pause is cut before the question."""
-    text = _INNER_DOT.sub("·", fold(utterance))
+def _unslipped(word: str) -> str:
+    """The word that was meant, when it is a known slip, or a long word of yes but for one letter."""
+    known = SLIPS.get(word)
+    if known is not None or not LONG_CHARS_MIN - 1 <= len(word) <= LONG_CHARS_MAX or word in _KNOWN:
+        return known or word
+    return next((_NEAR_YES[form] for form in (word, *_without_one(word)) if form in _NEAR_YES), word)
+
+
+def _without_one(word: str) -> list[str]:
+    return [word[:at] + word[at + 1 :] for at in range(len(word))]
+
+
+# Shorter words have everyday neighbours: "right" and "night".
+LONG_CHARS_MIN, LONG_CHARS_MAX = 7, 12
+_KNOWN = AFFIRM_WORDS | NEGATIVE_WORDS | NEUTRAL_WORDS | INFO_NOUNS | CHANGE_VERBS | ACTION_VERBS
+_NEAR_YES = {
+    form: word
+    for word in sorted(AFFIRM_WORDS)
+    if len(word) >= LONG_CHARS_MIN
+    for form in (word, *_without_one(word))
+}
+
+
+def clauses_of(folded: str) -> tuple[Clause, ...]:
+    """The clauses of folded text. One that affirms and then asks without a pause is cut before the question."""
+    text = _INNER_DOT.sub("·", folded)
     pieces = _CUT.split(text)
     found: list[Clause] = []
     for at in range(0, len(pieces), 2):
@@ -99,23 +143,64 @@ def affirms(words: tuple[str, ...]) -> bool:
 
 def _before_question(words: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Cuts "yes that is right what is the address" in two: speech comes without signs."""
-    for at in range(1, len(words) - 1):
+    for at in range(1, len(words)):
         if _starts_question(words, at) and affirms(words[:at]):
             return [words[:at], words[at:]]
     return [words]
 
 
 def _starts_question(words: tuple[str, ...], at: int) -> bool:
-    word, following, before = words[at], words[at + 1], words[at - 1]
+    word, following, before = words[at], " ".join(words[at + 1 : at + 2]), words[at - 1]
     if word in WH_LEADS and word != "any":
         if following in ASK_LEADS | MODAL_LEADS or (word == "how" and following in _MEASURES):
             return True
-        return following not in _SUBJECTS and before not in _BEFORE_RELATIVE
+        return bool(following) and following not in _SUBJECTS and (before not in _BEFORE_RELATIVE or at == 1)
     if word in MODAL_LEADS or word in ASK_LEADS:
-        return following in _ASKED_ABOUT and before not in _BEFORE_VERB
-    return word in _ASKING_VERBS and INFO_START.match(" ".join(words[at:])) is not None
+        if following in _ASKED_ABOUT and before not in _BEFORE_VERB:
+            return True
+        return _asks_of_a_thing(words, at)
+    if word in _ASKING_VERBS and INFO_START.match(" ".join(words[at:])) is not None:
+        return True
+    return _wants_to_know(words, at) or _names_what_to_tell(words, at)
 
 
+def _asks_of_a_thing(words: tuple[str, ...], at: int) -> bool:
+    """ "Yes that is right | are pets allowed": a verb of asking after a yes that is complete, before a noun."""
+    following = words[at + 1 : at + 2]
+    if not following or following[0] in AFFIRM_WORDS | NEGATIVE_WORDS | NEUTRAL_WORDS | _BEFORE_VERB:
+        return False
+    return _complete(words[:at])
+
+
+def _wants_to_know(words: tuple[str, ...], at: int) -> bool:
+    """ "Perfect | i also need to know if …", "yes | i want their phone number"."""
+    if words[at] not in {"i", "we"} or not _complete(words[:at]):
+        return False
+    rest = " ".join(words[at:])
+    if CHANGE_PATTERN.search(rest) or " to be " in rest:
+        return False
+    return INFO_LEAD.match(rest) is not None or bool(
+        INFO_PATTERN.match(rest) and INFO_NOUNS & set(words[at:])
+    )
+
+
+def _names_what_to_tell(words: tuple[str, ...], at: int) -> bool:
+    """ "Yes | phone number", "nice | the cost": after a complete yes nothing but what shall be told."""
+    rest = set(words[at:])
+    return bool(rest & TOLD_NOUNS) and rest <= TOLD_NOUNS | TOLD_FRAME and _complete(words[:at])
+
+
+def _complete(words: tuple[str, ...]) -> bool:
+    """Whether the words affirm, say nothing else, and end where a sentence may: "I would like it to" wants more."""
+    text = " ".join(words)
+    phrase = any(match.end() == len(text) for match in AFFIRM_PHRASES.finditer(text))
+    if words[-1] == "to" or not (phrase or words[-1] in AFFIRM_WORDS | _CLOSERS):
+        return False
+    rest = AFFIRM_PHRASES.sub(" ", text).split()
+    return affirms(words) and all(word in AFFIRM_WORDS | NEUTRAL_WORDS for word in rest)
+
+
+_CLOSERS = frozenset({"please", "thanks", "there", "now", "sir", "dear"})
 _MEASURES = frozenset({"much", "many", "long", "far", "soon", "often"})
 _SUBJECTS = frozenset({"i", "we", "you"})
 _BEFORE_RELATIVE = frozenset({"that", "is", "exactly", "it", "know", "just", "to"})

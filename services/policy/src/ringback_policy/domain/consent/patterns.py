@@ -4,6 +4,7 @@ import re
 
 __all__ = [
     "AFFIRM_PHRASES",
+    "ALTERNATIVE_PATTERN",
     "CHANGE_PATTERN",
     "CONDITION_PATTERN",
     "DOUBT_PATTERN",
@@ -188,6 +189,18 @@ DOUBT_PATTERN = _pattern(
     ^do i (?:have|need) to
     really
     can i (?:still|undo|change|cancel|get (?:it|my money) back)
+    """
+)
+
+# Questions after something else than what was read back, or to be answered before it is done.
+ALTERNATIVE_PATTERN = _pattern(
+    r"""
+    different|another|others?|else|alternatives?|instead|rather
+    (?:other|the|my|our|your|any|more|all|what) (?:options?|choices?)
+    cheaper|better|bigger|larger|smaller|nicer|closer|nearer|faster|quicker|longer|shorter|higher|lower|newer
+    earlier|later|sooner|less|fewer|extra
+    (?:before|after|until|once) (?:you|i|we|it|that|this|\w+ing)
+    (?:first|beforehand)$|^(?:first|before|after|until|once)
     """
 )
 

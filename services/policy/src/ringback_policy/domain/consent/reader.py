@@ -12,6 +12,7 @@ import msgspec
 from ringback_policy.domain.consent.clauses import Clause, clauses_of, fold
 from ringback_policy.domain.consent.patterns import (
     AFFIRM_PHRASES,
+    ALTERNATIVE_PATTERN,
     CHANGE_PATTERN,
     CONDITION_PATTERN,
     DOUBT_PATTERN,
@@ -26,13 +27,18 @@ from ringback_policy.domain.consent.words import (
     ACTION_VERBS,
     AFFIRM_WORDS,
     ASK_LEADS,
+    ASKING_SUBJECTS,
     CHANGE_VERBS,
+    GETTING_VERBS,
     INFO_NOUNS,
     MODAL_LEADS,
     NEGATIVE_WORDS,
     NEUTRAL_WORDS,
     REQUEST_VERBS,
     STRONG_YES,
+    TELLING_WORDS,
+    TOLD_FRAME,
+    TOLD_NOUNS,
     UNDOING_VERBS,
     WH_LEADS,
 )
@@ -117,9 +123,9 @@ def _enough(question: ConsentQuestion, answer: ConsentAnswer, contains: Contains
 
 def _read_words(question: ConsentQuestion) -> ConsentAnswer:
     said = said_values(question.read_back[:READ_BACK_CHARS_MAX])
-    clauses = clauses_of(question.utterance)
-    found = _classed(clauses, said)
-    changed = new_values(fold(question.utterance), said)
+    folded = fold(question.utterance)
+    found = _classed(clauses_of(folded), said)
+    changed = new_values(folded, said)
     acts = {item.act for item in found}
     if changed and acts - {_Act.ASK, _Act.NOTHING, _Act.THANKS}:
         return _corrected(question, found, changed)
@@ -182,7 +188,10 @@ def _classed(clauses: tuple[Clause, ...], said: SaidValues) -> list[_Found]:
     for clause in clauses:
         act = _act_of(clause, said)
         before = found[-1].act if found else None
-        if act in (_Act.OTHER, _Act.HEDGE) and before is _Act.ASK and not clause.contrast:
+        if before is _Act.ASK and clause.words[0] == "then" and act is not _Act.ASK:
+            # "See whether it is open, and then book": what was asked is a condition.
+            act = _Act.HEDGE
+        elif act in (_Act.OTHER, _Act.HEDGE) and before is _Act.ASK and not clause.contrast:
             # "the address, phone number and price", "and if it is furnished": the question goes on.
             act = _Act.ASK
         found.append(_Found(act, clause))
@@ -193,8 +202,9 @@ def _act_of(clause: Clause, said: SaidValues) -> _Act:
     text = _without_restated_no(clause.text, said)
     if HOLD_PATTERN.search(text):
         return _Act.CHANGE if CHANGE_PATTERN.search(text) and _wants(text, said) else _Act.HOLD
-    asks = _asks(clause, said)
-    if asks:
+    if _waits_for(clause):
+        return _Act.HEDGE
+    if _asks(clause, said):
         return _asked(clause, text, said)
     if CONDITION_PATTERN.search(text):
         return _Act.HEDGE
@@ -205,11 +215,22 @@ def _act_of(clause: Clause, said: SaidValues) -> _Act:
     return _stated(clause, text, said)
 
 
+def _waits_for(clause: Clause) -> bool:
+    """ "When my husband agrees": no question, but something that must come first."""
+    words = clause.words
+    at = words.index("when") if "when" in words and not clause.asked else len(words)
+    if at + 1 >= len(words) or (at and words[at - 1] in TELLING_WORDS):
+        return False
+    return words[at + 1] not in ASK_LEADS | MODAL_LEADS
+
+
 def _asked(clause: Clause, text: str, said: SaidValues) -> _Act:
     """A question asks for a change, or only asks; one with a negation in it is not harmless."""
     if _requests_change(text, said):
         return _Act.CHANGE
     if set(clause.words) & NEGATIVE_WORDS - {"know", "without"} or DOUBT_PATTERN.search(text):
+        return _Act.OTHER
+    if ALTERNATIVE_PATTERN.search(text) or _asks_for_more(clause, said):
         return _Act.OTHER
     if clause.contrast and any(
         len(word) > 3 and said.has(word) and word not in NEUTRAL_WORDS for word in clause.words
@@ -217,6 +238,19 @@ def _asked(clause: Clause, text: str, said: SaidValues) -> _Act:
         # "Yes, but which card does it go to?" asks about what was read back.
         return _Act.OTHER
     return _Act.ASK
+
+
+def _asks_for_more(clause: Clause, said: SaidValues) -> bool:
+    """ "Can we get a booth?" asks for something that was not read back; "can I get the address?" only to be told."""
+    words = clause.words
+    lead = next((at for at, word in enumerate(words) if word in MODAL_LEADS), None)
+    if lead is None or not ({*words[lead + 1 : lead + 2]} & ASKING_SUBJECTS):
+        return False
+    if not {*words[lead + 2 : lead + 3]} & GETTING_VERBS:
+        return False
+    if set(words) & (INFO_NOUNS | WH_LEADS) or INFO_PATTERN.search(clause.text):
+        return False
+    return any(not said.has(word) and word not in NEUTRAL_WORDS for word in words)
 
 
 def _refuses(clause: Clause, text: str, said: SaidValues) -> bool:
@@ -309,6 +343,8 @@ def _asks(clause: Clause, said: SaidValues) -> bool:
     if INFO_PATTERN.search(clause.text) and (INFO_NOUNS & set(words) or INFO_LEAD.match(clause.text)):
         return True
     if clause.asked and set(words) & (WH_LEADS | INFO_NOUNS):
+        return True
+    if set(words) & TOLD_NOUNS and set(words) <= TOLD_NOUNS | TOLD_FRAME:
         return True
     return clause.asked and not _only_affirms(words) and not _restates(words, said)
 

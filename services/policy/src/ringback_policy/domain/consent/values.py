@@ -7,7 +7,7 @@ from functools import lru_cache
 import msgspec
 from ringback_spoken.units import Unit, units_of
 
-from ringback_policy.domain.consent.words import TIME_WORDS
+from ringback_policy.domain.consent.words import NEUTRAL_WORDS, TIME_WORDS
 
 __all__ = ["SaidValues", "new_values", "said_values"]
 
@@ -19,6 +19,9 @@ _NUMBER_WORD = (
 _HAS_VALUE = re.compile(rf"[0-9]|\b(?:{_NUMBER_WORD})\b")
 _PER_NIGHT = re.compile(r"\b(?:per|each|every|a) night\b")
 _IN_MAY = re.compile(r"\b(?:in|for|by|until|till|next|of|this) may\b")
+_DIRECTED = re.compile(r"\b(from|to) ((?:(?!from\b|to\b)[a-z0-9']+ ?){1,4})")
+_SAME = (("from", "from"), ("to", "to"))
+_OPPOSITE = (("from", "to"), ("to", "from"))
 _SUFFIX_CHARS_MIN = 3
 STEM_CHARS_MIN = 3
 _ENDINGS = ("ations", "ation", "ings", "ing", "ed", "es", "s", "e")
@@ -41,12 +44,14 @@ class _Numbers(msgspec.Struct, frozen=True):
     pairs: frozenset[tuple[str, str]]
 
 
+@lru_cache(maxsize=512)
 def said_values(text: str) -> SaidValues:
-    """What a read-back says."""
+    """What a read-back says; kept, since one is answered several times."""
     words = _plain_words(text)
     return SaidValues(text, words, frozenset(stem(word) for word in words))
 
 
+@lru_cache(maxsize=8192)
 def stem(word: str) -> str:
     """The word without its common endings; enough to tell kindred forms, not to be read."""
     for ending in _ENDINGS:
@@ -76,12 +81,36 @@ def new_values(utterance: str, read_back: SaidValues) -> list[str]:
         found.remove("night")
     if _IN_MAY.search(utterance) and "may" not in read_back.words:
         found.append("may")
+    found += _redirected(utterance, read_back.text)
     if not _HAS_VALUE.search(utterance):
         return found
     said = _numbers(read_back.text)
     units = units_of(utterance)
     found += [unit.value for unit in units if unit.kind != "word" and not _is_held(unit, said.forms)]
     return found + _re_paired(units, said)
+
+
+def _redirected(utterance: str, read_back: str) -> list[str]:
+    """Ends that were swapped: "to my savings" where the read-back goes from savings to checking."""
+    said = _directed(utterance)
+    if not said:
+        return []
+    held = _directed(read_back.lower())
+    own, other = ({end: held.get(to, frozenset()) for end, to in ends} for ends in (_SAME, _OPPOSITE))
+    found = []
+    for end, words in said.items():
+        telling = words - (own[end] & other[end])
+        if telling and telling <= other[end]:
+            found.append(f"{end} {' '.join(sorted(telling))}")
+    return found
+
+
+def _directed(text: str) -> dict[str, frozenset[str]]:
+    """The words that follow "from" and "to", without those that name nothing."""
+    found: dict[str, set[str]] = {}
+    for end, words in _DIRECTED.findall(text):
+        found.setdefault(end, set()).update(stem(word) for word in words.split() if word not in NEUTRAL_WORDS)
+    return {end: frozenset(words) for end, words in found.items()}
 
 
 def _plain_words(text: str) -> frozenset[str]:

@@ -7,8 +7,10 @@ whole, open ones by their common members. A word that is in none of these lists 
 __all__ = [
     "ACTION_VERBS",
     "AFFIRM_WORDS",
+    "ASKING_SUBJECTS",
     "ASK_LEADS",
     "CHANGE_VERBS",
+    "GETTING_VERBS",
     "INFO_NOUNS",
     "MODAL_LEADS",
     "NEGATIVE_WORDS",
@@ -16,7 +18,10 @@ __all__ = [
     "REQUEST_VERBS",
     "SLIPS",
     "STRONG_YES",
+    "TELLING_WORDS",
     "TIME_WORDS",
+    "TOLD_FRAME",
+    "TOLD_NOUNS",
     "UNDOING_VERBS",
     "WH_LEADS",
 ]
@@ -84,12 +89,23 @@ WH_LEADS = _words(
 )
 ASK_LEADS = _words("is are am was were do does did have has had isn't aren't doesn't don't")
 
+# Who a question asks something for, or to do something.
+ASKING_SUBJECTS = _words("i we you it this that they he she")
+# What is told may begin with when.
+TELLING_WORDS = _words("know me us of out about wonder wondering exactly and")
+GETTING_VERBS = _words(
+    "get have be do make take add include give send put sit choose pick call hold keep order pay go"
+)
+
 INFO_NOUNS = _words(
     "address number phone telephone price cost costs fare total rating ratings review reviews details contact "
     "name names website email director actor genre year duration time location station stations route menu "
     "policy information info wifi internet pets smoking parking seating options rate charge fee fees refund card "
     "status receipt confirmation directions long much far type rated date"
 )
+# Said alone they ask to be told: "phone number, please".
+TOLD_NOUNS = INFO_NOUNS - _words("long far much type rated date time name names card status refund location")
+TOLD_FRAME = _words("the their its his her your total please of and also nightly")
 
 TIME_WORDS = _words(
     "today tomorrow tonight yesterday monday tuesday wednesday thursday friday saturday sunday weekend morning "
