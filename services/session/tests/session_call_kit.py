@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import itertools
 import json
 from contextlib import nullcontext
 from typing import ClassVar
@@ -12,7 +11,6 @@ from pydantic import TypeAdapter
 from ringback.events.v1 import events_pb2
 from ringback_errors import NotFound, Unavailable
 from ringback_events import MemoryBroker, MemoryBus
-from ringback_realtime import EventIds, ServerEvents, usage_object
 from ringback_session.adapters.facts_bus import FactsOnBus
 from ringback_session.adapters.records_kv import RecordsInBucket
 from ringback_session.domain.inputs import ActionResult, ConsentRead, Decided, FactFetched
@@ -21,12 +19,13 @@ from ringback_session.ports import Caller, PackInfo
 from ringback_session.usecases.call import Limits
 from ringback_session.usecases.calls import Calls, CallsSettings, Services
 from ringback_testkit import FakeClock
+from ringback_testkit.scripted_model import CHUNK, Answer, ModelFrames
 from session_core_kit import PROOF, TOOLS, read_back
 
 ADAPTER = TypeAdapter(RealtimeServerEvent)
 CALLER = Caller(tenant="local", packs=("airline", "passthrough"), default_pack="airline")
 FRAME_40_MS = b"\0\1" * 960
-CHUNK = bytes(range(256)) * 30  # 160 ms
+__all__ = ["CHUNK"]
 
 
 class ClientTwin:
@@ -59,21 +58,19 @@ class ClientTwin:
         return [frame["type"] for frame in self.news()]
 
 
-class UpstreamTwin:
+class UpstreamTwin(ModelFrames):
     """The realtime model: keeps what it was sent; a test speaks for it."""
 
     def __init__(self):
-        self.events = ServerEvents(EventIds("upstream"))
-        self.ids = self.events.ids
+        super().__init__(lambda frame: self._on_frame(frame), seed="upstream")
         self.connections = 0
         self.sent = []
         self.appended = []
         self.refusals = 0
         self.hangs_up_at_once = False
+        self.open = False
         self._on_frame = None
         self._on_lost = None
-        self._seen = itertools.count()
-        self.open = False
 
     async def connect(self, *, on_frame, on_lost):
         if self.refusals:
@@ -84,14 +81,7 @@ class UpstreamTwin:
         self._on_frame, self._on_lost = on_frame, on_lost
         if self.hangs_up_at_once:
             on_lost("closed_3000")
-        return self
-
-    def send(self, frame):
-        event = json.loads(frame)
-        (self.appended if event["type"].endswith(".append") else self.sent).append(event)
-
-    def close(self):
-        self.open = False
+        return _Socket(self)
 
     def lose(self):
         self.open = False
@@ -100,125 +90,17 @@ class UpstreamTwin:
     def got(self, type):
         return [event for event in self.sent if event["type"] == type]
 
-    def emit(self, frame):
-        self._on_frame(frame)
-
-    def say(self, type, **fields):
-        self.emit(self.events.build(type, **fields))
-
     def own_id(self):
         """The id under which the last response was asked for."""
         return self.got("response.create")[-1]["response"]["metadata"]["ringback"]
 
-    # The caller's turn.
-
-    def hears(self, text, *, item_id=None, logprob=-0.05, start_ms=0, end_ms=800):
-        item_id = item_id or self.ids.item()
-        self.emit(self.events.speech_started(item_id, audio_start_ms=start_ms))
-        self.emit(self.events.speech_stopped(item_id, audio_end_ms=end_ms))
-        self.commits(item_id)
-        self.transcribes(item_id, text, logprob=logprob)
-        return item_id
-
-    def commits(self, item_id):
-        item = {
-            "id": item_id,
-            "object": "realtime.item",
-            "type": "message",
-            "status": "completed",
-            "role": "user",
-            "content": [{"type": "input_audio", "transcript": None}],
-        }
-        self.emit(self.events.committed(item_id, previous_item_id=None))
-        self.emit(self.events.item_added(item, previous_item_id=None))
-        self.emit(self.events.item_done(item, previous_item_id=None))
-
-    def transcribes(self, item_id, text, *, logprob=-0.05):
-        logprobs = [{"token": "t", "logprob": logprob, "bytes": [116]}]
-        self.emit(self.events.transcription_delta(item_id, delta=text, logprobs=logprobs))
-        self.emit(
-            self.events.transcription_completed(item_id, transcript=text, seconds=0.8, logprobs=logprobs)
-        )
-
-    # Responses.
-
-    def begins(self, own_id=None, response_id=None, **more):
-        response_id = response_id or self.ids.response()
-        metadata = {"ringback": own_id or self.own_id()}
-        self.emit(self.events.response_created(self.response(response_id, metadata=metadata, **more)))
-        return response_id
-
-    def response(self, response_id, *, status="in_progress", metadata=None, output=(), **more):
-        return {
-            "object": "realtime.response",
-            "id": response_id,
-            "status": status,
-            "status_details": None,
-            "output": list(output),
-            "conversation_id": "conv_up",
-            "output_modalities": ["audio"],
-            "max_output_tokens": "inf",
-            "audio": {"output": {"format": {"type": "audio/pcm", "rate": 24_000}, "voice": "marin"}},
-            "usage": None if status == "in_progress" else usage_object(output_text_tokens=7),
-            "metadata": metadata,
-        } | more
-
-    def opens_message(self, response_id, index=0, *, kind="audio"):
-        item_id = self.ids.item()
-        item = _item(item_id, "message", "in_progress", role="assistant", content=[])
-        self.emit(self.events.output_item_added(response_id, output_index=index, item=item))
-        self.emit(self.events.item_added(item, previous_item_id=None))
-        part = {"type": kind, "transcript" if kind == "audio" else "text": ""}
-        self.emit(self.events.part_added(response_id, item_id=item_id, output_index=index, part=part))
-        return item_id
-
-    def message(self, response_id, words, index=0, *, kind="audio", chunks=1):
-        item_id = self.opens_message(response_id, index, kind=kind)
-        where = {"item_id": item_id, "output_index": index}
-        if kind == "audio":
-            self.emit(self.events.transcript_delta(response_id, delta=words, **where))
-            for _ in range(chunks):
-                self.emit(self.events.audio_delta(response_id, audio=CHUNK, **where))
-            self.emit(self.events.audio_done(response_id, **where))
-            self.emit(self.events.transcript_done(response_id, transcript=words, **where))
-            part = {"type": "audio", "transcript": words}
-        else:
-            self.emit(self.events.text_delta(response_id, delta=words, **where))
-            self.emit(self.events.text_done(response_id, text=words, **where))
-            part = {"type": "text", "text": words}
-        self.emit(self.events.part_done(response_id, part=part, **where))
-        content = [{"type": f"output_{kind}", "transcript" if kind == "audio" else "text": words}]
-        done = _item(item_id, "message", "completed", role="assistant", content=content)
-        self.emit(self.events.item_done(done, previous_item_id=None))
-        self.emit(self.events.output_item_done(response_id, output_index=index, item=done))
-        return item_id
-
-    def function_call(self, response_id, name, arguments, index=0, *, call_id=None):
-        item_id, call_id = self.ids.item(), call_id or self.ids.call()
-        body = arguments if isinstance(arguments, str) else json.dumps(arguments)
-        named = {"call_id": call_id, "name": name}
-        began = _item(item_id, "function_call", "in_progress", arguments="", **named)
-        self.emit(self.events.output_item_added(response_id, output_index=index, item=began))
-        where = {"item_id": item_id, "output_index": index, "call_id": call_id}
-        self.emit(self.events.arguments_delta(response_id, delta=body, **where))
-        self.emit(self.events.arguments_done(response_id, name=name, arguments=body, **where))
-        done = _item(item_id, "function_call", "completed", arguments=body, **named)
-        self.emit(self.events.output_item_done(response_id, output_index=index, item=done))
-        return call_id
-
-    def ends(self, response_id, *, status="completed", **more):
-        self.emit(self.events.response_done(self.response(response_id, status=status, **more)))
+    def begins(self, own_id=None, response_id=None):
+        return super().begins({"ringback": own_id or self.own_id()}, response_id=response_id)
 
     def replies(self, words="Sure.", *, calls=(), own_id=None, kind="audio", chunks=1):
         """A whole response to what was asked for last; calls are (name, arguments)."""
-        response_id = self.begins(own_id)
-        index = itertools.count()
-        if words:
-            self.message(response_id, words, next(index), kind=kind, chunks=chunks)
-        for name, arguments in calls:
-            self.function_call(response_id, name, arguments, next(index))
-        self.ends(response_id)
-        return response_id
+        answer = Answer(words, calls, kind=kind, chunks=chunks)
+        return self.answers(answer, own_id)
 
     def speaks(self):
         """Says our own words exactly as asked."""
@@ -226,8 +108,17 @@ class UpstreamTwin:
         return self.replies(asked["instructions"].removeprefix('Say exactly: "').removesuffix('"'))
 
 
-def _item(item_id, type, status, **fields):
-    return {"id": item_id, "object": "realtime.item", "type": type, "status": status, **fields}
+class _Socket:
+    def __init__(self, upstream):
+        self._upstream = upstream
+
+    def send(self, frame):
+        event = json.loads(frame)
+        upstream = self._upstream
+        (upstream.appended if event["type"].endswith(".append") else upstream.sent).append(event)
+
+    def close(self):
+        self._upstream.open = False
 
 
 class PolicyTwin:

@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-import orjson
 from ringback_realtime import (
     ROOT,
-    ContentPart,
     EventHead,
     EventIds,
     Item,
@@ -27,31 +25,30 @@ from ringback_realtime import (
     check_truncation,
     client_events,
     decode_client_event,
+    decode_server_event,
     invalid_value,
     parse_item,
     resolve_response,
+    server_events,
 )
 
 from ringback_session.domain.inputs import (
-    CallerStartedSpeaking,
-    CallerStoppedSpeaking,
     ClientCallOutput,
     ClientCancelled,
     ClientConfigured,
     ClientTruncated,
     ItemNoted,
     ReplyWanted,
-    UtteranceCommitted,
     UtteranceHeard,
 )
 from ringback_session.domain.playback import item as played_item
 from ringback_session.domain.state import CallState
 from ringback_session.domain.step import SAMPLES_PER_MS
+from ringback_session.views.hearing import Hearing
 from ringback_session.views.model import ModelView
 from ringback_session.views.out import Out
 from ringback_session.views.responses import Responses
 from ringback_session.views.route import Wanted, history_of
-from ringback_session.views.transcripts import confidence_of
 
 __all__ = ["ClientSnapshot", "ClientView"]
 
@@ -78,7 +75,7 @@ class ClientView:
         self.items = ItemList()
         self._resumed: set[str] = set()
         self._requests: dict[str, tuple[dict[str, Any], str | None]] = {}
-        self._spans: dict[str, list[int]] = {}
+        self._hearing = Hearing(events=self.events, items=self.items, config=lambda: self.config)
         self._offered: set[str] = set()
         self.responses = Responses(
             events=self.events,
@@ -269,105 +266,11 @@ class ClientView:
 
     def model_event(self, head: EventHead, frame: bytes, out: Out) -> None:
         """An event of the model about the caller's audio, the items or an error."""
-        event = orjson.loads(frame)
-        kind = head.type.removeprefix("input_audio_buffer.")
-        match kind:
-            case "speech_started" | "speech_stopped":
-                self._voice(kind, event, out)
-            case "committed":
-                self._committed(event["item_id"], out)
-            case "cleared":
-                out.client.append(self.events.cleared())
-                out.inputs.append(CallerStoppedSpeaking(audio_end_ms=0, discarded=True))
-            case "conversation.item.added" | "conversation.item.done":
-                self._model_item(head.type, event["item"], out)
-            case "error":
-                self._model_error(event.get("error") or {}, out)
-            case _ if kind.startswith("conversation.item.input_audio_transcription."):
-                self._transcription(kind.rpartition(".")[2], event, out)
-            case _:
-                pass
-
-    def _voice(self, kind: str, event: dict[str, Any], out: Out) -> None:
-        seen = self.config.turn_detection is not None
-        item_id = event["item_id"]
-        if kind == "speech_started":
-            start_ms = event["audio_start_ms"]
-            self._spans[item_id] = [start_ms, start_ms]
-            while len(self._spans) > REQUESTS_KEPT:
-                del self._spans[next(iter(self._spans))]
-            if seen:
-                out.client.append(self.events.speech_started(item_id, audio_start_ms=start_ms))
-            out.inputs.append(CallerStartedSpeaking(audio_start_ms=start_ms))
+        event = decode_server_event(frame, head=head)
+        if isinstance(event, server_events.ErrorEvent):
+            self._model_error(event.error, out)
         else:
-            end_ms = event["audio_end_ms"]
-            self._spans.setdefault(item_id, [end_ms, end_ms])[1] = end_ms
-            if seen:
-                out.client.append(self.events.speech_stopped(item_id, audio_end_ms=end_ms))
-            out.inputs.append(CallerStoppedSpeaking(audio_end_ms=end_ms))
-
-    def _committed(self, item_id: str, out: Out) -> None:
-        out.client.append(self.events.committed(item_id, previous_item_id=self.items.last_id))
-        detection = self.config.turn_detection
-        wants = detection is not None and detection.create_response
-        out.inputs.append(UtteranceCommitted(item_id=item_id, wants_reply=wants))
-
-    def _model_item(self, type: str, raw: Mapping[str, Any], out: Out) -> None:
-        """The caller's spoken item; every other item the client has been told of already, or must not see."""
-        if raw.get("role") != "user" or not any(
-            part["type"] == "input_audio" for part in raw.get("content") or ()
-        ):
-            return
-        item = Item(id=raw["id"], type="message", role="user", content=(ContentPart("input_audio"),))
-        if type.endswith("added"):
-            previous = self.items.insert(item) if item.id not in self.items else None
-            out.client.append(self.events.item_added(item.to_wire(), previous_item_id=previous))
-        elif item.id in self.items:
-            previous = self.items.previous_id(item.id)
-            out.client.append(self.events.item_done(item.to_wire(), previous_item_id=previous))
-
-    def _transcription(self, kind: str, event: dict[str, Any], out: Out) -> None:
-        item_id = event["item_id"]
-        seen = self.config.transcription is not None
-        logprobs = event.get("logprobs") if self.config.wants_logprobs else None
-        start_ms, end_ms = self._spans.get(item_id, [0, 0])
-        if kind == "delta":
-            if seen and event.get("delta"):
-                out.client.append(
-                    self.events.transcription_delta(item_id, delta=event["delta"], logprobs=logprobs)
-                )
-            return
-        failed = kind == "failed"
-        text = "" if failed else event.get("transcript", "").strip()
-        self._write_transcript(item_id, text)
-        if seen and failed:
-            error = event.get("error") or {}
-            code, message = error.get("code") or "transcription_failed", error.get("message") or ""
-            out.client.append(self.events.transcription_failed(item_id, code=code, message=message))
-        elif seen:
-            out.client.append(
-                self.events.transcription_completed(
-                    item_id,
-                    transcript=text,
-                    seconds=max(0, end_ms - start_ms) / 1000,
-                    logprobs=logprobs,
-                )
-            )
-        out.inputs.append(
-            UtteranceHeard(
-                item_id=item_id,
-                text=text,
-                confidence=confidence_of(event.get("logprobs")),
-                failed=failed,
-                audio_start_ms=start_ms,
-                audio_end_ms=end_ms,
-            )
-        )
-
-    def _write_transcript(self, item_id: str, text: str) -> None:
-        if item_id in self.items:
-            part = ContentPart("input_audio", transcript=text)
-            self.items.replace(Item(id=item_id, type="message", role="user", content=(part,)))
+            self._hearing.event(event, out)
 
     def _model_error(self, error: Mapping[str, Any], out: Out) -> None:
         """Errors of what the client asked for are the client's; errors of what we asked for are ours."""

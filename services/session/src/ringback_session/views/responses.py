@@ -34,12 +34,29 @@ from ringback_session.domain.inputs import (
 )
 from ringback_session.views.model import OWN_KEY
 from ringback_session.views.out import Out
-from ringback_session.views.route import Route, Wanted, cut_item, history_of, item_of, response_of
+from ringback_session.views.route import (
+    CONNECTION_LOST,
+    Owner,
+    Route,
+    Wanted,
+    cut_item,
+    history_of,
+    item_of,
+    response_of,
+)
+from ringback_session.views.upstream import (
+    ItemEvent,
+    RawResponse,
+    check_part,
+    read_item_event,
+    read_response,
+)
 
 __all__ = ["Responses"]
 
 ROUTES_KEPT = 64
 AUDIO_DELTA = "response.output_audio.delta"
+_ITEMS = ("response.output_item.added", "response.output_item.done")
 _WORDS = ("response.output_audio_transcript.delta", "response.output_text.delta")
 
 
@@ -90,22 +107,28 @@ class Responses:
     def audio(self, head: AudioHead, frame: bytes, out: Out) -> None:
         """The fast path: one audio delta."""
         route = self._routes.get(head.response_id or "")
-        if route is None or route.closed:
+        samples = head.samples(frame)
+        if route is None or route.closed or not samples:
             return
         if route.held:
             route.hold(head, frame)
         else:
-            self._audio(route, head, frame, head.samples(frame), out)
+            self._audio(route, head, frame, samples, out)
 
     def event(self, head: EventHead, frame: bytes, out: Out) -> str:
         """Any other `response.*` event. Returns the id of a response that must be cancelled now, or ""."""
         if head.type == "response.created":
-            return self._created(orjson.loads(frame)["response"], out)
+            return self._created(read_response(frame, OWN_KEY), out)
         if head.type == "response.done":
-            self._done(orjson.loads(frame)["response"], out)
+            self._done(read_response(frame, OWN_KEY), out)
             return ""
         route = self._routes.get(head.response_id or "")
         if route is None:
+            return ""
+        if head.type in _ITEMS:
+            # What may be held is read at once: what cannot be used is told to nobody later.
+            read_item_event(frame)
+        elif not check_part(head, frame):
             return ""
         if head.type in _WORDS:
             self._words(route, head, orjson.loads(frame)["delta"], out)
@@ -130,9 +153,8 @@ class Responses:
 
     def cancel(self, own_id: str, reason: str, out: Out) -> str:
         """Close a response before the client at once. Returns the model's id of it to cancel, or ""."""
-        wanted = self._wanted.get(own_id)
-        if wanted is not None:
-            wanted.cancel_reason = reason
+        if own_id in self._wanted:
+            self._wanted[own_id].cancel_reason = reason
             return ""
         route = self.by_own_id(own_id)
         if route is None or route.closed:
@@ -144,10 +166,8 @@ class Responses:
     def refused(self, own_id: str, out: Out) -> Wanted | None:
         """The model did not take this request: what was asked for has ended before it began."""
         wanted = self._wanted.pop(own_id, None)
-        if wanted is not None and wanted.owner == "reply":
-            out.inputs.append(ReplyEnded(reply_id=own_id, status="failed"))
-        elif wanted is not None and wanted.owner == "speech":
-            out.inputs.append(SpeechEnded(speech_id=own_id, status="failed"))
+        if wanted is not None:
+            _tell_end(wanted.owner, own_id, "failed", out)
         return wanted
 
     def lost(self, out: Out) -> None:
@@ -155,12 +175,7 @@ class Responses:
         self._wanted.clear()
         for route in self._routes.values():
             if not route.closed:
-                error = {
-                    "type": "server_error",
-                    "code": "model_connection_lost",
-                    "message": "The connection to the model was lost; the conversation goes on.",
-                }
-                self._close(route, "failed", None, error, out)
+                self._close(route, "failed", None, CONNECTION_LOST, out)
         self._routes.clear()
 
     def client_call(self, call_id: str, name: str, arguments: str, out: Out) -> None:
@@ -171,32 +186,23 @@ class Responses:
         self.apart.add(item.id)
         self._announce(route, out)
         self._add_item(route, item, 0, out)
-        common: dict[str, Any] = {"item_id": item.id, "output_index": 0, "call_id": call_id}
+        said: dict[str, Any] = {"call_id": call_id, "name": name, "arguments": arguments}
         out.client.append(
-            self._events.arguments_done(route.response_id, name=name, arguments=arguments, **common)
+            self._events.arguments_done(route.response_id, item_id=item.id, output_index=0, **said)
         )
         self._finish_item(route, item, 0, out)
         self._close(route, "completed", None, None, out)
 
-    def _created(self, raw: dict[str, Any], out: Out) -> str:
-        own_id = (raw.get("metadata") or {}).get(OWN_KEY, "")
-        wanted = self._wanted.pop(own_id, None)
-        if wanted is None and not own_id and self._wanted:
+    def _created(self, raw: RawResponse, out: Out) -> str:
+        if raw.id in self._routes:
+            return ""
+        wanted = self._wanted.pop(raw.own_id, None)
+        if wanted is None and not raw.own_id and self._wanted:
             # A model that does not echo metadata: the oldest request is meant.
             wanted = self._wanted.pop(next(iter(self._wanted)))
         if wanted is None:
-            return str(raw["id"])
-        route = Route(
-            owner=wanted.owner,
-            own_id=wanted.own_id,
-            response_id=raw["id"],
-            metadata=wanted.metadata,
-            held=wanted.hold,
-            raw=raw,
-            out_of_band=wanted.owner == "client",
-            speech_kind=wanted.speech_kind,
-            request_key=wanted.request_key,
-        )
+            return raw.id
+        route = wanted.begun(raw)
         self._routes[route.response_id] = route
         while len(self._routes) > ROUTES_KEPT:
             del self._routes[next(iter(self._routes))]
@@ -211,72 +217,62 @@ class Responses:
     def _part_of(self, route: Route, head: EventHead, frame: bytes, out: Out) -> None:
         match head.type:
             case "response.output_item.added":
-                self._item_added(route, orjson.loads(frame), out)
+                self._item_added(route, read_item_event(frame), out)
             case "response.output_item.done":
-                self._item_done(route, orjson.loads(frame), out)
+                self._item_done(route, read_item_event(frame), out)
             case _:
                 self._note_parts(route, head, frame)
-                self._pass_part(route, head, frame, out)
+                if not route.closed and head.item_id in route.items:
+                    out.client.append(self._renumbered(route, head, frame))
 
-    def _item_added(self, route: Route, event: dict[str, Any], out: Out) -> None:
-        raw = event["item"]
-        if raw["type"] == "function_call" and not self._passes(raw.get("name", "")):
+    def _item_added(self, route: Route, event: ItemEvent, out: Out) -> None:
+        raw = event.item
+        if raw.id in route.items or (raw.type == "function_call" and not self._passes(raw.name or "")):
             return
         item = item_of(raw, "in_progress")
-        index = len(route.indices)
-        route.indices[event["output_index"]] = index
+        index = len(route.items)
         route.items[item.id] = item
         if route.closed:
             return
         self._announce(route, out)
         self._add_item(route, item, index, out)
 
-    def _item_done(self, route: Route, event: dict[str, Any], out: Out) -> None:
-        raw = event["item"]
-        item_id = raw["id"]
-        if item_id not in route.items:
-            if not route.cancel_reason and raw["type"] == "function_call":
+    def _item_done(self, route: Route, event: ItemEvent, out: Out) -> None:
+        raw = event.item
+        if raw.id not in route.items:
+            if not route.cancel_reason and raw.type == "function_call":
                 out.inputs.append(
                     CallRequested(
                         reply_id=route.own_id,
-                        call_id=raw["call_id"],
-                        tool=raw["name"],
-                        arguments_json=raw["arguments"],
-                        item_id=item_id,
-                        client_tool=self._is_client_tool(raw["name"]),
+                        call_id=raw.call_id or "",
+                        tool=raw.name or "",
+                        arguments_json=raw.arguments or "",
+                        item_id=raw.id,
+                        client_tool=self._is_client_tool(raw.name or ""),
                     )
                 )
+        if raw.id not in route.open_items:
             return
-        item = item_of(raw, raw.get("status", "completed"))
-        route.items[item_id] = item
-        if route.closed:
-            return
-        self._finish_item(route, item, route.indices[event["output_index"]], out)
+        item = item_of(raw, raw.status)
+        self._finish_item(route, item, route.index_of(item.id), out)
         if route.owner == "reply" and item.type == "message":
-            text = route.texts.get(item_id) or item.text
-            out.inputs.append(ReplyText(reply_id=route.own_id, item_id=item_id, text=text))
+            text = route.texts.get(item.id) or item.text
+            out.inputs.append(ReplyText(reply_id=route.own_id, item_id=item.id, text=text))
         elif route.owner == "reply":
             out.inputs.append(ItemNoted(item=history_of(item)))
 
-    def _done(self, raw: dict[str, Any], out: Out) -> None:
-        route = self._routes.get(raw["id"])
-        if route is None:
+    def _done(self, raw: RawResponse, out: Out) -> None:
+        route = self._routes.get(raw.id)
+        if route is None or route.ended:
             return
-        status = "cancelled" if route.cancel_reason else raw.get("status", "completed")
-        details = raw.get("status_details") or {}
+        route.ended = True
+        status = "cancelled" if route.cancel_reason else raw.status
         if not route.closed:
             if route.visible or route.owner == "client" or (status == "failed" and not route.held):
                 self._announce(route, out)
-                usage = raw.get("usage")
-                self._close(route, status, details.get("reason"), details.get("error"), out, usage=usage)
+                self._close(route, status, raw.reason, raw.error, out, usage=raw.usage)
             route.closed = True
-        match route.owner:
-            case "reply":
-                out.inputs.append(ReplyEnded(reply_id=route.own_id, status=status))
-            case "speech":
-                out.inputs.append(SpeechEnded(speech_id=route.own_id, status=status))
-            case _:
-                pass
+        _tell_end(route.owner, route.own_id, status, out)
 
     def _words(self, route: Route, head: EventHead, delta: str, out: Out) -> None:
         item_id = head.item_id or ""
@@ -299,10 +295,6 @@ class Responses:
         elif head.type == "response.content_part.done":
             route.open_parts.pop(item_id, None)
 
-    def _pass_part(self, route: Route, head: EventHead, frame: bytes, out: Out) -> None:
-        if not route.closed and head.item_id in route.items:
-            out.client.append(self._renumbered(route, head, frame))
-
     def _audio(self, route: Route, head: EventHead, frame: bytes, samples: int, out: Out) -> None:
         item_id = head.item_id or ""
         if item_id not in route.items:
@@ -323,9 +315,13 @@ class Responses:
         )
 
     def _renumbered(self, route: Route, head: EventHead, frame: bytes) -> bytes:
-        index = head.output_index or 0
-        mine = route.indices.get(index, index)
-        return frame if mine == index else splice_ids(frame, output_index=mine)
+        """The frame at its place before the client, with what every client needs of it."""
+        mine = route.index_of(head.item_id or "")
+        if mine == head.output_index and head.event_id and head.content_index is not None:
+            return frame
+        event_id = None if head.event_id else self._events.ids.event()
+        content_index = 0 if head.content_index is None and head.call_id is None else None
+        return splice_ids(frame, output_index=mine, event_id=event_id, content_index=content_index)
 
     def _announce(self, route: Route, out: Out) -> None:
         if route.visible:
@@ -337,7 +333,7 @@ class Responses:
         route.open_items.append(item.id)
         wire = item.to_wire()
         out.client.append(self._events.output_item_added(route.response_id, output_index=index, item=wire))
-        if route.out_of_band:
+        if route.out_of_band or item.id in self._items:
             return
         if route.owner == "speech":
             self.apart.add(item.id)
@@ -394,3 +390,10 @@ class Responses:
 
     def _passes(self, name: str) -> bool:
         return self._is_client_tool(name) and self._client_tools_pass()
+
+
+def _tell_end(owner: Owner, own_id: str, status: str, out: Out) -> None:
+    if owner == "reply":
+        out.inputs.append(ReplyEnded(reply_id=own_id, status=status))
+    elif owner == "speech":
+        out.inputs.append(SpeechEnded(speech_id=own_id, status=status))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from ringback_realtime import ContentPart, EventHead, Item, ServerEvents, usage_object
 
 from ringback_session.domain.state import HistoryItem
+from ringback_session.views.upstream import RawItem, RawResponse
 
 __all__ = [
+    "CONNECTION_LOST",
     "HELD_BYTES_MAX",
     "Owner",
     "Route",
@@ -25,6 +27,11 @@ __all__ = [
 # A minute of PCM16 as base64 JSON; more than that is no read-back.
 HELD_BYTES_MAX = 4 * 1024 * 1024
 
+CONNECTION_LOST: Final = {
+    "type": "server_error",
+    "code": "model_connection_lost",
+    "message": "The connection to the model was lost; the conversation goes on.",
+}
 Owner = Literal["reply", "speech", "client"]
 
 
@@ -39,10 +46,10 @@ class Route:
     visible: bool = False
     held: bool = False
     closed: bool = False
+    ended: bool = False
     cancel_reason: str = ""
     out_of_band: bool = False
-    raw: dict[str, Any] = field(default_factory=dict)
-    indices: dict[int, int] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     items: dict[str, Item] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     open_items: list[str] = field(default_factory=list)
@@ -76,21 +83,35 @@ class Wanted:
     cancel_reason: str = ""
     client_event_id: str | None = None
 
+    def begun(self, raw: RawResponse) -> Route:
+        """The model announced it."""
+        return Route(
+            owner=self.owner,
+            own_id=self.own_id,
+            response_id=raw.id,
+            metadata=self.metadata,
+            held=self.hold,
+            settings=raw.settings,
+            out_of_band=self.owner == "client",
+            speech_kind=self.speech_kind,
+            request_key=self.request_key,
+        )
 
-def item_of(raw: Mapping[str, Any], status: str) -> Item:
+
+def item_of(raw: RawItem, status: str | None) -> Item:
     parts = []
-    for part in raw.get("content") or ():
-        kind = {"audio": "output_audio", "text": "output_text"}.get(part["type"], part["type"])
-        parts.append(ContentPart(kind, text=part.get("text"), transcript=part.get("transcript")))
+    for part in raw.content or ():
+        kind = {"audio": "output_audio", "text": "output_text"}.get(part.type, part.type)
+        parts.append(ContentPart(kind, text=part.text, transcript=part.transcript))
     return Item(
-        id=raw["id"],
-        type=raw["type"],
-        status=status if status in ("in_progress", "completed", "incomplete") else "completed",  # type: ignore[arg-type]
-        role=raw.get("role"),
+        id=raw.id,
+        type=raw.type,
+        status=status if status in ("in_progress", "incomplete") else "completed",  # type: ignore[arg-type]
+        role=raw.role,
         content=tuple(parts),
-        call_id=raw.get("call_id"),
-        name=raw.get("name"),
-        arguments=raw.get("arguments"),
+        call_id=raw.call_id,
+        name=raw.name,
+        arguments=(raw.arguments or "") if raw.type == "function_call" else None,
     )
 
 
@@ -143,7 +164,6 @@ def response_of(
             details["reason"] = reason
         if error:
             details["error"] = dict(error)
-    raw = route.raw
     return {
         "object": "realtime.response",
         "id": route.response_id,
@@ -151,9 +171,10 @@ def response_of(
         "status_details": details,
         "output": [] if status == "in_progress" else [item.to_wire() for item in route.items.values()],
         "conversation_id": None if route.out_of_band else conversation_id,
-        "output_modalities": raw.get("output_modalities", ["audio"]),
-        "max_output_tokens": raw.get("max_output_tokens", "inf"),
-        "audio": raw.get("audio", {}),
+        "output_modalities": ["audio"],
+        "max_output_tokens": "inf",
+        "audio": {},
+        **route.settings,
         "usage": None if status == "in_progress" else (usage or usage_object()),
         "metadata": None if route.metadata is None else dict(route.metadata),
     }

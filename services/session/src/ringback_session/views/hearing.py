@@ -1,0 +1,163 @@
+"""What the client hears of its own caller: speech, items and transcripts, as it configured them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from ringback_realtime import (
+    ContentPart,
+    Item,
+    ItemList,
+    ServerEvents,
+    SessionConfig,
+    server_events,
+)
+
+from ringback_session.domain.inputs import (
+    CallerStartedSpeaking,
+    CallerStoppedSpeaking,
+    UtteranceCommitted,
+    UtteranceHeard,
+)
+from ringback_session.views.out import Out
+from ringback_session.views.upstream import Milliseconds, read_item, sound_logprobs
+
+__all__ = ["Hearing", "confidence_of"]
+
+SPANS_KEPT = 16
+
+
+class Hearing:
+    """Turns the model's events about the caller's audio into the client's, and into the core's inputs."""
+
+    def __init__(self, *, events: ServerEvents, items: ItemList, config: Callable[[], SessionConfig]) -> None:
+        self._events = events
+        self._items = items
+        self._config = config
+        self._spans: dict[str, list[int]] = {}
+
+    def event(self, event: server_events.ServerEvent, out: Out) -> None:
+        match event:
+            case server_events.SpeechStarted():
+                self._started(event.item_id, _ms(event.audio_start_ms), out)
+            case server_events.SpeechStopped():
+                self._stopped(event.item_id, _ms(event.audio_end_ms), out)
+            case server_events.InputAudioCommitted():
+                self._committed(event.item_id, out)
+            case server_events.InputAudioCleared():
+                out.client.append(self._events.cleared())
+                out.inputs.append(CallerStoppedSpeaking(audio_end_ms=0, discarded=True))
+            case server_events.ItemAdded():
+                self._item(event.item, out, added=True)
+            case server_events.ItemDone():
+                self._item(event.item, out, added=False)
+            case server_events.TranscriptionDelta():
+                self._delta(event, out)
+            case server_events.TranscriptionCompleted():
+                self._completed(event, out)
+            case server_events.TranscriptionFailed():
+                self._failed(event, out)
+            case _:
+                pass
+
+    def _started(self, item_id: str, start_ms: int, out: Out) -> None:
+        self._spans[item_id] = [start_ms, start_ms]
+        while len(self._spans) > SPANS_KEPT:
+            del self._spans[next(iter(self._spans))]
+        if self._config().turn_detection is not None:
+            out.client.append(self._events.speech_started(item_id, audio_start_ms=start_ms))
+        out.inputs.append(CallerStartedSpeaking(audio_start_ms=start_ms))
+
+    def _stopped(self, item_id: str, end_ms: int, out: Out) -> None:
+        self._spans.setdefault(item_id, [end_ms, end_ms])[1] = end_ms
+        if self._config().turn_detection is not None:
+            out.client.append(self._events.speech_stopped(item_id, audio_end_ms=end_ms))
+        out.inputs.append(CallerStoppedSpeaking(audio_end_ms=end_ms))
+
+    def _committed(self, item_id: str, out: Out) -> None:
+        out.client.append(self._events.committed(item_id, previous_item_id=self._items.last_id))
+        detection = self._config().turn_detection
+        wants = detection is not None and detection.create_response
+        out.inputs.append(UtteranceCommitted(item_id=item_id, wants_reply=wants))
+
+    def _item(self, raw: Mapping[str, Any], out: Out, *, added: bool) -> None:
+        """The caller's spoken item; every other item the client has been told of already, or must not see."""
+        if raw.get("role") != "user" or raw.get("type") != "message":
+            return
+        read = read_item(raw)
+        if not any(part.type == "input_audio" for part in read.content or ()):
+            return
+        known = read.id in self._items
+        item = Item(id=read.id, type="message", role="user", content=(ContentPart("input_audio"),))
+        if added and not known:
+            previous = self._items.insert(item)
+            out.client.append(self._events.item_added(item.to_wire(), previous_item_id=previous))
+        elif known and not added:
+            previous = self._items.previous_id(item.id)
+            out.client.append(self._events.item_done(item.to_wire(), previous_item_id=previous))
+
+    def _delta(self, event: server_events.TranscriptionDelta, out: Out) -> None:
+        if self._config().transcription is not None and event.delta:
+            logprobs = self._shown(event.logprobs)
+            out.client.append(
+                self._events.transcription_delta(event.item_id, delta=event.delta, logprobs=logprobs)
+            )
+
+    def _completed(self, event: server_events.TranscriptionCompleted, out: Out) -> None:
+        text = event.transcript.strip()
+        start_ms, end_ms = self._spans.get(event.item_id, [0, 0])
+        if self._config().transcription is not None:
+            out.client.append(
+                self._events.transcription_completed(
+                    event.item_id,
+                    transcript=text,
+                    seconds=max(0, end_ms - start_ms) / 1000,
+                    logprobs=self._shown(event.logprobs),
+                )
+            )
+        self._heard(event.item_id, text, out, confidence=confidence_of(event.logprobs))
+
+    def _failed(self, event: server_events.TranscriptionFailed, out: Out) -> None:
+        if self._config().transcription is not None:
+            error = event.error or {}
+            code = str(error.get("code") or "transcription_failed")
+            message = str(error.get("message") or "")
+            out.client.append(self._events.transcription_failed(event.item_id, code=code, message=message))
+        self._heard(event.item_id, "", out, failed=True)
+
+    def _heard(
+        self, item_id: str, text: str, out: Out, *, confidence: float | None = None, failed: bool = False
+    ) -> None:
+        if item_id in self._items:
+            part = ContentPart("input_audio", transcript=text)
+            self._items.replace(Item(id=item_id, type="message", role="user", content=(part,)))
+        start_ms, end_ms = self._spans.get(item_id, [0, 0])
+        out.inputs.append(
+            UtteranceHeard(
+                item_id=item_id,
+                text=text,
+                confidence=confidence,
+                failed=failed,
+                audio_start_ms=start_ms,
+                audio_end_ms=end_ms,
+            )
+        )
+
+    def _shown(self, logprobs: Sequence[Any] | None) -> list[dict[str, Any]] | None:
+        return sound_logprobs(logprobs) if self._config().wants_logprobs else None
+
+
+def confidence_of(logprobs: object) -> float | None:
+    """Geometric mean of the tokens' probabilities, 0 to 1; None when the provider gives none."""
+    if not isinstance(logprobs, list) or not logprobs:
+        return None
+    values = [entry.get("logprob") for entry in logprobs if isinstance(entry, dict)]
+    numbers = [value for value in values if isinstance(value, (int, float)) and value <= 0]
+    return math.exp(sum(numbers) / len(numbers)) if numbers else None
+
+
+def _ms(value: int) -> int:
+    return msgspec.convert(value, Milliseconds)
