@@ -11,6 +11,7 @@ from openai.types.realtime.realtime_server_event import RealtimeServerEvent
 from pydantic import TypeAdapter
 from ringback_localmodel.adapters.dialogue_brain import DialogueBrain
 from ringback_localmodel.adapters.speech import Ears, Mouth, detectors
+from ringback_localmodel.adapters.traces import Spans
 from ringback_localmodel.adapters.twins import MemoryOutbox
 from ringback_localmodel.ports import Brain, Recogniser
 from ringback_localmodel.usecases.limits import SessionLimits
@@ -39,6 +40,7 @@ class Harness:
             synthesiser=Mouth(VOICE, pool=pool),
             detectors=detectors(VOICE),
             limits=limits,
+            traces=Spans(),
         )
         self._seen = 0
 

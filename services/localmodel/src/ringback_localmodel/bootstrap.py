@@ -11,10 +11,11 @@ from pathlib import Path
 from ringback_errors import ConfigError
 from ringback_realtime import EventIds, ServerEvents, SessionConfig
 from ringback_speech import InferencePool, LocalVoice, load_voice
-from ringback_telemetry.logs import setup_logging
+from ringback_telemetry import setup, setup_logging
 
 from ringback_localmodel.adapters.dialogue_brain import DialogueBrain
 from ringback_localmodel.adapters.speech import Ears, Mouth, detectors
+from ringback_localmodel.adapters.traces import Spans
 from ringback_localmodel.ports import Brain
 from ringback_localmodel.server.connection import Connection
 from ringback_localmodel.server.realtime_server import RealtimeServer, SessionFactory
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 async def serve(settings: LocalModelSettings, *, stop: asyncio.Event | None = None) -> None:
     """Listen, load the models, serve until stopped, drain. Raises ConfigError when it can not start."""
     setup_logging("localmodel", settings.log_level, instance=settings.instance)
+    telemetry = setup("localmodel", endpoint=settings.otlp_endpoint, instance=settings.instance)
     stop = stop or _stop_on_signals()
     server = RealtimeServer(settings)
     port = await server.listen()
@@ -46,6 +48,7 @@ async def serve(settings: LocalModelSettings, *, stop: asyncio.Event | None = No
         await server.drain(drain_ms=settings.drain_ms)
         _withdraw(settings.ready_file)
         pool.close()
+        await telemetry.close()
 
 
 def session_factory(
@@ -77,6 +80,7 @@ def session_factory(
             synthesiser=mouth,
             detectors=new_detector,
             limits=settings.limits,
+            traces=Spans(),
         )
         return session, ServerEvents(ids)
 

@@ -22,6 +22,7 @@ class LocalModelSettings:
     ready_file: Path | None = None
     log_level: str = "info"
     instance: str = ""
+    otlp_endpoint: str | None = None
     drain_ms: int = 10_000
     key: str | None = None
     model: str = "ringback-local"
@@ -49,6 +50,7 @@ class LocalModelSettings:
             ready_file=env.optional_path("READY_FILE"),
             log_level=env.choice("LOG_LEVEL", default="info", choices=LOG_LEVELS),
             instance=env.text("INSTANCE", default=""),
+            otlp_endpoint=env.optional_address("OTLP_ENDPOINT"),
             drain_ms=env.integer("DRAIN_MS", default=10_000, least=0, most=3_600_000),
             key=env.optional("LOCALMODEL_KEY"),
             model=env.text("LOCALMODEL_MODEL", default="ringback-local"),

@@ -12,6 +12,7 @@ from ringback_speech import (
     VadParameters,
     VoiceActivity,
 )
+from ringback_telemetry import mark_error, names, set_attributes, start_span
 
 from ringback_localmodel.domain.turns import SpeechBegan, SpeechEnded, TurnRule
 from ringback_localmodel.ports import Heard, HeardToken
@@ -56,7 +57,20 @@ class Mouth:
 
     async def speak(self, text: str, *, voice: str) -> AsyncIterator[bytes]:
         known = voice if voice in self._synthesiser.voices else self._default
-        async for chunk in self._synthesiser.stream(text, voice=known):
+        chunks = self._synthesiser.stream(text, voice=known)
+        while True:
+            # The making alone, without the wait for the reader; a span that is not ended, at the end, is none.
+            made = start_span(names.Span.SPEECH_SYNTHESIZE)
+            try:
+                chunk = await anext(chunks, None)
+            except BaseException as error:
+                mark_error(made, error)
+                made.end()
+                raise
+            if chunk is None:
+                return
+            set_attributes(made, {names.Attr.BYTES: len(chunk.pcm)})
+            made.end()
             yield chunk.pcm
 
 

@@ -1,13 +1,25 @@
 """What a session needs from outside, in its own words. All audio is PCM16 mono at 24 kHz."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 from ringback_localmodel.domain.context import Call, Context, Say
 from ringback_localmodel.domain.turns import SpeechBegan, SpeechEnded, TurnRule
 
-__all__ = ["Brain", "Heard", "HeardToken", "Outbox", "Recogniser", "Synthesiser", "VoiceDetector"]
+__all__ = [
+    "Brain",
+    "Heard",
+    "HeardToken",
+    "Outbox",
+    "Recogniser",
+    "ReplyTrace",
+    "Synthesiser",
+    "Traces",
+    "TranscriptionTrace",
+    "VoiceDetector",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,42 @@ class Brain(Protocol):
     """Decides what to say and which tool to call, from what a model would know and nothing else."""
 
     def reply(self, context: Context) -> AsyncIterator[Say | Call]: ...
+
+
+class TranscriptionTrace(Protocol):
+    """How long the words of one utterance took, counted from its end."""
+
+    def done(self, *, source: str) -> None:
+        """The words are known; ``source`` is ``ahead`` where they were before the turn ended, else ``whole``."""
+        ...
+
+
+class ReplyTrace(Protocol):
+    """What happens in one reply, for whoever watches."""
+
+    def transcribed(self, trace: TranscriptionTrace) -> None:
+        """The reply answers these words."""
+        ...
+
+    def first_audio(self) -> None:
+        """A piece of audio went out; the first one counts."""
+        ...
+
+    def ended(self, outcome: str) -> None: ...
+
+
+class Traces(Protocol):
+    """Makes traces; costs next to nothing where nobody watches."""
+
+    def transcription(self) -> TranscriptionTrace: ...
+
+    def unanswered(self, trace: TranscriptionTrace) -> None:
+        """No reply will answer these words."""
+        ...
+
+    def reply(self, response_id: str, *, traceparent: str | None) -> AbstractContextManager[ReplyTrace]:
+        """The time of one reply, as a part of the caller's trace or, without one, as a trace of its own."""
+        ...
 
 
 class Outbox(Protocol):

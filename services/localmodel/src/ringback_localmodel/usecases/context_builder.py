@@ -19,7 +19,7 @@ from ringback_localmodel.domain.audio import SAMPLE_BYTES, ms_of, samples_of
 from ringback_localmodel.domain.context import Context
 from ringback_localmodel.domain.speech_text import AUDIO_TOKENS_PER_S, text_tokens
 from ringback_localmodel.domain.turns import SpeechEnded
-from ringback_localmodel.ports import VoiceDetector
+from ringback_localmodel.ports import ReplyTrace, Traces, TranscriptionTrace, VoiceDetector
 from ringback_localmodel.usecases.conversation import Conversation, entries_of
 from ringback_localmodel.usecases.listening import Utterance
 from ringback_localmodel.usecases.response_run import ResponseRun
@@ -32,7 +32,10 @@ SILENCE_MS: Final = 1_000
 
 
 class ContextBuilder:
-    """``pending`` holds the transcriptions under way, by item id; done ones are let go when a context is built."""
+    """``pending`` holds the transcriptions under way, by item id; done ones are let go when a context is built.
+
+    ``traces`` holds theirs, until a reply answers the words.
+    """
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class ContextBuilder:
         detectors: Callable[[], VoiceDetector],
     ) -> None:
         self.pending: dict[str, asyncio.Task[Any]] = {}
+        self.traces: dict[str, TranscriptionTrace] = {}
         self._conversation = conversation
         self._transcriber = transcriber
         self._detectors = detectors
@@ -58,7 +62,7 @@ class ContextBuilder:
             for n, data in enumerate(params.input)
         ]
 
-    async def build(self, run: ResponseRun, items: list[Item] | None) -> Context:
+    async def build(self, run: ResponseRun, items: list[Item] | None, *, trace: ReplyTrace) -> Context:
         """Wait for the words of the audio in the context, then describe it."""
         params = run.params
         if items is None:
@@ -69,6 +73,9 @@ class ContextBuilder:
             found = [item for item_id in ids if (item := self._conversation.items.get(item_id)) is not None]
         else:
             found = [await self._with_words(item) for item in items]
+        for item in found:
+            if (transcription := self.traces.pop(item.id, None)) is not None:
+                trace.transcribed(transcription)
         entries = entries_of(item for item in found if item.status != "in_progress")
         words = sum(text_tokens(item.text or item.arguments or item.output or "") for item in found)
         run.input_tokens["text"] = words + text_tokens(params.instructions)
@@ -89,6 +96,11 @@ class ContextBuilder:
         found = self._detectors().feed(pcm + bytes(samples_of(SILENCE_MS) * SAMPLE_BYTES))
         voiced = sum(boundary.voiced for boundary in found if isinstance(boundary, SpeechEnded))
         return Utterance(pcm, ms_of(voiced))
+
+    def let_go(self, traces: Traces, *, at_most: int) -> None:
+        """Keep the traces of so many of the latest words; the rest has waited for a reply in vain."""
+        while len(self.traces) > at_most:
+            traces.unanswered(self.traces.pop(next(iter(self.traces))))
 
     def _input_item(self, data: Mapping[str, Any], *, ids: EventIds, param: str) -> Item:
         if data.get("type") == "item_reference":

@@ -7,7 +7,7 @@ from typing import Final
 from ringback_localmodel.domain.audio import RATE, SAMPLE_BYTES
 from ringback_localmodel.domain.context import Call, Context, Say
 from ringback_localmodel.domain.speech_text import cut_to_tokens, sentences, word_groups
-from ringback_localmodel.ports import Brain, Outbox, Synthesiser
+from ringback_localmodel.ports import Brain, Outbox, ReplyTrace, Synthesiser, Traces
 from ringback_localmodel.usecases.response_run import ResponseRun
 
 __all__ = ["Responder"]
@@ -25,17 +25,34 @@ class Responder:
     """Shared by a session's responses; holds no state of any of them."""
 
     def __init__(
-        self, *, brain: Brain, synthesiser: Synthesiser, outbox: Outbox, reply_chars_max: int
+        self,
+        *,
+        brain: Brain,
+        synthesiser: Synthesiser,
+        outbox: Outbox,
+        traces: Traces,
+        reply_chars_max: int,
     ) -> None:
+        self._traces = traces
         self._brain = brain
         self._synthesiser = synthesiser
         self._outbox = outbox
         self._reply_chars_max = reply_chars_max
 
-    async def drive(self, run: ResponseRun, context: Callable[[], Awaitable[Context]]) -> None:
+    async def drive(self, run: ResponseRun, context: Callable[[ReplyTrace], Awaitable[Context]]) -> None:
         """Carry a started response to its ``response.done``; its failure is its own."""
+        with self._traces.reply(run.id, traceparent=run.traceparent) as trace:
+            try:
+                await self._drive(run, context, trace)
+            finally:
+                trace.ended(run.outcome)
+
+    async def _drive(
+        self, run: ResponseRun, context: Callable[[ReplyTrace], Awaitable[Context]], trace: ReplyTrace
+    ) -> None:
+        run.on_audio = trace.first_audio
         try:
-            async for step in self._brain.reply(await context()):
+            async for step in self._brain.reply(await context(trace)):
                 if run.closed:
                     return
                 match step:

@@ -1,5 +1,6 @@
 """One response on the wire: every event in the protocol's order, and the closing ones whatever the end."""
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from msgspec.structs import replace
@@ -42,6 +43,8 @@ class ResponseRun:
         self.params = params
         self.closed = False
         self.audio_samples = 0
+        self.outcome = "in_progress"
+        self.on_audio: Callable[[], None] = _nothing
         self.input_tokens = {"text": 0, "audio": 0}
         self._config = config
         self._conversation = conversation
@@ -51,6 +54,12 @@ class ResponseRun:
         self._message: Item | None = None
         self._track = SpokenTrack()
         self._text_tokens = 0
+
+    @property
+    def traceparent(self) -> str | None:
+        """The client's trace, if it sent one in the response's metadata."""
+        found = (self.params.metadata or {}).get("traceparent")
+        return found if isinstance(found, str) else None
 
     @property
     def session_instructions(self) -> str:
@@ -96,6 +105,7 @@ class ResponseRun:
         self.audio_samples += samples
         if not self.params.out_of_band:
             self._conversation.keep_audio(message.id, pcm)
+        self.on_audio()
         self._outbox.send(
             self._events.audio_delta(self.id, item_id=message.id, output_index=len(self._output), audio=pcm)
         )
@@ -150,6 +160,7 @@ class ResponseRun:
             return
         self.end_message("completed" if status == "completed" else "incomplete")
         self.closed = True
+        self.outcome = status
         done = self._object(status, reason=reason, error=error)
         self._outbox.send(self._events.response_done(done))
 
@@ -226,3 +237,7 @@ class ResponseRun:
             output=[item.to_wire() for item in self._output],
             usage=usage,
         )
+
+
+def _nothing() -> None:
+    return None

@@ -25,7 +25,7 @@ from ringback_realtime import (
 
 from ringback_localmodel.domain.audio import SAMPLE_BYTES, ms_of, samples_of
 from ringback_localmodel.domain.turns import SpeechBegan, SpeechEnded
-from ringback_localmodel.ports import Brain, Outbox, Recogniser, Synthesiser, VoiceDetector
+from ringback_localmodel.ports import Brain, Outbox, Recogniser, Synthesiser, Traces, VoiceDetector
 from ringback_localmodel.usecases.context_builder import ContextBuilder
 from ringback_localmodel.usecases.conversation import Conversation
 from ringback_localmodel.usecases.limits import SessionLimits
@@ -39,6 +39,8 @@ __all__ = ["RealtimeSession"]
 
 # Audio is judged in pieces, so that one long append does not hold up the other sessions.
 CHUNK_BYTES: Final = samples_of(200) * SAMPLE_BYTES
+# Traces of words that wait for a reply.
+UNANSWERED_MAX: Final = 32
 log = logging.getLogger(__name__)
 
 
@@ -56,7 +58,9 @@ class RealtimeSession:
         synthesiser: Synthesiser,
         detectors: Callable[[], VoiceDetector],
         limits: SessionLimits,
+        traces: Traces,
     ) -> None:
+        self._traces = traces
         self._config = config
         self._ids = ids
         self._outbox = outbox
@@ -72,7 +76,11 @@ class RealtimeSession:
             timeout_ms=limits.recognise_timeout_ms,
         )
         self._responder = Responder(
-            brain=brain, synthesiser=synthesiser, outbox=outbox, reply_chars_max=limits.reply_chars_max
+            brain=brain,
+            synthesiser=synthesiser,
+            outbox=outbox,
+            traces=traces,
+            reply_chars_max=limits.reply_chars_max,
         )
         self._contexts = ContextBuilder(
             conversation=self._conversation, transcriber=self._transcriber, detectors=detectors
@@ -95,6 +103,7 @@ class RealtimeSession:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._contexts.let_go(self._traces, at_most=0)
 
     async def handle(self, frame: bytes) -> None:
         """Handle one client frame; a broken rule becomes one ``error`` event and changes nothing."""
@@ -254,9 +263,14 @@ class RealtimeSession:
 
     def _transcribe(self, item_id: str, utterance: Utterance, *, tell: bool) -> None:
         config = self._config
+        trace = self._traces.transcription()
+        self._contexts.traces[item_id] = trace
+        self._contexts.let_go(self._traces, at_most=UNANSWERED_MAX)
 
         async def work() -> None:
+            source = "ahead" if self._transcriber.is_ahead(utterance) else "whole"
             words = await self._transcriber.transcribe(item_id, utterance, config=config, tell=tell)
+            trace.done(source=source)
             self._conversation.heard(item_id, words)
 
         self._contexts.pending[item_id] = self._spawn(work())
@@ -292,7 +306,7 @@ class RealtimeSession:
     async def _respond(self, run: ResponseRun, items: list[Item] | None) -> None:
         params = run.params
         try:
-            await self._responder.drive(run, lambda: self._contexts.build(run, items))
+            await self._responder.drive(run, lambda trace: self._contexts.build(run, items, trace=trace))
         finally:
             self._runs.pop(run.id, None)
             self._spoke = self._spoke or run.audio_samples > 0

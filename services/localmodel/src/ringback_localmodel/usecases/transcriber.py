@@ -70,6 +70,14 @@ class Transcriber:
             if partials and self._partial_due(listening.turn_bytes):
                 self._partial = self._decode(listening.so_far(), self._turn, told=True, courtesy=True)
 
+    def is_ahead(self, utterance: Utterance) -> bool:
+        """Whether these words were decoded, or are being, before the turn ended."""
+        return (
+            self._ahead is not None
+            and utterance.last_voice is not None
+            and utterance.last_voice == self._ahead_of
+        )
+
     def drop(self) -> None:
         """The turn is no more; what is still being decoded of it is of no interest."""
         self._turn = None
