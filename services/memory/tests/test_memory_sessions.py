@@ -6,7 +6,6 @@ import pytest
 from ringback_errors import Behind, Conflict, InvalidInput, NotFound, Unavailable
 from ringback_memory.adapters.in_memory import FixedSchemas, InMemorySource
 from ringback_memory.adapters.records import InMemoryStateStore
-from ringback_memory.adapters.summariser import ExtractiveSummariser
 from ringback_memory.adapters.tokens import O200kTokens
 from ringback_memory.domain import events as ev
 from ringback_memory.domain.compaction import Rules
@@ -14,7 +13,9 @@ from ringback_memory.domain.events import LateFact, Position
 from ringback_memory.ports import SessionKey
 from ringback_memory.usecases.get_context import GetContext
 from ringback_memory.usecases.get_handoff import GetHandoff
+from ringback_memory.usecases.planning import Planner
 from ringback_memory.usecases.sessions import Sessions
+from ringback_memory.usecases.summarising import Summarising
 
 KEY = SessionKey("local", "sess_1")
 
@@ -86,13 +87,11 @@ def replica(store, source, airline_schema):
     return make
 
 
-def _get_context(sessions, **more):
-    return GetContext(
-        sessions,
-        tokens=O200kTokens(),
-        clock=sessions._clock,
-        **{"summariser": ExtractiveSummariser(), "gauges": Counted(), **more},
-    )
+def _get_context(sessions, *, rules=None, gauges=None, model=None, **more):
+    clock, tokens = sessions._clock, O200kTokens()
+    summarising = Summarising(clock, gauges or Counted(), gauges or Counted(), model=model)
+    planner = Planner(tokens, clock, summarising, rules=rules or Rules(), **more)
+    return GetContext(sessions, tokens, clock, planner)
 
 
 async def _ask(get_context, *, at=(0, 0), budget_tokens=800, deadline_ms=100):
@@ -320,29 +319,3 @@ async def test_a_plan_is_offered_when_due_and_again_only_for_the_next_epoch(repl
     answer = await _ask(get_context)
     assert answer.plan is None
     assert answer.view.state.summary_epoch == 1
-
-
-class Broken:
-    """A summariser that answers as told."""
-
-    def __init__(self, error):
-        self.error = error
-
-    async def summarise(self, summary, *, turns, deadline_ms):
-        if self.error is None:
-            await asyncio.Event().wait()
-        raise self.error
-
-
-@pytest.mark.parametrize("error", [None, RuntimeError("it refused"), Unavailable("it is away")])
-async def test_a_summariser_that_fails_or_never_answers_is_replaced_and_counted(replica, script, error):
-    sessions = replica()
-    for event in _long_call(script):
-        await sessions.fold(KEY, event)
-    counted = Counted()
-    get_context = _get_context(
-        sessions, rules=Rules(above_tokens=500), summariser=Broken(error), gauges=counted, summary_wait_ms=20
-    )
-    plan = (await _ask(get_context)).plan
-    assert "flight" in plan.compact_context
-    assert counted.reasons == ["summariser"]

@@ -39,7 +39,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _table(report: Report) -> str:
     lines = [f"{report.dialogues} dialogues, {report.transcript.turns} annotated caller turns"]
-    lines.append(f"{'':12}{'precision':>10}{'recall':>8}{'F1':>8}{'joint':>8}")
+    lines.append(
+        f"{'':12}{'precision':>10}{'recall':>8}{'F1':>8}{'joint':>8}{'task recall':>13}{'task prec.':>12}"
+    )
     for name, score in (
         ("transcript", report.transcript),
         ("with tools", report.with_tools),
@@ -48,9 +50,16 @@ def _table(report: Report) -> str:
         f = score.figures
         lines.append(
             f"{name:12}{f['precision']:>10.3f}{f['recall']:>8.3f}{f['f1']:>8.3f}{f['joint_accuracy']:>8.3f}"
+            f"{f['task_recall']:>13.3f}{f['task_precision']:>12.3f}"
         )
     kept = f"{report.tokens_kept_share:.1%} of the tokens kept verbatim at the end"
     lines.append(f"compacted: {report.compactions} compactions, {kept}")
+    spread = sorted(one["f1"] for one in report.transcript.services.values())
+    if spread:
+        lines.append(
+            f"transcript, F1 by service: lowest {spread[0]:.3f}, median {spread[len(spread) // 2]:.3f}, "
+            f"highest {spread[-1]:.3f} of {len(spread)}"
+        )
     return "\n".join(lines)
 
 

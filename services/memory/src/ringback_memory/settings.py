@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ringback_errors import ConfigError
@@ -23,6 +23,12 @@ class MemorySettings(CommonSettings):
     sessions_held_max: int = 512
     fold_concurrency: int = 32
     gap_wait_ms: int = 8_000
+    callers_retention_days: int = 90
+    summary_url: str = ""
+    summary_model: str = ""
+    summary_api_key: str = field(default="", repr=False)
+    summary_deadline_ms: int = 8_000
+    summary_tokens_per_hour: int = 200_000
     nats_wait_ms: int = 60_000
 
     def __post_init__(self) -> None:
@@ -30,6 +36,10 @@ class MemorySettings(CommonSettings):
             raise ConfigError(
                 "RINGBACK_COMPACT_KEEP_TOKENS: expected less than RINGBACK_COMPACT_ABOVE_TOKENS"
             )
+        if bool(self.summary_url) != bool(self.summary_model):
+            raise ConfigError("RINGBACK_SUMMARY_MODEL: expected together with RINGBACK_SUMMARY_URL")
+        if self.summary_url and not self.summary_url.startswith(("http://", "https://")):
+            raise ConfigError("RINGBACK_SUMMARY_URL: expected http://… or https://…")
 
     @classmethod
     def read(cls, env: Env) -> dict[str, Any]:
@@ -47,6 +57,14 @@ class MemorySettings(CommonSettings):
             "sessions_held_max": env.integer("SESSIONS_HELD_MAX", default=512, least=1, most=100_000),
             "fold_concurrency": env.integer("FOLD_CONCURRENCY", default=32, least=1, most=1_024),
             "gap_wait_ms": env.integer("GAP_WAIT_MS", default=8_000, least=0, most=60_000),
+            "callers_retention_days": env.integer("CALLERS_RETENTION_DAYS", default=90, least=1, most=3_650),
+            "summary_url": env.text("SUMMARY_URL", default=""),
+            "summary_model": env.text("SUMMARY_MODEL", default=""),
+            "summary_api_key": env.text("SUMMARY_API_KEY", default=""),
+            "summary_deadline_ms": env.integer("SUMMARY_DEADLINE_MS", default=8_000, least=100, most=60_000),
+            "summary_tokens_per_hour": env.integer(
+                "SUMMARY_TOKENS_PER_HOUR", default=200_000, least=0, most=100_000_000
+            ),
             "nats_wait_ms": env.integer("NATS_WAIT_MS", default=60_000, least=0, most=3_600_000),
         }
 

@@ -25,6 +25,15 @@ def consent(
     _measure("ringback_policy.evaluation", "consent", "--data", str(data), json_file=json_file)
 
 
+@app.command("memory")
+def memory(
+    data: Annotated[Path, typer.Option(help="Folder with dialogues_*.json and schema_*.json.")],
+    json_file: Json = None,
+) -> None:
+    """Slots and open tasks read from annotated dialogues, also with the conversation cut to an eighth."""
+    _measure("ringback_memory.evaluation", "--data", str(data), json_file=json_file)
+
+
 def _measure(module: str, *arguments: str, json_file: Path | None) -> None:
     """Services are not imported here: each is installed by itself and measured by its own module."""
     extra = ["--json", str(json_file)] if json_file else []

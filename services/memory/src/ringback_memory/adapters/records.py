@@ -65,6 +65,14 @@ class KvStateStore:
             return await self._bucket.create(name, value, timeout_ms=self._timeout_ms)
         return await self._bucket.update(name, value, revision=revision, timeout_ms=self._timeout_ms)
 
+    async def remove(self, key: SessionKey) -> None:
+        """Remove the record."""
+        await self._bucket.delete(".".join(key), timeout_ms=self._timeout_ms)
+
+    async def keys(self, tenant: str) -> list[SessionKey]:
+        """Every session of a tenant that has a record."""
+        return [SessionKey(*key.split(".", 1)) for key in await self._bucket.keys(f"{tenant}.")]
+
 
 class InMemoryStateStore:
     """The twin of `KvStateStore`; set `away` to make the store unreachable."""
@@ -91,6 +99,16 @@ class InMemoryStateStore:
         self._revision += 1
         self.values[key] = (encode_record(record), self._revision)
         return self._revision
+
+    async def remove(self, key: SessionKey) -> None:
+        """Remove the record."""
+        self._reach()
+        self.values.pop(key, None)
+
+    async def keys(self, tenant: str) -> list[SessionKey]:
+        """Every session of a tenant that has a record."""
+        self._reach()
+        return [key for key in self.values if key.tenant == tenant]
 
     def _reach(self) -> None:
         if self.away:

@@ -22,8 +22,18 @@ from ringback_memory.domain.slots import (
     with_correction,
     with_evidence,
 )
-from ringback_memory.domain.state import Action, Consent, Counts, Decision, Fact, State, pending_consents
+from ringback_memory.domain.state import (
+    TRUSTED_SOURCES,
+    Action,
+    Consent,
+    Counts,
+    Decision,
+    Fact,
+    State,
+    pending_consents,
+)
 from ringback_memory.domain.summary import quoted
+from ringback_memory.domain.tasks import dropped_by_caller, served
 
 _SLOT_TEXT_CHARS_MAX = 160
 """Longer strings in arguments and results are prose, not values."""
@@ -62,7 +72,8 @@ def decided(state: State, event: Event, body: ev.ActionDecided, schema: SlotSche
         body.effect, action.status
     )
     message = body.reason if body.effect == "DENY" else action.message
-    return _put_action(state, replace(action, status=status, message=message))
+    action = replace(action, status=status, message=message)
+    return served(_put_action(state, action), action)
 
 
 def progressed(state: State, event: Event, body: ev.ActionProgressed, schema: SlotSchema) -> State:
@@ -90,13 +101,19 @@ def finished(state: State, event: Event, body: ev.ActionFinished, schema: SlotSc
         finished=event.position,
         model_bytes=old.model_bytes + len(body.result_json),
     )
-    state = _put_action(state, action)
+    state = served(_put_action(state, action), action)
     if body.status != "ok":
         return state
     for name, value in _slot_like(result):
         plain = name.rsplit(".", 1)[-1]
         known = plain in schema.names
-        evidence = Evidence(plain if known else f"{body.tool}.{name}", value, "tool", TOOL_CONFIDENCE)
+        evidence = Evidence(
+            plain if known else f"{body.tool}.{name}",
+            value,
+            "tool",
+            TOOL_CONFIDENCE,
+            ttl_ms=schema.result_ttls.get(body.tool, 0),
+        )
         state = weigh(state, event, evidence)
     return state
 
@@ -132,14 +149,16 @@ def answered(state: State, event: Event, body: ev.ConsentAnswered, schema: SlotS
         case _:
             return state
     if action is not None and action.status in ("requested", "confirming"):
-        return _put_action(state, replace(action, status="not_started", consent_id=""))
+        action = replace(action, status="not_started", consent_id="")
+        state = _put_action(state, action)
+        return dropped_by_caller(state, action) if body.reading == "no" else state
     return state
 
 
 def facts(state: State, event: Event, body: ev.FactsFetched, schema: SlotSchema) -> State:
     key = limits.clip(f"{body.name}({body.arguments_json})", limits.LABEL_BYTES_MAX)
     value = body.value_json if len(body.value_json) <= limits.FACT_VALUE_BYTES_MAX else ""
-    fact = Fact(body.name, body.tool, value, event.position, event.at_ms, body.ttl_ms)
+    fact = Fact(body.name, body.tool, value, event.position, event.at_ms, body.ttl_ms, body.arguments_json)
     facts = {**state.facts, key: fact}
     while len(facts) > limits.FACTS_MAX:
         del facts[min(facts, key=lambda one: (facts[one].position, one))]
@@ -151,10 +170,15 @@ def facts(state: State, event: Event, body: ev.FactsFetched, schema: SlotSchema)
 
 
 def slots_changed(state: State, event: Event, body: ev.SlotsChanged, schema: SlotSchema) -> State:
+    """Notes; what they claim to be proved by a result or a consent counts as the agent's understanding."""
     for note in body.slots:
         value = parse(note.value_json)
+        source = note.source if note.source == "caller" else "agent"
         if value is not None:
-            state = weigh(state, event, Evidence(note.name, value, note.source, note.confidence))
+            evidence = Evidence(note.name, value, source, note.confidence, ttl_ms=note.ttl_ms)
+            state = weigh(state, event, evidence)
+        elif note.value_json.strip() == "null":
+            state = _taken_back(state, note.name)
     return state
 
 
@@ -168,6 +192,14 @@ def _weigh_all(state: State, event: Event, arguments: object, *, source: str, co
     for name, value in _slot_like(arguments):
         state = weigh(state, event, Evidence(name, value, source, confidence))
     return state
+
+
+def _taken_back(state: State, name: str) -> State:
+    """Only what was noted or guessed can be taken back, not what is proved."""
+    slot = state.slots.get(name)
+    if slot is None or slot.source in TRUSTED_SOURCES:
+        return state
+    return replace(state, slots={key: one for key, one in state.slots.items() if key != name})
 
 
 def _slot_like(value: object) -> list[tuple[str, Any]]:

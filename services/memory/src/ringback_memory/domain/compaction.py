@@ -97,7 +97,33 @@ def _protected_items(state: State) -> frozenset[str]:
     read_backs = [
         turn.item_id for turn in state.turns if since and turn.position >= since and turn.kind == "read_back"
     ]
-    return frozenset((*resting_on, *read_backs[-PINNED_MAX:]))
+    return frozenset((*resting_on, *read_backs[-PINNED_MAX:], *_unanswered(state)))
+
+
+def _unanswered(state: State) -> list[str]:
+    """Questions that nobody has answered yet: the other side has not spoken since."""
+    answered: set[str] = set()
+    waiting: list[str] = []
+    for turn in reversed(state.turns):
+        other = "agent" if turn.speaker == "caller" else "caller"
+        if turn.asks and turn.item_id and other not in answered:
+            waiting.append(turn.item_id)
+        if turn.kind != "filler" and turn.text:
+            answered.add(turn.speaker)
+    return waiting[:PINNED_MAX]
+
+
+def still_exact(cut: Cut, state: State, *, generation: int) -> bool:
+    """Whether a cut that was chosen earlier can still be carried out to the letter."""
+    if cut.epoch != state.summary_epoch + 1 or generation != state.generation:
+        return False
+    here = {turn.item_id for turn in state.turns} | set(state.spilled_item_ids)
+    calls = {one for action in state.actions.values() if not action.is_open for one in action.call_ids}
+    return (
+        here.issuperset(cut.item_ids)
+        and calls.issuperset(cut.call_ids)
+        and _protected_items(state).isdisjoint(cut.item_ids)
+    )
 
 
 def _call_tokens(action: Action) -> int:

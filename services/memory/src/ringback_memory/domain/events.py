@@ -129,6 +129,7 @@ class SlotNote(msgspec.Struct, frozen=True, array_like=True):
     value_json: str
     source: str = "agent"
     confidence: float = 1.0
+    ttl_ms: int = 0
 
 
 class SlotsChanged(msgspec.Struct, frozen=True, tag="slots", array_like=True):
@@ -167,6 +168,8 @@ class Compacted(msgspec.Struct, frozen=True, tag="compacted", array_like=True):
     covers: Position
     item_ids: tuple[str, ...] = ()
     call_ids: tuple[str, ...] = ()
+    summary: str = ""
+    """The plan's summary; empty: the embedded one is made here."""
 
 
 class Rotated(msgspec.Struct, frozen=True, tag="rotated", array_like=True):

@@ -12,15 +12,16 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from ringback_memory.domain import actions, limits, turns
+from ringback_memory.domain import actions, limits, tasks, turns
 from ringback_memory.domain import events as ev
-from ringback_memory.domain.actions import void_consents, weigh, with_dropped, without_calls
+from ringback_memory.domain.actions import void_consents, weigh, without_calls
+from ringback_memory.domain.entities import with_mentions, with_slot_entities
 from ringback_memory.domain.events import Event, LateFact
 from ringback_memory.domain.extraction import read_caller
 from ringback_memory.domain.schema import EMPTY_SCHEMA, SlotSchema
 from ringback_memory.domain.slots import Evidence
-from ringback_memory.domain.state import State, Task
-from ringback_memory.domain.summary import fold_turns
+from ringback_memory.domain.state import State, Summary, Turn
+from ringback_memory.domain.summary import fold_turns, replaced_by
 
 _CORRECTS = re.compile(
     r"\b(actually|i meant?|i said|rather|instead|sorry|wait|not that|wrong|correction|make (it|that)|"
@@ -49,7 +50,9 @@ def apply(state: State, event: Event, *, schema: SlotSchema = EMPTY_SCHEMA) -> S
         agent=event.agent or state.agent,
         counts=counts,
     )
-    return handler(state, event, event.body, schema) if handler else state
+    if handler is None:
+        return state
+    return with_slot_entities(handler(state, event, event.body, schema), state, position=event.position)
 
 
 def apply_late(state: State, fact: LateFact, *, schema: SlotSchema = EMPTY_SCHEMA) -> State:
@@ -81,62 +84,44 @@ def _caller_spoke(state: State, event: Event, body: ev.CallerSpoke, schema: Slot
     state = turns.with_caller_turn(state, event.position, body)
     correcting = not body.failed and bool(_CORRECTS.search(body.text))
     state = replace(state, correcting=correcting)
-    if body.failed or not schema.slots:
+    if body.failed:
+        return state
+    state = with_mentions(state, body.text, position=event.position)
+    state = tasks.from_caller(state, event, body.text, question=question, schema=schema)
+    if not schema.slots:
         return state
     certainty = 1.0 if body.confidence is None else body.confidence
     reading = read_caller(schema, body.text, question=question, state=state)
     state = replace(state, focus=reading.focus)
     for found in reading.found:
-        evidence = Evidence(found.name, found.value, "caller", found.confidence * certainty)
+        ttl_ms = schema.ttls.get(found.name, 0)
+        evidence = Evidence(found.name, found.value, "caller", found.confidence * certainty, ttl_ms=ttl_ms)
         state = weigh(state, event, evidence)
     return state
 
 
 def _agent_spoke(state: State, event: Event, body: ev.AgentSpoke, schema: SlotSchema) -> State:
-    return turns.with_agent_turn(state, event.position, body)
+    before = state.promises
+    state = turns.with_agent_turn(state, event.position, body)
+    if body.kind == "filler":
+        return state
+    state = with_mentions(state, body.heard, position=event.position)
+    return tasks.from_agent(state, event, before=before, heard=body.heard)
 
 
 def _interrupted(state: State, event: Event, body: ev.Interrupted, schema: SlotSchema) -> State:
     return turns.cut_short(state, item_id=body.item_id, heard_ms=body.heard_ms)
 
 
-def _task_opened(state: State, event: Event, body: ev.TaskOpened, schema: SlotSchema) -> State:
-    evidence = next((turn for turn in reversed(state.turns) if turn.speaker == "caller"), None)
-    task = Task(
-        task_id=body.task_id,
-        title=body.title,
-        kind=body.kind,
-        status="open",
-        owed_by=body.owed_by,
-        evidence=body.reason or (limits.clip(evidence.text, limits.LABEL_BYTES_MAX) if evidence else ""),
-        action_id=body.action_id,
-        position=event.position,
-        item_id=evidence.item_id if evidence else "",
-    )
-    tasks = {**state.tasks, body.task_id: task}
-    dropped = 0
-    while len(tasks) > limits.TASKS_MAX:
-        del tasks[min(tasks.values(), key=lambda one: (one.status == "open", one.position)).task_id]
-        dropped += 1
-    return replace(state, tasks=tasks, counts=with_dropped(state.counts, dropped))
-
-
-def _task_closed(state: State, event: Event, body: ev.TaskClosed, schema: SlotSchema) -> State:
-    task = state.tasks.get(body.task_id)
-    if task is None:
-        return state
-    return replace(state, tasks={**state.tasks, body.task_id: replace(task, status=body.outcome or "done")})
-
-
 def _handed_off(state: State, event: Event, body: ev.HandedOff, schema: SlotSchema) -> State:
     line = limits.clip(f"{body.from_agent} → {body.to_agent}: {body.reason}", limits.LABEL_BYTES_MAX)
     state = replace(state, agent=body.to_agent, handoffs=(*state.handoffs, line)[-limits.HANDOFFS_MAX :])
-    return void_consents(state)
+    return tasks.handed_over(void_consents(state))
 
 
 def _escalated(state: State, event: Event, body: ev.Escalated, schema: SlotSchema) -> State:
     line = limits.clip(f"a person: {body.reason}", limits.LABEL_BYTES_MAX)
-    return replace(state, handoffs=(*state.handoffs, line)[-limits.HANDOFFS_MAX :])
+    return replace(tasks.handed_over(state), handoffs=(*state.handoffs, line)[-limits.HANDOFFS_MAX :])
 
 
 def _compacted(state: State, event: Event, body: ev.Compacted, schema: SlotSchema) -> State:
@@ -154,10 +139,16 @@ def _compacted(state: State, event: Event, body: ev.Compacted, schema: SlotSchem
         turns=kept,
         turns_bytes=sum(len(turn.text.encode()) for turn in kept),
         spilled_item_ids=tuple(one for one in state.spilled_item_ids if one not in gone_items),
-        summary=fold_turns(state.summary, covered),
+        summary=_summed_up(state, body, covered),
         summary_epoch=body.epoch,
         actions=known,
     )
+
+
+def _summed_up(state: State, body: ev.Compacted, covered: tuple[Turn, ...]) -> Summary:
+    if body.summary:
+        return replaced_by(state.summary, body.summary, covered)
+    return fold_turns(state.summary, covered)
 
 
 def _rotated(state: State, event: Event, body: ev.Rotated, schema: SlotSchema) -> State:
@@ -187,8 +178,8 @@ _HANDLERS = cast(
         ev.ConsentAnswered: actions.answered,
         ev.FactsFetched: actions.facts,
         ev.SlotsChanged: actions.slots_changed,
-        ev.TaskOpened: _task_opened,
-        ev.TaskClosed: _task_closed,
+        ev.TaskOpened: tasks.opened,
+        ev.TaskClosed: tasks.closed,
         ev.HandedOff: _handed_off,
         ev.Escalated: _escalated,
         ev.Compacted: _compacted,

@@ -13,10 +13,12 @@ from msgspec.structs import replace
 
 from ringback_memory.domain import limits
 from ringback_memory.domain.context import ranked_slots
+from ringback_memory.domain.entities import newest_entities
 from ringback_memory.domain.state import (
     Action,
     Consent,
     Decision,
+    Entity,
     Slot,
     State,
     Task,
@@ -27,6 +29,9 @@ from ringback_memory.domain.state import (
 
 _ROOM_BYTES = limits.PACKET_BYTES_MAX - 6 * 1024
 """What the content may take as JSON of ours; the rest is for the wire's longer field names."""
+
+
+ENTITIES_MAX = 24
 
 
 class Packet(msgspec.Struct, frozen=True):
@@ -42,6 +47,7 @@ class Packet(msgspec.Struct, frozen=True):
     corrections: tuple[str, ...]
     summary: str
     reason: str
+    entities: tuple[Entity, ...] = ()
     left_out: tuple[str, ...] = ()
 
 
@@ -61,6 +67,7 @@ def build_packet(state: State, *, reason: str, now_ms: int) -> Packet:
         corrections=state.corrections,
         summary=state.summary.text,
         reason=limits.clip(reason, limits.LABEL_BYTES_MAX),
+        entities=tuple(newest_entities(state)[:ENTITIES_MAX]),
     )
     return _fitted(packet)
 
@@ -108,6 +115,10 @@ def _no_results(packet: Packet) -> Packet:
     return replace(packet, actions=tuple(replace(action, result_json="") for action in packet.actions))
 
 
+def _no_entities(packet: Packet) -> Packet:
+    return replace(packet, entities=()) if packet.entities else packet
+
+
 def _no_summary(packet: Packet) -> Packet:
     return replace(packet, summary="") if packet.summary else packet
 
@@ -139,6 +150,7 @@ def _some(count: int) -> int:
 _STEPS: tuple[tuple[str, Callable[[Packet], Packet]], ...] = (
     ("turns", _fewer_turns),
     ("decisions", _fewer_decisions),
+    ("entities", _no_entities),
     ("superseded", _no_older_values),
     ("results", _no_results),
     ("summary", _no_summary),

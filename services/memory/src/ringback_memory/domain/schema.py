@@ -15,6 +15,7 @@ Kind = Literal[
 ]
 
 SLOTS_IN_SCHEMA_MAX = 256
+TOOLS_IN_SCHEMA_MAX = 128
 _VALUES_MAX = 64
 _WORD = re.compile(r"[A-Za-z]+|\d+")
 _STOP_WORDS = (
@@ -25,6 +26,7 @@ _STOP_WORDS = (
     "boolean flag indicating"
 )
 _STOP = frozenset(_STOP_WORDS.split())
+_VERBS = frozenset({"search", "find", "look", "get", "show"})
 
 
 class SlotSpec(msgspec.Struct, frozen=True):
@@ -40,6 +42,9 @@ class SlotSpec(msgspec.Struct, frozen=True):
     """Whether a tool that changes something cannot do without it: what an accepted offer must settle."""
     group: str = ""
     """Slots of different groups belong to different jobs; only those of the job at hand are read."""
+    ttl_ms: int = 0
+    remember: bool = False
+    """Whether the value says what the caller prefers, beyond the call."""
 
     @property
     def plain(self) -> str:
@@ -47,11 +52,27 @@ class SlotSpec(msgspec.Struct, frozen=True):
         return re.split(r"[./]", self.name)[-1]
 
 
+class ToolWords(msgspec.Struct, frozen=True):
+    """A tool as a caller may ask for it: words of its name, and of its description."""
+
+    name: str
+    named: frozenset[str]
+    described: frozenset[str]
+    changes: bool = False
+    group: str = ""
+
+
 class SlotSchema(msgspec.Struct, frozen=True):
-    """The slots of a pack."""
+    """The slots of a pack, and the tools that take them."""
 
     slots: tuple[SlotSpec, ...] = ()
     names: frozenset[str] = frozenset()
+    tools: tuple[ToolWords, ...] = ()
+    result_ttls: dict[str, int] = {}
+    """How long a tool's results hold, ms; a tool that is not named: for the whole call."""
+    ttls: dict[str, int] = {}
+    """How long a slot's value holds, ms."""
+    remembered: frozenset[str] = frozenset()
     group_words: dict[str, frozenset[str]] = {}
     """Words that tell of which group the caller speaks."""
 
@@ -82,23 +103,42 @@ class ToolOutline(msgspec.Struct, frozen=True):
     description: str
     parameters: Mapping[str, Any]
     changes: bool = False
+    result_ttl_ms: int = 0
 
 
 def schema_of(
-    specs: Iterable[SlotSpec], *, group_words: Mapping[str, frozenset[str]] | None = None
+    specs: Iterable[SlotSpec],
+    *,
+    group_words: Mapping[str, frozenset[str]] | None = None,
+    tools: Iterable[ToolWords] = (),
+    result_ttls: Mapping[str, int] | None = None,
 ) -> SlotSchema:
-    """A schema of these slots, the first of each name."""
+    """A schema of these slots, the first of each name, and these tools."""
     by_name: dict[str, SlotSpec] = {}
     for spec in specs:
         if len(by_name) < SLOTS_IN_SCHEMA_MAX:
             by_name.setdefault(spec.name, spec)
-    return SlotSchema(tuple(by_name.values()), frozenset(by_name), dict(group_words or {}))
+    return SlotSchema(
+        slots=tuple(by_name.values()),
+        names=frozenset(by_name),
+        tools=tuple(tools)[:TOOLS_IN_SCHEMA_MAX],
+        result_ttls=dict(result_ttls or {}),
+        ttls={name: spec.ttl_ms for name, spec in by_name.items() if spec.ttl_ms},
+        remembered=frozenset(name for name, spec in by_name.items() if spec.remember),
+        group_words=dict(group_words or {}),
+    )
+
+
+def tool_words(name: str, description: str, *, changes: bool, group: str = "") -> ToolWords:
+    """What a caller who asks for the tool may say."""
+    return ToolWords(name, all_words(name), all_words(description), changes, group)
 
 
 def schema_of_tools(tools: Iterable[ToolOutline]) -> SlotSchema:
     """The slots that the tools' arguments make; arguments of one name are one slot."""
     specs: dict[str, SlotSpec] = {}
-    for tool in tools:
+    outlines = tuple(tools)
+    for tool in outlines:
         properties = tool.parameters.get("properties")
         if not isinstance(properties, Mapping):
             continue
@@ -111,7 +151,11 @@ def schema_of_tools(tools: Iterable[ToolOutline]) -> SlotSchema:
             known = specs.get(spec.name)
             if known is None or (spec.needed and not known.needed):
                 specs[spec.name] = spec
-    return schema_of(specs.values())
+    return schema_of(
+        specs.values(),
+        tools=(tool_words(tool.name, tool.description, changes=tool.changes) for tool in outlines),
+        result_ttls={tool.name: tool.result_ttl_ms for tool in outlines if tool.result_ttl_ms > 0},
+    )
 
 
 def spec_of_property(name: str, schema: Mapping[str, Any], *, needed: bool = False) -> SlotSpec:
@@ -128,13 +172,29 @@ def spec_of_property(name: str, schema: Mapping[str, Any], *, needed: bool = Fal
         pattern=pattern,
         words=words_of(f"{name} {description}"),
         needed=needed,
+        ttl_ms=_ttl_ms(schema),
+        remember=schema.get("x-remember") is True,
     )
+
+
+def _ttl_ms(schema: Mapping[str, Any]) -> int:
+    ttl_ms = schema.get("x-ttl-ms", 0)
+    return ttl_ms if isinstance(ttl_ms, int) and ttl_ms > 0 else 0
 
 
 def words_of(text: str) -> frozenset[str]:
     """The words of a name or description that carry meaning, singular and in lower case."""
+    return frozenset(stem(word) for word in _words(text) if word not in _STOP)
+
+
+def all_words(text: str) -> frozenset[str]:
+    """As `words_of`, with the verbs that a tool's name may consist of."""
+    return frozenset(stem(word) for word in _words(text) if word not in _STOP or word in _VERBS)
+
+
+def _words(text: str) -> list[str]:
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text.replace("_", " "))
-    return frozenset(stem(w) for w in (m.lower() for m in _WORD.findall(spaced)) if w not in _STOP)
+    return [found.lower() for found in _WORD.findall(spaced)]
 
 
 def stem(word: str) -> str:

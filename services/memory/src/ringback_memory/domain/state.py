@@ -6,7 +6,7 @@ import msgspec
 
 from ringback_memory.domain.events import Position
 
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 """Raised when the same events would fold to another state; a stored record of another version is folded
 anew.
 """
@@ -41,7 +41,10 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True):
-    """Something owed. `status`: open, done, blocked or dropped; `kind`: request or promise."""
+    """Something owed. `status`: open, done, blocked or dropped; `kind`: request or promise.
+
+    `inferred`: read from what was said, not opened by the session; `tool` is then the one that would serve it.
+    """
 
     task_id: str
     title: str
@@ -52,6 +55,17 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
     action_id: str
     position: Position
     item_id: str = ""
+    tool: str = ""
+    inferred: bool = False
+
+
+class Entity(msgspec.Struct, frozen=True, array_like=True):
+    """Somebody or something that the call is about. `kind`: the slot or field that holds it, else `name`."""
+
+    name: str
+    kind: str
+    mentions: int
+    position: Position
 
 
 class Action(msgspec.Struct, frozen=True, array_like=True):
@@ -100,6 +114,7 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     position: Position
     at_ms: int
     ttl_ms: int
+    arguments_json: str = ""
 
 
 class Decision(msgspec.Struct, frozen=True, array_like=True):
@@ -185,6 +200,11 @@ class State(msgspec.Struct, frozen=True, array_like=True):
     corrections: tuple[str, ...] = ()
     correcting: bool = False
     promises: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
+    """What the caller said of lasting likes and needs, in the caller's words."""
+    entities: dict[str, Entity] = {}
+    closed_elsewhere: tuple[str, ...] = ()
+    """Tasks of earlier calls that were closed in this one."""
     handoffs: tuple[str, ...] = ()
     summary: Summary = Summary()
     summary_epoch: int = 0

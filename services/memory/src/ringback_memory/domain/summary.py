@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ringback_memory.domain import limits
 from ringback_memory.domain.state import Summary, SummaryLine, Turn
@@ -41,6 +41,7 @@ _EMPTY = re.compile(
     re.I,
 )
 _KEEP_FROM = 2
+_GIVEN_WEIGHT = 4
 _SENTENCES_PER_TURN = 2
 
 
@@ -53,6 +54,19 @@ def fold_turns(summary: Summary, turns: Iterable[Turn]) -> Summary:
         through = max(through, turn.position)
         lines.extend(_worth_keeping(turn))
     return Summary(lines=_bounded(lines), turns=count, through=through)
+
+
+def replaced_by(summary: Summary, text: str, turns: Sequence[Turn]) -> Summary:
+    """The summary whose words are `text`, a line each, and which covers `turns` too."""
+    through = max((turn.position for turn in turns), default=summary.through)
+    lines = [
+        SummaryLine(limits.clip(line.strip(), 2 * limits.SUMMARY_LINE_BYTES_MAX), through, _GIVEN_WEIGHT)
+        for line in text.splitlines()
+        if line.strip()
+    ]
+    return Summary(
+        lines=_bounded(lines), turns=summary.turns + len(turns), through=max(summary.through, through)
+    )
 
 
 def quoted(text: str) -> str:
@@ -90,7 +104,7 @@ def _weight(sentence: str, *, speaker: str) -> int:
 def _bounded(lines: list[SummaryLine]) -> tuple[SummaryLine, ...]:
     """The newest wording of each line; of too many the lightest go, the oldest of these first."""
     newest = {line.text: line for line in lines}
-    kept = sorted(newest.values(), key=lambda line: (line.position, line.text))
+    kept = sorted(newest.values(), key=lambda line: line.position)
     bytes_sum = sum(len(line.text.encode()) + 1 for line in kept)
     by_worth = sorted(kept, key=lambda line: (line.weight, line.position, line.text))
     gone: set[str] = set()

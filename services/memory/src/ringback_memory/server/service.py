@@ -6,16 +6,25 @@ import grpc
 from ringback.memory.v1 import memory_pb2 as pb
 from ringback.memory.v1 import memory_pb2_grpc
 from ringback_errors import InvalidInput
-from ringback_events.subjects import session_events
+from ringback_events.subjects import session_events, tenant_events
 from ringback_serving import deadline_ms
 from ringback_telemetry import histogram, set_attributes, span
 from ringback_telemetry.names import Attr, Metric, Span
 
+from ringback_memory.domain.callers import Caller
 from ringback_memory.domain.events import Position
 from ringback_memory.ports import SessionKey
+from ringback_memory.usecases.callers import Callers
+from ringback_memory.usecases.forgetting import Forget
 from ringback_memory.usecases.get_context import GetContext
 from ringback_memory.usecases.get_handoff import GetHandoff
-from ringback_memory.wire import context_to_wire, packet_to_wire
+from ringback_memory.wire import (
+    caller_to_wire,
+    consent_from_wire,
+    context_to_wire,
+    erasure_to_wire,
+    packet_to_wire,
+)
 
 NO_DEADLINE_MS = 1_000
 """How long a call without a deadline waits."""
@@ -26,9 +35,13 @@ ANSWER_MS = 5
 class MemoryService(memory_pb2_grpc.MemoryServiceServicer):
     """ringback.memory.v1.MemoryService."""
 
-    def __init__(self, *, get_context: GetContext, get_handoff: GetHandoff) -> None:
+    def __init__(
+        self, *, get_context: GetContext, get_handoff: GetHandoff, callers: Callers, forget: Forget
+    ) -> None:
         self._get_context = get_context
         self._get_handoff = get_handoff
+        self._callers = callers
+        self._forget = forget
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add the service to a server."""
@@ -60,6 +73,37 @@ class MemoryService(memory_pb2_grpc.MemoryServiceServicer):
             deadline_ms=_wait_ms(),
         )
         return packet_to_wire(answer, tenant=key.tenant, session_id=key.session_id)
+
+    async def GetCaller(self, request: pb.GetCallerRequest, context: object) -> pb.GetCallerResponse:  # noqa: N802
+        """All that is kept of a caller."""
+        caller = await self._callers.show(_tenant(request.tenant), request.caller_id)
+        return pb.GetCallerResponse(record=self._record(caller))
+
+    async def SetCallerConsent(  # noqa: N802
+        self, request: pb.SetCallerConsentRequest, context: object
+    ) -> pb.SetCallerConsentResponse:
+        """Whether the caller agreed to be remembered."""
+        caller = await self._callers.consent(
+            _tenant(request.tenant),
+            request.caller_id,
+            consent=consent_from_wire(request.consent),
+            source=request.source,
+        )
+        return pb.SetCallerConsentResponse(record=self._record(caller))
+
+    async def ForgetCaller(  # noqa: N802
+        self, request: pb.ForgetCallerRequest, context: object
+    ) -> pb.ForgetCallerResponse:
+        """Every trace of a caller removed, and proof of it."""
+        return erasure_to_wire(await self._forget(_tenant(request.tenant), request.caller_id))
+
+    def _record(self, caller: Caller) -> pb.CallerRecord:
+        return caller_to_wire(caller, retention_ms=self._callers.retention_ms)
+
+
+def _tenant(tenant: str) -> str:
+    tenant_events(tenant, "any")
+    return tenant
 
 
 def _key(tenant: str, session_id: str) -> SessionKey:

@@ -4,6 +4,10 @@ A dialogue's services become the schema (slot names, descriptions, possible valu
 per turn of the caller and service: precision and recall of slots, and joint accuracy (every slot right, none too many).
 A value counts as right if it equals one of the annotated spellings, or stands for the same canonical value, after
 lower-casing and trimming; there is no fuzzy matching.
+
+A task is open, by the annotation, from the turn in which the caller has an intent until the service is called for it;
+memory's is right if it is an open task of that intent. Turns of abandoned intents are not told apart by the annotation
+and count against precision, not recall.
 """
 
 from __future__ import annotations
@@ -17,9 +21,17 @@ from ringback_memory.domain import events as ev
 from ringback_memory.domain.compaction import Rules, choose_cut, measure
 from ringback_memory.domain.context import Count
 from ringback_memory.domain.events import Body, Event, Position
-from ringback_memory.domain.schema import SlotSchema, SlotSpec, kind_by_words, schema_of, words_of
+from ringback_memory.domain.schema import (
+    SlotSchema,
+    SlotSpec,
+    ToolWords,
+    kind_by_words,
+    schema_of,
+    tool_words,
+    words_of,
+)
 from ringback_memory.domain.slots import normalise, parse
-from ringback_memory.domain.state import State
+from ringback_memory.domain.state import State, open_tasks
 from ringback_memory.domain.timeline import Record, Timeline
 
 COMPACTED_SHARE = 8
@@ -37,6 +49,23 @@ class Score:
     annotated: int = 0
     missed_by_slot: dict[str, int] = field(default_factory=dict)
     wrong_by_slot: dict[str, int] = field(default_factory=dict)
+    by_service: dict[str, list[int]] = field(default_factory=dict)
+    """Per service: right, predicted, annotated, turns, turns that are right as a whole."""
+    tasks_open: int = 0
+    tasks_found: int = 0
+    tasks_right: int = 0
+
+    @property
+    def services(self) -> dict[str, dict[str, float]]:
+        """F1 and joint accuracy of each service."""
+        return {
+            name: {
+                "f1": round(2 * right / (predicted + annotated), 4) if predicted + annotated else 0.0,
+                "joint_accuracy": round(joint / turns, 4) if turns else 0.0,
+                "turns": turns,
+            }
+            for name, (right, predicted, annotated, turns, joint) in sorted(self.by_service.items())
+        }
 
     @property
     def figures(self) -> dict[str, float]:
@@ -49,6 +78,8 @@ class Score:
             "recall": round(recall, 4),
             "f1": round(f1, 4),
             "joint_accuracy": round(self.joint_right / self.turns, 4) if self.turns else 0.0,
+            "task_recall": round(self.tasks_right / self.tasks_open, 4) if self.tasks_open else 0.0,
+            "task_precision": round(self.tasks_right / self.tasks_found, 4) if self.tasks_found else 0.0,
         }
 
 
@@ -70,7 +101,7 @@ class Report:
             "dialogues": self.dialogues,
             "compactions": self.compactions,
             "tokens_kept_share": round(self.tokens_kept_share, 4),
-            **{name: {**run.figures, **asdict(run)} for name, run in runs.items()},
+            **{name: {**run.figures, **asdict(run), "services": run.services} for name, run in runs.items()},
         }
 
 
@@ -101,11 +132,21 @@ def evaluate(
 def service_schema(services: Iterable[Mapping[str, Any]]) -> SlotSchema:
     """The slots that the services' intents take, as tools take arguments; each service is a group of its own."""
     specs: list[SlotSpec] = []
+    tools: list[ToolWords] = []
     group_words: dict[str, frozenset[str]] = {}
     for service in services:
         group = str(service["service_name"])
         intents = " ".join(f"{i['name']} {i.get('description', '')}" for i in service.get("intents", ()))
         group_words[group] = words_of(f"{group.split('_')[0]} {service.get('description', '')} {intents}")
+        tools += [
+            tool_words(
+                str(i["name"]),
+                str(i.get("description", "")),
+                changes=bool(i.get("is_transactional")),
+                group=group,
+            )
+            for i in service["intents"]
+        ]
         taken = {
             name for i in service.get("intents", ()) for name in (*i["required_slots"], *i["optional_slots"])
         }
@@ -117,7 +158,7 @@ def service_schema(services: Iterable[Mapping[str, Any]]) -> SlotSchema:
             for slot in service["slots"]
             if slot["name"] in taken
         )
-    return schema_of(specs, group_words=group_words)
+    return schema_of(specs, group_words=group_words, tools=tools)
 
 
 def _spec(group: str, slot: Mapping[str, Any], *, needed: bool) -> SlotSpec:
@@ -142,6 +183,7 @@ def _replayed(
 ) -> Iterator[State]:
     timeline = Timeline(Record(), schema=schema)
     meanings = _meanings(dialogue)
+    wanted: dict[str, str] = {}
     seq = 0
 
     def fold(body: Body) -> None:
@@ -154,7 +196,11 @@ def _replayed(
             fold(ev.CallerSpoke(f"item_{number}", str(turn["utterance"])))
             for frame in turn["frames"]:
                 _compare(score, frame, timeline.state, meanings)
+                _note_intent(wanted, frame)
+            _compare_tasks(score, wanted, timeline.state)
         else:
+            for frame in turn["frames"]:
+                wanted = {k: v for k, v in wanted.items() if v != frame.get("service_call", {}).get("method")}
             for body in _called(turn, number) if tools else ():
                 fold(body)
             fold(ev.AgentSpoke(f"item_{number}", str(turn["utterance"]), str(turn["utterance"])))
@@ -162,6 +208,23 @@ def _replayed(
         if cut is not None:
             fold(ev.Compacted(cut.epoch, cut.covers, cut.item_ids, cut.call_ids))
         yield timeline.state
+
+
+def _note_intent(wanted: dict[str, str], frame: Mapping[str, Any]) -> None:
+    """A new intent of a service takes the place of the one before; one that was served is not wanted again."""
+    intent = frame["state"].get("active_intent", "NONE")
+    informed = any(one["act"] in ("INFORM_INTENT", "AFFIRM_INTENT") for one in frame.get("actions", ()))
+    if wanted.get(frame["service"]) not in (None, intent):
+        del wanted[frame["service"]]
+    if intent != "NONE" and informed:
+        wanted[frame["service"]] = intent
+
+
+def _compare_tasks(score: Score, wanted: Mapping[str, str], state: State) -> None:
+    mine = {task.tool for task in open_tasks(state) if task.kind == "request"}
+    score.tasks_open += len(set(wanted.values()))
+    score.tasks_found += len(mine)
+    score.tasks_right += len(mine & set(wanted.values()))
 
 
 def _called(turn: Mapping[str, Any], number: int) -> Iterator[Body]:
@@ -199,7 +262,11 @@ def _compare(score: Score, frame: Mapping[str, Any], state: State, meanings: Map
     score.right += right
     score.predicted += len(predicted)
     score.annotated += len(annotated)
-    score.joint_right += right == len(annotated) == len(predicted)
+    whole = right == len(annotated) == len(predicted)
+    score.joint_right += whole
+    counts = (right, len(predicted), len(annotated), 1, int(whole))
+    before = score.by_service.get(group, [0] * len(counts))
+    score.by_service[group] = [old + new for old, new in zip(before, counts, strict=True)]
 
 
 def _meanings(dialogue: Mapping[str, Any]) -> dict[str, str]:

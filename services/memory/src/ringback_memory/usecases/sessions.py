@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from ringback_errors import Conflict, Overloaded, Unavailable
 
 from ringback_memory.domain.events import START, Event, LateFact, Position
-from ringback_memory.domain.schema import EMPTY_SCHEMA
+from ringback_memory.domain.schema import EMPTY_SCHEMA, SlotSchema
 from ringback_memory.domain.state import State
 from ringback_memory.domain.timeline import Placed, Record, Timeline
 from ringback_memory.ports import Clock, EventSource, NeedsRebuildError, SchemaSource, SessionKey, StateStore
@@ -28,7 +28,12 @@ QUEUED_MAX = 1_024
 REFOLDED_MAX = 100_000
 """Facts of one session that a refold reads."""
 
+HELD_MS_MAX = 15 * 60_000
+"""What is at hand is asked for at the store again after this long, so that what was erased there goes here too."""
+
 Fact = Event | LateFact
+OnEnd = Callable[[SessionKey, State, SlotSchema], Awaitable[None]]
+"""Called after the state of a call that has ended was stored; may be called more than once for the same state."""
 
 
 @dataclass(slots=True)
@@ -77,6 +82,7 @@ class Sessions:
         clock: Clock,
         held_max: int = 512,
         gap_wait_ms: int = 8_000,
+        on_end: OnEnd | None = None,
     ) -> None:
         self._store = store
         self._schemas = schemas
@@ -84,6 +90,7 @@ class Sessions:
         self._clock = clock
         self._held_max = held_max
         self._gap_wait_ms = gap_wait_ms
+        self._on_end = on_end
         self._held: OrderedDict[SessionKey, Held] = OrderedDict()
         self._queues: dict[SessionKey, _Queue] = {}
         self._changed: dict[SessionKey, list[asyncio.Event]] = {}
@@ -121,7 +128,8 @@ class Sessions:
         away, what is at hand is given with its age; Unavailable if nothing is.
         """
         held = self._held.get(key)
-        if held is not None and at_least > START and self._view(held).watermark >= at_least:
+        recent = held is not None and self._clock.monotonic_ms() - held.read_at_ms < HELD_MS_MAX
+        if held is not None and recent and at_least > START and self._view(held).watermark >= at_least:
             return self._view(held)
         try:
             held = await self._load(key, timeout_ms=timeout_ms)
@@ -152,6 +160,14 @@ class Sessions:
         timeline = await self._refolded(key)
         stored = await self._store.save(key, timeline.record, revision=revision)
         self._hold(key, Held(timeline, stored, self._clock.monotonic_ms()))
+
+    def drop(self, key: SessionKey) -> None:
+        """Let go of what is at hand of a session."""
+        self._held.pop(key, None)
+
+    def read(self, record: Record) -> State:
+        """The state that a record stands for, as far as it can be told without the pack."""
+        return Timeline(record).state
 
     def _view(self, held: Held, *, unverified: bool = False) -> View:
         now_ms = self._clock.monotonic_ms()
@@ -185,6 +201,7 @@ class Sessions:
             placed = [await self._add(timeline, fact) for fact in facts]
             fresh = [one is not Placed.DUPLICATE for one in placed]
             if not any(fresh):
+                await self._ended(key, held.timeline)
                 return fresh
             if Placed.FILLED in placed:
                 timeline = await self._in_order(key, timeline)
@@ -196,8 +213,14 @@ class Sessions:
             self._hold(key, Held(timeline, revision, self._clock.monotonic_ms()))
             for waiter in self._changed.get(key, ()):
                 waiter.set()
+            await self._ended(key, timeline)
             return fresh
         raise Unavailable(f"lost {CONFLICTS_MAX} compare-and-sets in a row to other replicas")
+
+    async def _ended(self, key: SessionKey, timeline: Timeline) -> None:
+        state = timeline.state
+        if self._on_end is not None and state.ended:
+            await self._on_end(key, state, timeline.schema)
 
     async def _add(self, timeline: Timeline, fact: Fact) -> Placed:
         if isinstance(fact, LateFact):
@@ -247,6 +270,7 @@ class Sessions:
         stored = await self._store.load(key, timeout_ms=timeout_ms)
         now_ms = self._clock.monotonic_ms()
         if stored is None:
+            self._held.pop(key, None)
             return Held(Timeline(Record()), None, now_ms)
         held = self._held.get(key)
         if held is None or held.revision is None or held.revision < stored.revision:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from ringback.memory.v1 import memory_pb2 as pb
 
 from ringback_memory.domain.context import ranked_slots
-from ringback_memory.domain.state import Action, Slot, Task, Turn, open_tasks, pending_actions
-from ringback_memory.usecases.get_context import Answer, Plan
+from ringback_memory.domain.entities import newest_entities
+from ringback_memory.domain.freshness import Stale
+from ringback_memory.domain.state import Action, Entity, Slot, Task, Turn, open_tasks, pending_actions
+from ringback_memory.usecases.get_context import Answer
 from ringback_memory.usecases.get_handoff import PacketAnswer
+from ringback_memory.usecases.planning import Plan
+from ringback_memory.wire.callers import recall_to_wire
 
 
 def context_to_wire(answer: Answer) -> pb.GetContextResponse:
@@ -31,6 +35,9 @@ def context_to_wire(answer: Answer) -> pb.GetContextResponse:
         plan=_plan(answer.plan) if answer.plan else None,
         needed_tokens=context.needed_tokens,
         unverified_ms=view.unverified_ms,
+        stale_slots=(_stale(one, answer.now_ms) for one in answer.stale),
+        entities=map(_entity, newest_entities(state)),
+        caller=recall_to_wire(answer.recall) if answer.recall else None,
     )
 
 
@@ -67,6 +74,7 @@ def packet_to_wire(answer: PacketAnswer, *, tenant: str, session_id: str) -> pb.
             turns=map(_turn, packet.turns),
             promises=packet.promises,
             left_out=packet.left_out,
+            entities=map(_entity, packet.entities),
         )
     )
 
@@ -79,6 +87,29 @@ def _plan(plan: Plan) -> pb.CompactionPlan:
         item_ids=plan.cut.item_ids,
         call_ids=plan.cut.call_ids,
         compact_context=plan.compact_context,
+        summary=plan.written.text,
+        summariser=plan.written.by,
+    )
+
+
+def _stale(one: Stale, now_ms: int) -> pb.StaleSlot:
+    return pb.StaleSlot(
+        name=one.slot.name,
+        age_ms=max(0, now_ms - one.slot.at_ms),
+        ttl_ms=one.slot.ttl_ms,
+        refresh_tool=one.tool,
+        refresh_arguments_json=one.arguments_json,
+        fact=one.fact,
+    )
+
+
+def _entity(one: Entity) -> pb.Entity:
+    return pb.Entity(
+        name=one.name,
+        kind=one.kind,
+        mentions=one.mentions,
+        epoch=one.position.epoch,
+        seq=one.position.seq,
     )
 
 

@@ -184,6 +184,7 @@ def _slots(b: ev_pb.SlotsChanged) -> ev.SlotsChanged:
                 _json(s.value_json, limits.SLOT_VALUE_BYTES_MAX),
                 _name(s.source),
                 _share(s.confidence),
+                min(s.ttl_ms, LATE_MS_MAX),
             )
             for s in b.slots[:_SLOTS_MAX]
         )
@@ -219,6 +220,7 @@ def _compacted(b: ev_pb.ContextCompacted) -> ev.Compacted:
         covers=Position(b.covers_epoch, b.covers_seq),
         item_ids=tuple(_id(one) for one in b.item_ids[:_ITEMS_MAX]),
         call_ids=tuple(_id(one) for one in b.call_ids[:_ITEMS_MAX]),
+        summary=clip(b.summary, limits.SUMMARY_BYTES_MAX),
     )
 
 

@@ -4,7 +4,7 @@ Deterministic, without a model or a network. Three steps: what the agent had ask
 values the words hold (`values`), which slot each value is for (`assign`).
 """
 
-from ringback_memory.domain.extraction.assign import Found
+from ringback_memory.domain.extraction.assign import Found, names_in
 from ringback_memory.domain.extraction.dialogue import Reading, read_caller
 
-__all__ = ["Found", "Reading", "read_caller"]
+__all__ = ["Found", "Reading", "names_in", "read_caller"]
