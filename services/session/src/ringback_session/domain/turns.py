@@ -166,7 +166,8 @@ def clear(step: Step) -> None:
     if utterance.failed:
         _not_understood(step)
         return
-    if utterance.heard and not utterance.text.strip():
+    if utterance.heard and not utterance.typed and not utterance.text.strip():
+        # A noise is no turn; a reply that the client asks for by itself is owed whatever it put in.
         return
     state.failed_rounds = 0
     if state.reply_wanted:

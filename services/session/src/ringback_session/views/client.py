@@ -41,6 +41,7 @@ from ringback_session.domain.inputs import (
     ReplyWanted,
     UtteranceHeard,
 )
+from ringback_session.domain.playback import heard_text
 from ringback_session.domain.playback import item as played_item
 from ringback_session.domain.state import CallState
 from ringback_session.domain.step import SAMPLES_PER_MS
@@ -212,7 +213,9 @@ class ClientView:
         out.model.append(self.model.create(wire, previous_item_id))
         match item.type:
             case "message" if item.role == "user":
-                out.inputs.append(UtteranceHeard(item_id=item.id, text=item.text, typed=True))
+                # Nobody transcribes audio that comes as an item: where words are to be judged there are none.
+                failed = not item.text and self.state.rules.input_gate != "off"
+                out.inputs.append(UtteranceHeard(item_id=item.id, text=item.text, typed=True, failed=failed))
             case "function_call_output":
                 output = item.output or ""
                 out.inputs.append(ItemNoted(item=history_of(item)))
@@ -237,6 +240,9 @@ class ClientView:
                 item.id, content_index=event.content_index, audio_end_ms=event.audio_end_ms
             )
         )
+        if played is not None and audio_ms is not None:
+            words = heard_text(played.text, part_ms=event.audio_end_ms, whole_ms=audio_ms)
+            self.responses.cuts.cut(item, words)
         out.inputs.append(ClientTruncated(item_id=item.id, audio_end_ms=event.audio_end_ms))
 
     def _respond(self, event: client_events.ResponseCreate, out: Out) -> None:

@@ -32,6 +32,7 @@ from ringback_session.domain.inputs import (
     SpeechEnded,
     SpeechText,
 )
+from ringback_session.views.cuts import Cuts
 from ringback_session.views.model import OWN_KEY
 from ringback_session.views.out import Out
 from ringback_session.views.route import (
@@ -79,6 +80,7 @@ class Responses:
         self._client_tools_pass = client_tools_pass
         self._routes: dict[str, Route] = {}
         self._wanted: dict[str, Wanted] = {}
+        self.cuts = Cuts(items)
         self.audio_started = False
         # Items that the client sees and the model's conversation does not hold.
         self.apart: set[str] = set()
@@ -239,18 +241,17 @@ class Responses:
 
     def _item_done(self, route: Route, event: ItemEvent, out: Out) -> None:
         raw = event.item
-        if raw.id not in route.items:
-            if not route.cancel_reason and raw.type == "function_call":
-                out.inputs.append(
-                    CallRequested(
-                        reply_id=route.own_id,
-                        call_id=raw.call_id or "",
-                        tool=raw.name or "",
-                        arguments_json=raw.arguments or "",
-                        item_id=raw.id,
-                        client_tool=self._is_client_tool(raw.name or ""),
-                    )
+        if raw.id not in route.items and not route.cancel_reason and raw.type == "function_call":
+            out.inputs.append(
+                CallRequested(
+                    reply_id=route.own_id,
+                    call_id=raw.call_id or "",
+                    tool=raw.name or "",
+                    arguments_json=raw.arguments or "",
+                    item_id=raw.id,
+                    client_tool=self._is_client_tool(raw.name or ""),
                 )
+            )
         if raw.id not in route.open_items:
             return
         item = item_of(raw, raw.status)
@@ -349,7 +350,7 @@ class Responses:
         route.items[item.id] = item
         wire = item.to_wire()
         if not route.out_of_band and item.id in self._items:
-            self._items.replace(item)
+            self._items.replace(self.cuts.heard(item))
             previous = self._items.previous_id(item.id)
             out.client.append(self._events.item_done(wire, previous_item_id=previous))
         out.client.append(self._events.output_item_done(route.response_id, output_index=index, item=wire))
