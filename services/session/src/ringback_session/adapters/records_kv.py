@@ -5,11 +5,12 @@ Keys: `record.<session_id>` holds a SessionRecord, `token.<hash>` the session of
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
 from ringback.session.v1 import record_pb2
-from ringback_errors import Conflict, Fenced, Unavailable
+from ringback_errors import Conflict, Fenced, InvalidInput, Unavailable
 from ringback_events import Bus, Entry, Subscription, WriteUnknown
 from ringback_telemetry import current_traceparent, names, span
 
@@ -17,6 +18,8 @@ from ringback_session import wire
 from ringback_session.ports import Clock, Record
 
 __all__ = ["RecordsInBucket"]
+
+log = logging.getLogger(__name__)
 
 BUCKET = "sessions"
 RECORD = "record."
@@ -54,6 +57,10 @@ class RecordsInBucket:
                 revision = await self._behind_ourselves(key, data, record)
             except WriteUnknown:
                 revision = await self._find_out(key, data)
+            except InvalidInput as error:
+                # The call goes on; what needs the record is not begun.
+                log.error("a session's record can not be written: %s", error)
+                raise Unavailable("the session's record does not fit its bucket") from None
         return msgspec.structs.replace(record, revision=revision)
 
     async def load(self, session_id: str) -> Record | None:

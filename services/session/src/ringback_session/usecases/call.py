@@ -15,7 +15,7 @@ from contextlib import suppress
 import msgspec
 from ringback_errors import Unavailable
 from ringback_realtime import Close, MalformedFrameError, ProtocolError, peek
-from ringback_realtime.closes import GOING_AWAY
+from ringback_realtime.closes import GOING_AWAY, INTERNAL, NORMAL
 
 from ringback_session.domain import effects, inputs
 from ringback_session.domain.conversation import step
@@ -159,7 +159,7 @@ class Call:
         """End the call: open consents are void, what runs finishes on its own."""
         self.feed(inputs.ClientGone(reason=reason))
         if self.client is not None:
-            self.client.close(1000 if reason != "drained" else GOING_AWAY.code, reason)
+            self.client.close(INTERNAL.code if reason == "failed" else NORMAL.code, reason)
         self._finish_if_settled()
 
     def fence(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
-from ringback_errors import Conflict, NotFound, Overloaded, RingbackError, Unavailable
+from ringback_errors import NotFound, Overloaded, RingbackError, Unavailable
 from ringback_identity import new_id
 from ringback_realtime import SessionConfig
 
@@ -38,6 +39,8 @@ from ringback_session.views.client import ClientView
 from ringback_session.views.model import ModelView
 
 __all__ = ["Calls", "CallsSettings", "Services", "fresh_session_id"]
+
+log = logging.getLogger(__name__)
 
 # The provider's limit for one session.
 SESSION_SECONDS_MAX = 3_600
@@ -103,6 +106,7 @@ class Calls:
         model: str | None,
     ) -> Call:
         """Take a new call. Raises NotFound (pack), Unavailable (a service or the model), Conflict."""
+        self._check_quota(caller)
         self._starting += 1
         try:
             info = await self._services.packs.resolve(pack)
@@ -166,14 +170,19 @@ class Calls:
         """
         services = self._services
         session_id = await services.records.find_by_token(token_hash)
+        if session_id in self.running:
+            # It is ours: what happened since the last write is not lost on the way.
+            with suppress(RingbackError):
+                await self.running[session_id].keeper.write()
         record = await services.records.load(session_id) if session_id else None
         if record is None or record.ended or record.tenant != tenant or token_hash not in record.token_hashes:
             raise NotFound("the resume token is unknown, spent, or its session has ended")
+        # Before the record changes hands: a token that leads nowhere yet harms nobody.
+        await services.records.bind_token(new_token_hash, record.session_id)
         local = self.running.get(record.session_id)
         call = await self._take_over(record, token_hashes=[token_hash, new_token_hash])
         if local is not None:
             local.fence()
-        await services.records.bind_token(new_token_hash, record.session_id)
         known = await services.memory.context(call.pinned, min_epoch=record.epoch, min_seq=0)
         first = Resumed(epoch=call.pinned.epoch, owner=self._owner)
         await self._open(call, client, first, context=known.text if known is not None else "")
@@ -191,22 +200,36 @@ class Calls:
             if session_id in self.running:
                 continue
             record = await services.records.load(session_id)
-            if record is None or record.ended:
+            if record is None or record.ended or record.lease_until_ms >= before_ms:
+                # Somebody was faster: it has an end, or an owner again.
                 continue
             try:
                 call = await self._take_over(record, token_hashes=[])
-            except (Conflict, RingbackError):
+            except NotFound:
+                await self._bury(record)
+                continue
+            except RingbackError:
                 continue
             call.settle(Resumed(epoch=call.pinned.epoch, owner=self._owner))
             ended += 1
         return ended
 
+    async def _bury(self, record: Record) -> None:
+        """Nothing can be settled of a session whose owner died before its first write."""
+        log.error("a session's record holds no state and is closed", extra={"session_id": record.session_id})
+        with suppress(RingbackError):
+            await self._services.records.save(msgspec.structs.replace(record, ended=True))
+
     async def settle_forever(self) -> None:
         """Look after expired sessions until cancelled; while the store is away they wait."""
         while True:
             await asyncio.sleep(SETTLE_EVERY_MS / 1000)
-            with suppress(RingbackError):
+            try:
                 await self.settle_expired()
+            except RingbackError as error:
+                log.info("expired sessions wait: %s", error.code)
+            except Exception:
+                log.exception("expired sessions could not be settled")
 
     async def drain(self, drain_ms: int) -> None:
         """No new calls; running ones may finish; the rest go to whoever resumes them."""
@@ -216,8 +239,16 @@ class Calls:
                 while self.running:
                     self._one_over.clear()
                     await self._one_over.wait()
-        for call in list(self.running.values()):
-            await call.hand_over()
+        # All at once, and whatever becomes of the others.
+        left = list(self.running.values())
+        await asyncio.gather(*(call.hand_over() for call in left), return_exceptions=True)
+
+    def _check_quota(self, caller: Caller) -> None:
+        held = sum(call.state.tenant == caller.tenant for call in self.running.values())
+        if caller.sessions_max and held >= caller.sessions_max:
+            raise Overloaded(
+                f"this tenant holds {held} calls, its quota: try again later", retry_after_ms=5_000
+            )
 
     async def _instructions(self, pinned: Pinned, info: PackInfo) -> str:
         return await self._services.policy.instructions(pinned) if info.default_agent else ""
@@ -225,7 +256,10 @@ class Calls:
     async def _take_over(self, record: Record, *, token_hashes: list[bytes]) -> Call:
         """Epoch + 1 by compare-and-set: from here on every write of the owner before fails."""
         services = self._services
-        saved = load_saved(record.snapshot)
+        try:
+            saved = load_saved(record.snapshot)
+        except msgspec.DecodeError:
+            raise NotFound("the session's record holds no state that can be read") from None
         if saved.core.version > SNAPSHOT_VERSION:
             raise Unavailable("the session's record was written by a newer release")
         taken = msgspec.structs.replace(
@@ -288,7 +322,13 @@ class Calls:
         try:
             await call.start(client, first=first, context=context)
         except BaseException:
-            call.end("failed")
+            # Whoever took the client in tells it what is wrong.
+            call.client = None
+            if isinstance(first, Resumed):
+                # The session is as it was: its token still works, here or elsewhere.
+                call.fence()
+            else:
+                call.end("failed")
             raise
 
     def _over(self, call: Call) -> None:

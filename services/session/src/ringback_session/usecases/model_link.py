@@ -14,6 +14,8 @@ __all__ = ["ModelLink"]
 BACKLOG_MAX = 64
 RECONNECTS_MAX = 8
 RECONNECT_BASE_MS = 200
+# A connection that held for so long was a good one: what is lost later is a new loss.
+LASTING_S = 10.0
 
 
 class ModelLink:
@@ -34,23 +36,43 @@ class ModelLink:
         self._socket: ModelSocket | None = None
         self._backlog: list[bytes] = []
         self._closed = False
+        self._connected_s = 0.0
+        self._losses = 0
 
     async def connect(self, context: str) -> None:
         """Connect, configure, rebuild. Raises Unavailable."""
-        self._socket = await self._models.connect(on_frame=self._on_frame, on_lost=self._lost)
+        early: list[str] = []
+        socket: ModelSocket | None = None
+
+        def lost(reason: str) -> None:
+            if socket is not None and self._socket is socket:
+                self._lost(reason)
+            else:
+                early.append(reason)
+
+        socket = await self._models.connect(on_frame=self._on_frame, on_lost=lost)
+        if self._closed:
+            socket.close()
+            return
+        if early:
+            raise Unavailable(f"the model hung up at once: {early[0]}")
+        self._socket = socket
+        self._connected_s = asyncio.get_running_loop().time()
         backlog, self._backlog = self._backlog, []
         for frame in (*self._opening(context), *backlog):
-            self._socket.send(frame)
+            socket.send(frame)
 
     async def reconnect(self, context: Callable[[], Awaitable[str]]) -> bool:
-        """Try with growing pauses. False when the model stayed away."""
-        for attempt in range(RECONNECTS_MAX):
+        """Try with growing pauses, also between connections that do not last. False when the model stayed away."""
+        while self._losses < RECONNECTS_MAX:
+            if self._losses > 1:
+                await asyncio.sleep(RECONNECT_BASE_MS * 2 ** (self._losses - 2) / 1000)
             if self._closed:
                 return True
             try:
                 await self.connect(await context())
             except Unavailable:
-                await asyncio.sleep(RECONNECT_BASE_MS * 2**attempt / 1000)
+                self._losses += 1
             else:
                 return True
         return False
@@ -74,6 +96,9 @@ class ModelLink:
             socket.close()
 
     def _lost(self, reason: str) -> None:
-        if self._socket is not None and not self._closed:
-            self._socket = None
-            self._on_lost(reason)
+        if self._socket is None or self._closed:
+            return
+        self._socket = None
+        lasted_s = asyncio.get_running_loop().time() - self._connected_s
+        self._losses = 1 if lasted_s > LASTING_S else self._losses + 1
+        self._on_lost(reason)

@@ -1,0 +1,239 @@
+"""The record of a session: compare-and-set, journal within a time, outbox, one owner."""
+
+import asyncio
+
+import pytest
+from ringback_errors import Fenced, Unavailable
+from ringback_events import MemoryBroker, MemoryBus, WriteUnknown
+from ringback_session.adapters.records_kv import RecordsInBucket
+from ringback_session.domain.effects import Publish
+from ringback_session.ports import Pinned, Record
+from ringback_session.usecases.keeping import Keeper
+from ringback_testkit import FakeClock
+
+PINNED = Pinned(
+    tenant="local", session_id="sess_1", pack_digest="p", bundle_digest="b", epoch=1, agent="reservations"
+)
+
+
+def fact(seq, *, epoch=1):
+    body = {"reason": "x", "turns": 1}
+    return Publish(kind="session_ended", seq=seq, epoch=epoch, turn_id="", agent="", at_ms=1, body=body)
+
+
+class FactsTwin:
+    def __init__(self):
+        self.published = []
+
+    def publish(self, published, pinned, on_ack):
+        self.published.append((published, on_ack))
+
+
+class Moody:
+    """A bucket whose next writes fail as told: away, or with or without effect and no answer."""
+
+    def __init__(self, bucket):
+        self._bucket = bucket
+        self.moods = []
+        self.gate = None
+
+    async def update(self, key, value, *, revision, timeout_ms):
+        if self.gate is not None:
+            await self.gate.wait()
+        mood = self.moods.pop(0) if self.moods else ""
+        if mood == "away":
+            raise Unavailable("away")
+        if mood == "lost":
+            raise WriteUnknown("no answer")
+        written = await self._bucket.update(key, value, revision=revision, timeout_ms=timeout_ms)
+        if mood == "silent":
+            raise WriteUnknown("no answer")
+        return written
+
+    def __getattr__(self, name):
+        return getattr(self._bucket, name)
+
+
+@pytest.fixture
+async def shelf():
+    """Records over the bus's twin, with a mood."""
+    bus = MemoryBus(MemoryBroker())
+    records = RecordsInBucket(bus, FakeClock())
+    records._bucket = Moody(records._bucket)
+    yield records
+    await bus.close()
+
+
+async def made(shelf, *, owner="session-0", epoch=1):
+    return await shelf.create(
+        Record(session_id="sess_1", tenant="local", epoch=epoch, owner=owner, lease_until_ms=1)
+    )
+
+
+def keeper(shelf, record, **more):
+    clock = FakeClock()
+    values = {
+        "record": record,
+        "records": shelf,
+        "facts": FactsTwin(),
+        "clock": clock,
+        "pinned": PINNED,
+        "lease_ms": 30_000,
+        "take_snapshot": lambda: b"state",
+        "on_fenced": lambda: None,
+    }
+    return Keeper(**values | more)
+
+
+async def test_a_record_comes_back_as_it_was_written(shelf):
+    record = await made(shelf)
+    record.outbox = [fact(1), fact(2)]
+    record.token_hashes = [b"a", b"b"]
+    record.snapshot = b"state"
+    await shelf.save(record)
+    found = await shelf.load("sess_1")
+    assert (found.snapshot, found.token_hashes, found.owner) == (b"state", [b"a", b"b"], "session-0")
+    assert [(entry.epoch, entry.seq, entry.kind) for entry in found.outbox] == [
+        (1, 1, "session_ended"),
+        (1, 2, "session_ended"),
+    ]
+    assert await shelf.load("sess_2") is None
+
+
+async def test_a_token_leads_to_its_session(shelf):
+    await shelf.bind_token(b"\1\2", "sess_1")
+    assert await shelf.find_by_token(b"\1\2") == "sess_1"
+    assert await shelf.find_by_token(b"\1\3") is None
+
+
+async def test_of_two_owners_one_is_fenced(shelf):
+    first = await made(shelf)
+    second = await shelf.load("sess_1")
+    second.owner, second.epoch = "session-1", 2
+    await shelf.save(second)
+    with pytest.raises(Fenced):
+        await shelf.save(first)
+
+
+async def test_a_write_without_an_answer_that_happened_is_known_by_reading(shelf):
+    record = await made(shelf)
+    shelf._bucket.moods = ["silent"]
+    record.snapshot = b"new"
+    saved = await shelf.save(record)
+    assert (await shelf.load("sess_1")).snapshot == b"new"
+    assert await shelf.save(saved)
+
+
+async def test_a_write_without_an_answer_that_did_not_happen_is_unavailable_and_may_be_repeated(shelf):
+    record = await made(shelf)
+    record.snapshot = b"new"
+    shelf._bucket.moods = ["lost"]
+    with pytest.raises(Unavailable):
+        await shelf.save(record)
+    assert await shelf.save(record)
+
+
+async def test_a_late_write_of_our_own_is_no_other_owner(shelf):
+    record = await made(shelf)
+    late = await shelf.load("sess_1")
+    await shelf.save(late)
+    assert await shelf.save(record)
+
+
+async def test_expired_sessions_are_those_whose_lease_ran_out_and_that_did_not_end(shelf):
+    watching = await shelf.watch()
+    for number, ended in ((1, False), (2, True)):
+        await shelf.create(
+            Record(
+                session_id=f"sess_{number}",
+                tenant="local",
+                epoch=1,
+                owner="o",
+                lease_until_ms=100,
+                ended=ended,
+            )
+        )
+    async with asyncio.timeout(5):
+        while not await shelf.expired(before_ms=200):
+            await asyncio.sleep(0)
+    assert await shelf.expired(before_ms=200) == ["sess_1"]
+    assert await shelf.expired(before_ms=50) == []
+    await watching.close()
+
+
+async def test_writing_renews_the_lease_and_takes_the_state_along(shelf):
+    clock = FakeClock()
+    kept = keeper(shelf, await made(shelf), clock=clock)
+    await kept.write()
+    found = await shelf.load("sess_1")
+    assert (found.snapshot, found.lease_until_ms) == (b"state", clock.now_ms() + 30_000)
+
+
+async def test_facts_leave_the_outbox_when_the_stream_has_them(shelf):
+    facts = FactsTwin()
+    kept = keeper(shelf, await made(shelf), facts=facts)
+    kept.publish(fact(1))
+    kept.publish(fact(2))
+    facts.published[0][1]()
+    await kept.write()
+    assert [entry.seq for entry in (await shelf.load("sess_1")).outbox] == [2]
+
+
+async def test_a_new_owner_publishes_what_was_not_acknowledged(shelf):
+    kept = keeper(shelf, await made(shelf))
+    kept.publish(fact(1))
+    await kept.write()
+    facts = FactsTwin()
+    heir = keeper(shelf, await shelf.load("sess_1"), facts=facts)
+    heir.republish()
+    heir.publish(fact(1, epoch=2))
+    assert [(entry.epoch, entry.seq) for entry, _ in facts.published] == [(1, 1), (2, 1)]
+    await heir.write()
+    assert len((await shelf.load("sess_1")).outbox) == 2
+
+
+async def test_fencing_ends_the_ownership_once(shelf):
+    fenced = []
+    kept = keeper(shelf, await made(shelf), on_fenced=lambda: fenced.append(1))
+    other = await shelf.load("sess_1")
+    other.owner, other.epoch = "session-1", 2
+    await shelf.save(other)
+    for _ in range(2):
+        with pytest.raises(Fenced):
+            await kept.write()
+    assert fenced == [1]
+    assert (await shelf.load("sess_1")).owner == "session-1"
+
+
+async def test_the_journal_waits_for_a_store_that_comes_back(shelf):
+    kept = keeper(shelf, await made(shelf))
+    shelf._bucket.moods = ["away"]
+    assert await kept.write_within(10_000)
+
+
+async def test_the_journal_gives_up_when_its_time_is_over(shelf):
+    clock = FakeClock()
+    kept = keeper(shelf, await made(shelf), clock=clock)
+    shelf._bucket.moods = ["away"] * 5
+    assert not await kept.write_within(0)
+
+
+async def test_what_is_set_while_a_write_is_under_way_is_in_the_next_one(shelf):
+    kept = keeper(shelf, await made(shelf))
+    shelf._bucket.gate = asyncio.Event()
+    under_way = asyncio.ensure_future(kept.write())
+    await asyncio.sleep(0)
+    kept.ended = True
+    kept.token_hashes = [b"new"]
+    shelf._bucket.gate.set()
+    await under_way
+    await kept.write()
+    found = await shelf.load("sess_1")
+    assert found.ended
+    assert found.token_hashes == [b"new"]
+
+
+async def test_a_record_that_does_not_fit_is_no_reason_to_drop_the_call(shelf):
+    kept = keeper(shelf, await made(shelf), take_snapshot=lambda: b"x" * 2_000_000)
+    with pytest.raises(Unavailable):
+        await kept.write()
