@@ -62,7 +62,6 @@ async def test_broken_frames_are_errors_and_the_session_goes_on(start: Any) -> N
 async def test_a_refused_update_changes_nothing(start: Any) -> None:
     call = start()
     for session, param in [
-        ({"audio": {"input": {"format": {"type": "audio/pcmu"}}}}, "session.audio.input.format.type"),
         ({"audio": {"output": {"speed": 1.3}}}, "session.audio.output.speed"),
         ({"tools": [{"type": "mcp", "server_label": "s"}]}, "session.tools[0].type"),
         ({"instructions": "new", "nonsense": 1}, "session.nonsense"),

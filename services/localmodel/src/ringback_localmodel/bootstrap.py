@@ -14,6 +14,7 @@ from ringback_speech import InferencePool, LocalVoice, load_voice
 from ringback_telemetry import setup, setup_logging
 
 from ringback_localmodel.adapters.dialogue_brain import DialogueBrain
+from ringback_localmodel.adapters.faults import FailingBrain
 from ringback_localmodel.adapters.speech import Ears, Mouth, detectors
 from ringback_localmodel.adapters.traces import Spans
 from ringback_localmodel.ports import Brain
@@ -39,7 +40,9 @@ async def serve(settings: LocalModelSettings, *, stop: asyncio.Event | None = No
     pool = InferencePool(threads=settings.speech_threads, waiting_max=waiting_max)
     try:
         voice = await pool.run(load_voice)
-        brain = DialogueBrain(today=date.today)
+        brain: Brain = DialogueBrain(today=date.today)
+        if settings.failing_words:
+            brain = FailingBrain(brain, failing_words=settings.failing_words)
         server.open_for(session_factory(settings, voice=voice, pool=pool, brain=brain))
         _announce(settings.ready_file, port)
         log.info("ready", extra={"host": settings.host, "port": port})
@@ -81,6 +84,7 @@ def session_factory(
             detectors=new_detector,
             limits=settings.limits,
             traces=Spans(),
+            failing_words=settings.failing_words,
         )
         return session, ServerEvents(ids)
 

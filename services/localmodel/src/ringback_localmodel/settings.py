@@ -15,7 +15,10 @@ __all__ = ["LocalModelSettings"]
 
 @dataclass(frozen=True, kw_only=True)
 class LocalModelSettings:
-    """What the process is told. ``key`` is None when any bearer key is accepted."""
+    """What the process is told.
+
+    ``key`` is None when any bearer key is accepted; ``failing_words`` make replies fail.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8090
@@ -32,6 +35,7 @@ class LocalModelSettings:
     slow_reader_ms: int = 10_000
     speech_threads: int = 2
     seed: str | None = None
+    failing_words: str = ""
     limits: SessionLimits = field(default_factory=SessionLimits)
 
     @classmethod
@@ -62,5 +66,6 @@ class LocalModelSettings:
             slow_reader_ms=env.integer("LOCALMODEL_SLOW_READER_MS", default=10_000, least=100, most=600_000),
             speech_threads=env.integer("LOCALMODEL_SPEECH_THREADS", default=2, least=1, most=64),
             seed=env.optional("LOCALMODEL_SEED"),
+            failing_words=env.text("LOCALMODEL_FAIL_ON", default=""),
             limits=limits,
         )

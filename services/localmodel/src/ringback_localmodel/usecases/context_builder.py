@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 from ringback_realtime import (
+    AudioFormat,
     EventIds,
     FunctionChoice,
     Item,
     ResponseParams,
-    decode_audio,
     invalid_value,
     parse_item,
 )
@@ -20,6 +20,7 @@ from ringback_localmodel.domain.context import Context
 from ringback_localmodel.domain.speech_text import AUDIO_TOKENS_PER_S, text_tokens
 from ringback_localmodel.domain.turns import SpeechEnded
 from ringback_localmodel.ports import ReplyTrace, Traces, TranscriptionTrace, VoiceDetector
+from ringback_localmodel.usecases.codecs import wide
 from ringback_localmodel.usecases.conversation import Conversation, entries_of
 from ringback_localmodel.usecases.listening import Utterance
 from ringback_localmodel.usecases.response_run import ResponseRun
@@ -72,7 +73,7 @@ class ContextBuilder:
                 await asyncio.wait(waiting)
             found = [item for item_id in ids if (item := self._conversation.items.get(item_id)) is not None]
         else:
-            found = [await self._with_words(item) for item in items]
+            found = [await self._with_words(item, run.input_format) for item in items]
         for item in found:
             if (transcription := self.traces.pop(item.id, None)) is not None:
                 trace.transcribed(transcription)
@@ -110,7 +111,7 @@ class ContextBuilder:
             return item
         return parse_item(data, fresh_id=ids.item(), fresh_call_id=ids.call(), param=param)
 
-    async def _with_words(self, item: Item) -> Item:
+    async def _with_words(self, item: Item, format: AudioFormat) -> Item:
         """Audio in an item that is in no conversation is decoded here; a reference may still be in the making."""
         task = self.pending.get(item.id)
         if task is not None:
@@ -119,7 +120,7 @@ class ContextBuilder:
         parts = []
         for part in item.content:
             if part.type == "input_audio" and part.audio is not None and part.transcript is None:
-                heard = await self._transcriber.decode(self.utterance(decode_audio(part.audio)))
+                heard = await self._transcriber.decode(self.utterance(wide(part.audio, format)))
                 part = replace(part, transcript=heard.text)
             parts.append(part)
         return replace(item, content=tuple(parts))

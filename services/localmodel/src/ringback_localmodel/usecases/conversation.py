@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from msgspec.structs import replace
-from ringback_realtime import ContentPart, Item, ItemList, check_truncation
+from ringback_realtime import ContentPart, Item, ItemList, SessionConfig, check_truncation
 
 from ringback_localmodel.domain.audio import RATE, ms_of, samples_of
 from ringback_localmodel.domain.context import (
@@ -17,6 +17,7 @@ from ringback_localmodel.domain.context import (
     UserSaid,
 )
 from ringback_localmodel.domain.speech_text import SpokenTrack
+from ringback_localmodel.usecases.codecs import encoded
 from ringback_localmodel.usecases.limits import SessionLimits
 
 __all__ = ["Conversation", "entries_of"]
@@ -76,7 +77,7 @@ class Conversation:
             oldest = next(iter(self._audio))
             self._audio_bytes -= len(self._audio.pop(oldest))
 
-    def retrieved(self, item_id: str) -> Item:
+    def retrieved(self, item_id: str, config: SessionConfig) -> Item:
         """The item with its audio, where that is still kept and fits a frame. Raises ProtocolError if unknown."""
         item = self.items.retrieve(item_id)
         pcm = bytes(self._audio.get(item_id, b""))
@@ -85,7 +86,8 @@ class Conversation:
             pcm = pcm[: track.heard_samples * 2]
         if not pcm or len(pcm) > RETRIEVED_AUDIO_BYTES_MAX:
             return item
-        audio = base64.b64encode(pcm).decode("ascii")
+        format = config.input_format if item.role == "user" else config.output_format
+        audio = base64.b64encode(encoded(pcm, format)).decode("ascii")
         parts = tuple(
             replace(part, audio=audio) if part.type in ("input_audio", "output_audio") else part
             for part in item.content

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 from ringback_realtime import (
+    AudioFormat,
     ContentPart,
     Item,
     ResponseParams,
@@ -18,6 +19,7 @@ from ringback_realtime import (
 from ringback_localmodel.domain.audio import RATE, SAMPLE_BYTES
 from ringback_localmodel.domain.speech_text import AUDIO_TOKENS_PER_S, SpokenTrack, text_tokens
 from ringback_localmodel.ports import Outbox
+from ringback_localmodel.usecases.codecs import AudioOut
 from ringback_localmodel.usecases.conversation import Conversation
 
 __all__ = ["ResponseRun"]
@@ -54,6 +56,7 @@ class ResponseRun:
         self._message: Item | None = None
         self._track = SpokenTrack()
         self._text_tokens = 0
+        self._audio_out = AudioOut(params.output_format)
 
     @property
     def traceparent(self) -> str | None:
@@ -64,6 +67,10 @@ class ResponseRun:
     @property
     def session_instructions(self) -> str:
         return self._config.instructions
+
+    @property
+    def input_format(self) -> AudioFormat:
+        return self._config.input_format
 
     @property
     def spoken(self) -> bool:
@@ -106,9 +113,7 @@ class ResponseRun:
         if not self.params.out_of_band:
             self._conversation.keep_audio(message.id, pcm)
         self.on_audio()
-        self._outbox.send(
-            self._events.audio_delta(self.id, item_id=message.id, output_index=len(self._output), audio=pcm)
-        )
+        self._send_audio(self._audio_out.encode(pcm), message)
 
     def call(self, name: str, arguments: str) -> None:
         """A whole function call, from the item's announcement to its end."""
@@ -145,6 +150,7 @@ class ResponseRun:
         words = self._track.text
         where: dict[str, Any] = {"item_id": message.id, "output_index": len(self._output)}
         if self.spoken:
+            self._send_audio(self._audio_out.rest(), message)
             self._outbox.send(self._events.audio_done(self.id, **where))
             self._outbox.send(self._events.transcript_done(self.id, transcript=words, **where))
         else:
@@ -167,6 +173,13 @@ class ResponseRun:
     @property
     def _audio_tokens(self) -> int:
         return -(-self.audio_samples * AUDIO_TOKENS_PER_S["out"] // RATE)
+
+    def _send_audio(self, audio: bytes, message: Item) -> None:
+        if audio:
+            index = len(self._output)
+            self._outbox.send(
+                self._events.audio_delta(self.id, item_id=message.id, output_index=index, audio=audio)
+            )
 
     def _open_message(self) -> Item:
         if self._message is None:

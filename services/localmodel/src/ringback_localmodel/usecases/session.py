@@ -16,7 +16,6 @@ from ringback_realtime import (
     active_response,
     cancel_not_active,
     client_events,
-    decode_audio,
     decode_client_event,
     invalid_value,
     parse_item,
@@ -26,6 +25,7 @@ from ringback_realtime import (
 from ringback_localmodel.domain.audio import SAMPLE_BYTES, ms_of, samples_of
 from ringback_localmodel.domain.turns import SpeechBegan, SpeechEnded
 from ringback_localmodel.ports import Brain, Outbox, Recogniser, Synthesiser, Traces, VoiceDetector
+from ringback_localmodel.usecases.codecs import AudioIn, wide
 from ringback_localmodel.usecases.context_builder import ContextBuilder
 from ringback_localmodel.usecases.conversation import Conversation
 from ringback_localmodel.usecases.limits import SessionLimits
@@ -59,6 +59,7 @@ class RealtimeSession:
         detectors: Callable[[], VoiceDetector],
         limits: SessionLimits,
         traces: Traces,
+        failing_words: str = "",
     ) -> None:
         self._traces = traces
         self._config = config
@@ -67,6 +68,7 @@ class RealtimeSession:
         self._limits = limits
         self._events = ServerEvents(ids)
         self._conversation = Conversation(id=ids.conversation(), limits=limits)
+        self._audio_in = AudioIn(config.input_format)
         self._listening = Listening(detector=detectors(), limits=limits)
         self._transcriber = Transcriber(
             recogniser=recogniser,
@@ -74,6 +76,7 @@ class RealtimeSession:
             outbox=outbox,
             spawn=self._spawn,
             timeout_ms=limits.recognise_timeout_ms,
+            failing_words=failing_words,
         )
         self._responder = Responder(
             brain=brain,
@@ -154,7 +157,7 @@ class RealtimeSession:
                 self._conversation.delete(item_id)
                 self._outbox.send(self._events.item_deleted(item_id))
             case client_events.ItemRetrieve(item_id=item_id):
-                item = self._conversation.retrieved(item_id)
+                item = self._conversation.retrieved(item_id, self._config)
                 self._outbox.send(self._events.item_retrieved(item.to_wire(with_audio=True)))
             case client_events.ItemTruncate(item_id=item_id, content_index=index, audio_end_ms=end_ms):
                 self._conversation.truncate(item_id, content_index=index, audio_end_ms=end_ms)
@@ -170,13 +173,15 @@ class RealtimeSession:
         check_session(config)
         detection_off = config.turn_detection is None and self._config.turn_detection is not None
         self._config = config
+        if config.input_format != self._audio_in.format:
+            self._audio_in = AudioIn(config.input_format)
         if detection_off:
             self._listening.stop_turn()
             self._drop_turn()
         self._outbox.send(self._events.session_updated(config))
 
     async def _append(self, audio: str) -> None:
-        pcm = decode_audio(audio)
+        pcm = self._audio_in.decode(audio)
         for start in range(0, len(pcm), CHUNK_BYTES):
             detection = self._config.turn_detection
             for boundary in self._listening.feed(pcm[start : start + CHUNK_BYTES], detection):
@@ -249,7 +254,8 @@ class RealtimeSession:
     def _create_item(self, data: dict[str, Any], previous_item_id: str | None) -> None:
         item = parse_item(data, fresh_id=self._ids.item(), fresh_call_id=self._ids.call())
         audio = [part.audio for part in item.content if part.audio is not None]
-        pcm = b"".join(decode_audio(text, param="item.content[0].audio") for text in audio)
+        format = self._config.input_format
+        pcm = b"".join(wide(text, format, param="item.content[0].audio") for text in audio)
         previous = self._conversation.items.insert(item, previous_item_id=previous_item_id)
         self._acknowledge(item, previous)
         if audio:

@@ -1,14 +1,12 @@
 """What of the protocol this server cannot do yet, said as errors before anything changes."""
 
-from ringback_realtime import AudioFormat, Pcm, ResponseParams, SessionConfig, Tool, invalid_value
+from ringback_realtime import ResponseParams, SessionConfig, Tool, invalid_value
 
 __all__ = ["check_response", "check_session"]
 
 
 def check_session(config: SessionConfig) -> None:
     """Raises ProtocolError for a configuration that is valid but not supported here."""
-    _check_format(config.input_format, param="session.audio.input.format")
-    _check_format(config.output_format, param="session.audio.output.format")
     _check_tools(config.tools, param="session.tools")
     if config.speed != 1.0:
         raise invalid_value("session.audio.output.speed", "this server speaks at speed 1.0 only")
@@ -16,13 +14,7 @@ def check_session(config: SessionConfig) -> None:
 
 def check_response(params: ResponseParams) -> None:
     """Raises ProtocolError for a response that is valid but not supported here."""
-    _check_format(params.output_format, param="response.audio.output.format")
     _check_tools(params.tools, param="response.tools")
-
-
-def _check_format(format: AudioFormat, *, param: str) -> None:
-    if not isinstance(format, Pcm):
-        raise invalid_value(f"{param}.type", "this server takes 'audio/pcm' at 24000 Hz only")
 
 
 def _check_tools(tools: tuple[Tool, ...], *, param: str) -> None:

@@ -35,12 +35,14 @@ class Transcriber:
         outbox: Outbox,
         spawn: Spawn,
         timeout_ms: int,
+        failing_words: str = "",
     ) -> None:
         self._recogniser = recogniser
         self._events = events
         self._outbox = outbox
         self._spawn = spawn
         self._timeout_s = timeout_ms / 1000
+        self._failing_words = failing_words
         self._turn: str | None = None
         self._sent = ""
         self._guess = Heard("")
@@ -96,6 +98,7 @@ class Transcriber:
             sent, ahead = self._sent, self._take_ahead(utterance)
             self.drop()
         try:
+            self._fail_if_told(config)
             heard = await self.decode(utterance, ahead=ahead)
         except Exception as error:
             log.exception("transcription failed", extra={"item_id": item_id})
@@ -108,6 +111,11 @@ class Transcriber:
         if wanted:
             self._tell(item_id, heard, sent, utterance.seconds, logprobs=config.wants_logprobs)
         return heard.text
+
+    def _fail_if_told(self, config: SessionConfig) -> None:
+        prompt = (config.transcription.prompt if config.transcription is not None else None) or ""
+        if self._failing_words and self._failing_words in prompt:
+            raise RuntimeError("told to fail")
 
     async def decode(
         self, utterance: Utterance, *, ahead: "asyncio.Task[Heard | None] | None" = None
