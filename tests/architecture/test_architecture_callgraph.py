@@ -15,6 +15,7 @@ PUBLISHED = {
     "event_subject": "EVENTS",
     "fact_subject": "FACTS",
     "control_subject": "CONTROL",
+    "job_subject": "JOBS",
     "audit_subject": "AUDIT",
 }
 READ = {
@@ -25,7 +26,7 @@ READ = {
     "ALL_CONTROL": "CONTROL",
 }
 # Streams with one writer; of the others each subject is written by the service that it names.
-ONLY_WRITER = {"EVENTS": "session", "AUDIT": "policy"}
+ONLY_WRITER = {"EVENTS": "session", "AUDIT": "policy", "JOBS": "tools"}
 LINE = re.compile(r"^(\S+) +(\S+) +(\S+)(?: +#.*)?$")
 
 

@@ -21,6 +21,7 @@ from ringback_session.domain.view import session_view
 from ringback_session.ports import Pinned
 from ringback_tools.adapters.clock import LoopClock
 from ringback_tools.adapters.facts import BusFacts
+from ringback_tools.adapters.memory_jobs import MemoryJobQueue
 from ringback_tools.adapters.memory_journal import MemoryJournal
 from ringback_tools.adapters.packs import PackCatalogue
 from ringback_tools.adapters.pauses import NoPauses
@@ -78,6 +79,7 @@ def tools_replica(bus: Bus, keys: MacKeys, *, connectors: Any = None) -> Service
     return assemble(
         Parts(
             journal=MemoryJournal(),
+            jobs=MemoryJobQueue(),
             catalogue=PackCatalogue(PackStore(bus), settle_ms=1_000),
             connectors=connectors,
             proofs=keys,

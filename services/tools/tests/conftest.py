@@ -12,6 +12,7 @@ from ringback_identity import MacKeys, action_id, canonical_json, digest
 from ringback_packs import load_pack
 from ringback_packs.loading import load_files
 from ringback_tools.adapters.facts import NoFacts
+from ringback_tools.adapters.memory_jobs import MemoryJobQueue
 from ringback_tools.adapters.memory_journal import MemoryJournal
 from ringback_tools.adapters.packs import tools_from_pack
 from ringback_tools.adapters.pauses import NoPauses
@@ -235,6 +236,7 @@ class World:
         pack = load_files(airline_files(keys=keys), label="airline")
         self.catalogue = OnePack(pack, tools_from_pack(pack, settle_ms=3_000))
         self.journal = MemoryJournal()
+        self.queue = MemoryJobQueue()
         self.ledger = Ledger(keys=keys)
         self.facts = NoFacts()
         self.mac = MacKeys.load(keys_file)
@@ -255,6 +257,7 @@ class World:
         self._starts += 1
         parts = {
             "journal": self.journal,
+            "jobs": self.queue,
             "catalogue": self.catalogue,
             "connectors": self.ledger,
             "proofs": self.mac,

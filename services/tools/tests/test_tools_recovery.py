@@ -228,7 +228,10 @@ def test_a_fact_that_could_not_be_told_is_told_later(keyless, kit):
         def breaker_changed(self, dependency, breaker):
             pass
 
-        async def action_reconciled(self, stored, *, side_effect):
+        def alert_changed(self, alert):
+            pass
+
+        async def outcome_known(self, stored, *, tool):
             self.tries += 1
             if self.tries < 3:
                 raise JournalAway("no stream")

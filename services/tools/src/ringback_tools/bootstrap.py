@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import secrets
 from collections.abc import Mapping
@@ -23,13 +22,15 @@ from ringback_tools.adapters.facts import BusFacts
 from ringback_tools.adapters.function import FunctionConnector
 from ringback_tools.adapters.grpc_method import GrpcConnector
 from ringback_tools.adapters.http import HttpConnector
+from ringback_tools.adapters.jobs_bus import BusJobQueue
 from ringback_tools.adapters.journal import KvJournal
 from ringback_tools.adapters.mcp_server import McpConnector
-from ringback_tools.adapters.opening import background, open_bus
+from ringback_tools.adapters.opening import background
 from ringback_tools.adapters.packs import PackCatalogue
 from ringback_tools.adapters.pauses import NoPauses, held_at
 from ringback_tools.adapters.tracing import OtelTracing
 from ringback_tools.adapters.worker import WorkerConnector
+from ringback_tools.adapters.working import work
 from ringback_tools.server import SERVICE_NAME, ToolsServicer, register
 from ringback_tools.settings import ToolsSettings
 from ringback_tools.usecases.assembly import Parts, Service, assemble
@@ -49,6 +50,7 @@ class Tools:
     service: Service
     connectors: ConnectorsByKind
     catalogue: PackCatalogue
+    queue: BusJobQueue
 
 
 def build(bus: Bus, keys: MacKeys, *, settings: ToolsSettings) -> Tools:
@@ -56,8 +58,10 @@ def build(bus: Bus, keys: MacKeys, *, settings: ToolsSettings) -> Tools:
     replica, clock = settings.instance or "tools", LoopClock()
     connectors = ConnectorsByKind(_connectors(settings))
     catalogue = PackCatalogue(PackStore(bus), settle_ms=settings.settle_ms)
+    queue = BusJobQueue(bus, clock=clock)
     parts = Parts(
         journal=KvJournal(bus.bucket("outcomes")),
+        jobs=queue,
         catalogue=catalogue,
         connectors=connectors,
         proofs=keys,
@@ -68,7 +72,7 @@ def build(bus: Bus, keys: MacKeys, *, settings: ToolsSettings) -> Tools:
         roll=random.SystemRandom().random,
         owner=f"{replica}#{secrets.token_hex(4)}",
     )
-    return Tools(assemble(parts), connectors, catalogue)
+    return Tools(assemble(parts), connectors, catalogue, queue)
 
 
 async def serve_tools(settings: ToolsSettings) -> None:
@@ -82,13 +86,7 @@ async def serve_tools(settings: ToolsSettings) -> None:
 
     opened = asyncio.Event()
 
-    async def work() -> None:
-        await open_bus(bus, owner="tools")
-        await tools.catalogue.warm()
-        opened.set()
-        await tools.service.reconciler.run()
-
-    working = background(work(), name="tools-work")
+    working = background(work(bus, tools.service, tools.catalogue, tools.queue, opened), name="tools-work")
     with suppress(TimeoutError):
         await asyncio.wait_for(opened.wait(), OPEN_S)
 
@@ -108,13 +106,12 @@ async def serve_tools(settings: ToolsSettings) -> None:
 
 
 def _connectors(settings: ToolsSettings) -> Mapping[str, Connector]:
-    # It logs every URL, and URLs hold what callers said.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    credentials = Credentials(settings.credentials_dir)
+    addresses = settings.connectors
+    credentials = Credentials(settings.credentials_dir, given=settings.credentials)
     return {
-        "http": HttpConnector(addresses=settings.connectors, credentials=credentials),
+        "http": HttpConnector(addresses=addresses, credentials=credentials),
         "function": FunctionConnector(settings.tool_modules),
         "nats": WorkerConnector(settings.nats_url),
-        "grpc": GrpcConnector(addresses=settings.connectors),
-        "mcp": McpConnector(addresses=settings.connectors),
+        "grpc": GrpcConnector(addresses=addresses),
+        "mcp": McpConnector(addresses=addresses),
     }

@@ -10,9 +10,11 @@ from typing import Any, Protocol
 from ringback_errors import Fenced, Unavailable
 from ringback_identity import Proof
 
+from ringback_tools.domain.alerts import Alert
 from ringback_tools.domain.breaker import Breaker
 from ringback_tools.domain.catalogue import ConnectorSpec, SideEffect, Tool
 from ringback_tools.domain.outcomes import OutcomeRecord
+from ringback_tools.domain.requests import ActionRequest
 from ringback_tools.domain.results import Answer, Result
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "Connectors",
     "Facts",
     "Fenced",
+    "JobQueue",
     "Journal",
     "JournalAway",
     "LostRace",
@@ -29,6 +32,7 @@ __all__ = [
     "Proofs",
     "Stored",
     "Tracing",
+    "Waiting",
 ]
 
 
@@ -137,8 +141,29 @@ class Facts(Protocol):
     def breaker_changed(self, dependency: str, breaker: Breaker) -> None:
         """A breaker opened or closed; never waits."""
 
-    async def action_reconciled(self, stored: Stored, *, side_effect: SideEffect) -> None:
-        """An outcome that was told as unknown is known; returns when the stream has it, else JournalAway."""
+    def alert_changed(self, alert: Alert) -> None:
+        """Something needs an operator, or does not any more; never waits."""
+
+    async def outcome_known(self, stored: Stored, *, tool: Tool) -> None:
+        """An outcome that was told as not known yet is known; returns when the stream has it, else JournalAway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Background work that nobody has begun: how much, and for how long the oldest of it has waited."""
+
+    count: int = 0
+    oldest_ms: int = 0
+
+
+class JobQueue(Protocol):
+    """Background work, kept until it is done."""
+
+    async def put(self, request: ActionRequest) -> None:
+        """Take it on, once however often it is put; raises Overloaded when full, JournalAway when unreachable."""
+
+    async def waiting(self) -> Waiting:
+        """What waits now; raises JournalAway."""
 
 
 class Tracing(Protocol):

@@ -2,9 +2,9 @@
 
 Besides the settings that every service has: RINGBACK_MAC_KEYS_FILE (the keys shared with policy),
 RINGBACK_CONNECTOR_<REF> (the address behind a reference in a pack, `airline_reservations` →
-RINGBACK_CONNECTOR_AIRLINE_RESERVATIONS), RINGBACK_CREDENTIALS_DIR (one file per secret), RINGBACK_SETTLE_MS
-(how long after an attempt's deadline "not done" is not believed yet), RINGBACK_TOOL_MODULES (Python modules
-whose functions packs may name), RINGBACK_TEST_PAUSE_AT (tests only).
+RINGBACK_CONNECTOR_AIRLINE_RESERVATIONS), RINGBACK_CREDENTIALS_DIR (one file per secret), RINGBACK_CREDENTIAL_<REF>
+(a secret that has no file), RINGBACK_SETTLE_MS (in place of every check's own `settle_ms`),
+RINGBACK_TOOL_MODULES (Python modules whose functions packs may name), RINGBACK_TEST_PAUSE_AT (tests only).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ringback_tools.domain.holding import ON_REQUEST, STATES
 __all__ = ["ToolsSettings", "read_settings"]
 
 _CONNECTOR: Final = re.compile(PREFIX + r"CONNECTOR_([A-Z][A-Z0-9_]{0,63})")
+_CREDENTIAL: Final = re.compile(PREFIX + r"CREDENTIAL_([A-Z][A-Z0-9_]{0,63})")
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _SCHEMES: Final = ("http", "https", "grpc", "mcp", "stdio")
 
@@ -36,14 +37,15 @@ class ToolsSettings(CommonSettings):
     mac_keys_file: Path
     connectors: Mapping[str, str] = field(default_factory=dict)
     credentials_dir: Path | None = None
-    settle_ms: int = 3_000
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    settle_ms: int | None = None
     tool_modules: tuple[str, ...] = ()
     test_pause_at: str = ""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], *, service: str = "tools") -> Self:
         values = cls.read(Env(environ, service=service))
-        return cls(**values, connectors=_connectors(environ))
+        return cls(**values, connectors=_connectors(environ), credentials=_credentials(environ))
 
     @classmethod
     def read(cls, env: Env) -> dict[str, Any]:
@@ -51,12 +53,16 @@ class ToolsSettings(CommonSettings):
             **super().read(env),
             "mac_keys_file": env.path("MAC_KEYS_FILE"),
             "credentials_dir": env.optional_path("CREDENTIALS_DIR"),
-            "settle_ms": env.integer("SETTLE_MS", default=3_000, least=0, most=600_000),
+            "settle_ms": _settle(env.integer("SETTLE_MS", default=-1, least=-1, most=600_000)),
             "tool_modules": _modules(env.text("TOOL_MODULES", default="")),
             "test_pause_at": _held(
                 env.choice("TEST_PAUSE_AT", default="none", choices=("none", ON_REQUEST, *STATES))
             ),
         }
+
+
+def _settle(settle_ms: int) -> int | None:
+    return None if settle_ms < 0 else settle_ms
 
 
 def _modules(names: str) -> tuple[str, ...]:
@@ -73,6 +79,19 @@ def _held(state: str) -> str:
 def read_settings() -> ToolsSettings:
     """The settings of this process; raises ConfigError."""
     return ToolsSettings.from_env(os.environ)
+
+
+def _credentials(environ: Mapping[str, str]) -> dict[str, str]:
+    """Secrets by reference, in lower case."""
+    found = {}
+    for name, value in environ.items():
+        match = _CREDENTIAL.fullmatch(name)
+        if match is None or name == f"{PREFIX}CREDENTIALS_DIR" or not value.strip():
+            continue
+        if not value.strip().isprintable():
+            raise ConfigError(f"{name}: expected one line of printable text")
+        found[match[1].lower()] = value.strip()
+    return found
 
 
 def _connectors(environ: Mapping[str, str]) -> dict[str, str]:

@@ -37,6 +37,7 @@ __all__ = [
     "record_from_bytes",
     "record_to_bytes",
     "request_from_wire",
+    "request_to_wire",
 ]
 
 SCHEMA_VERSION: Final = 1
@@ -99,6 +100,32 @@ def request_from_wire(message: tools_pb2.ExecuteRequest) -> ActionRequest:
         scopes=frozenset(message.scopes),
         priority=Priority.BACKGROUND if background else Priority.LIVE_CALL,
         attach_only=message.attach_only,
+    )
+
+
+def request_to_wire(request: ActionRequest) -> tools_pb2.ExecuteRequest:
+    """A request for the queue."""
+    proof = None
+    if request.proof is not None:
+        signed = request.proof
+        proof = policy_pb2.DecisionProof(
+            key_id=signed.key_id,
+            mac=signed.mac,
+            decision_id=signed.decision_id,
+            consent_id=signed.consent_id,
+            expires_at_ms=signed.expires_at_ms,
+        )
+    return tools_pb2.ExecuteRequest(
+        tenant=request.tenant,
+        session_id=request.session_id,
+        epoch=request.epoch,
+        action_id=request.action_id,
+        pack_digest=request.pack_digest,
+        tool=request.tool,
+        tool_version=request.tool_version,
+        arguments_json=request.arguments_json,
+        proof=proof,
+        scopes=sorted(request.scopes),
     )
 
 
@@ -204,10 +231,25 @@ def record_from_bytes(data: bytes) -> OutcomeRecord:
     )
 
 
-def late_fact(record: OutcomeRecord, *, side_effect: SideEffect, producer_seq: int) -> events_pb2.LateFact:
-    """The fact that tells the session how an action in doubt ended."""
+def late_fact(
+    record: OutcomeRecord, *, side_effect: SideEffect, producer_seq: int, background: bool = False
+) -> events_pb2.LateFact:
+    """The fact that tells the session how an action in doubt, or background work, ended."""
     assert record.result is not None
     result = record.result
+    finished = events_pb2.ActionFinished(
+        action_id=record.action_id,
+        tool=record.tool,
+        status=_EVENT_STATUS[result.status],
+        result_json=result.data_json,
+        error_code=result.error_code.value if result.error_code else "",
+        message=result.message,
+        retryable=result.retryable,
+        attempts=result.attempts,
+        duration_ms=result.duration_ms,
+        arguments_json=record.arguments_json,
+        side_effect=_EVENT_SIDE_EFFECT[side_effect],
+    )
     return events_pb2.LateFact(
         schema_version=SCHEMA_VERSION,
         producer="tools",
@@ -215,19 +257,8 @@ def late_fact(record: OutcomeRecord, *, side_effect: SideEffect, producer_seq: i
         tenant=record.tenant,
         session_id=record.session_id,
         occurred_at=timestamp(record.updated_at_ms),
-        action_reconciled=events_pb2.ActionFinished(
-            action_id=record.action_id,
-            tool=record.tool,
-            status=_EVENT_STATUS[result.status],
-            result_json=result.data_json,
-            error_code=result.error_code.value if result.error_code else "",
-            message=result.message,
-            retryable=result.retryable,
-            attempts=result.attempts,
-            duration_ms=result.duration_ms,
-            arguments_json=record.arguments_json,
-            side_effect=_EVENT_SIDE_EFFECT[side_effect],
-        ),
+        job_finished=finished if background else None,
+        action_reconciled=None if background else finished,
     )
 
 

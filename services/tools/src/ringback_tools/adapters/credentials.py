@@ -7,6 +7,7 @@ were sent with.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,29 +18,36 @@ _BYTES_MAX: Final = 8_192
 
 
 class Credentials:
-    """The secrets below a folder; without a folder there are none."""
+    """The secrets below a folder, and those given from the start for names that have no file there."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, *, given: Mapping[str, str] | None = None) -> None:
         self._folder = folder
+        self._given = dict(given or {})
         self._read: dict[str, tuple[tuple[int, int], str]] = {}
 
     def get(self, name: str) -> str | None:
         """The secret of that name, as its file has it now; None if there is none."""
-        if self._folder is None or not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name):
             return None
-        path = self._folder / name
+        if self._folder is not None and (self._folder / name).exists():
+            return self._from_file(self._folder / name, name)
+        return self._given.get(name)
+
+    def _from_file(self, path: Path, name: str) -> str | None:
+        known = self._read.get(name)
         try:
             found = path.stat()
             stamp = (found.st_mtime_ns, found.st_size)
-            known = self._read.get(name)
-            if known is None or known[0] != stamp:
-                secret = path.read_bytes()[:_BYTES_MAX].decode().strip()
-                if not secret or not secret.isprintable():
-                    return None
-                known = self._read[name] = (stamp, secret)
+            if known is not None and known[0] == stamp:
+                return known[1]
+            secret = path.read_bytes()[:_BYTES_MAX].decode().strip()
         except (OSError, UnicodeDecodeError):
             return None
-        return known[1]
+        if not secret or not secret.isprintable():
+            # Caught while it is being replaced: the one before is still the best there is.
+            return known[1] if known else None
+        self._read[name] = (stamp, secret)
+        return secret
 
     def __repr__(self) -> str:
         return f"Credentials({len(self._read)} read)"

@@ -12,8 +12,9 @@ from ringback_identity import new_id
 from ringback_telemetry import gauge
 from ringback_telemetry.names import Attr, Metric
 
+from ringback_tools.domain.alerts import Alert
 from ringback_tools.domain.breaker import Breaker, BreakerState
-from ringback_tools.domain.catalogue import SideEffect
+from ringback_tools.domain.catalogue import Tool
 from ringback_tools.ports import Clock, JournalAway, Stored
 from ringback_tools.wire import late_fact, timestamp
 
@@ -52,15 +53,37 @@ class BusFacts:
             closed = events_pb2.BreakerClosed(dependency=dependency, replica=self._replica)
             fact.breaker_closed.CopyFrom(closed)
             _log.info("breaker of %s closed", dependency)
+        self._tell(kind, fact)
+
+    def alert_changed(self, alert: Alert) -> None:
+        gauge(Metric.ALERTS).set(int(alert.open), {Attr.ALERT: alert.name, Attr.DEPENDENCY: alert.subject})
+        fact = events_pb2.ControlFact(
+            schema_version=1, producer="tools", occurred_at=timestamp(self._clock.now_ms())
+        )
+        about = {"name": alert.name, "subject": alert.subject, "replica": self._replica}
+        if alert.open:
+            fact.alert_raised.CopyFrom(events_pb2.AlertRaised(**about, reason=alert.reason))
+            _log.error("alert %s for %s: %s", alert.name, alert.subject, alert.reason)
+        else:
+            fact.alert_cleared.CopyFrom(events_pb2.AlertCleared(**about))
+            _log.info("alert %s for %s is over", alert.name, alert.subject)
+        self._tell("alert_raised" if alert.open else "alert_cleared", fact)
+
+    def _tell(self, kind: str, fact: events_pb2.ControlFact) -> None:
         try:
             self._bus.publish(control_subject(kind), fact.SerializeToString(), msg_id=new_id("ctl"))
         except RingbackError as error:
-            _log.error("a breaker's change was not published: %s", error.code)
+            _log.error("%s was not published: %s", kind, error.code)
 
-    async def action_reconciled(self, stored: Stored, *, side_effect: SideEffect) -> None:
+    async def outcome_known(self, stored: Stored, *, tool: Tool) -> None:
         record = stored.record
         # The revision grows with every write of the bucket and is the same for whoever tells this outcome.
-        fact = late_fact(record, side_effect=side_effect, producer_seq=stored.revision)
+        fact = late_fact(
+            record,
+            side_effect=tool.side_effect,
+            producer_seq=stored.revision,
+            background=tool.background,
+        )
         subject = fact_subject("tools", record.tenant, record.session_id)
         msg_id = f"{record.action_id}.reconciled"
         try:
@@ -77,9 +100,13 @@ class NoFacts:
     def __init__(self) -> None:
         self.breakers: list[tuple[str, BreakerState]] = []
         self.reconciled: list[Stored] = []
+        self.alerts: list[Alert] = []
 
     def breaker_changed(self, dependency: str, breaker: Breaker) -> None:
         self.breakers.append((dependency, breaker.state))
 
-    async def action_reconciled(self, stored: Stored, *, side_effect: SideEffect) -> None:
+    def alert_changed(self, alert: Alert) -> None:
+        self.alerts.append(alert)
+
+    async def outcome_known(self, stored: Stored, *, tool: Tool) -> None:
         self.reconciled.append(stored)

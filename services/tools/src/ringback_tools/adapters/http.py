@@ -7,6 +7,7 @@ came about and a 4xx changed nothing; anything else that is not a good answer le
 from __future__ import annotations
 
 import email.utils
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -56,6 +57,8 @@ class HttpConnector:
         credentials: Credentials,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
+        # It logs every URL, and URLs hold what callers said.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
         self._addresses = addresses
         self._credentials = credentials
         limits = httpx.Limits(

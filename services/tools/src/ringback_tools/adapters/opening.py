@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from ringback_errors import Unavailable
 from ringback_events import NatsBus, load_topology
 
-__all__ = ["background", "open_bus"]
+__all__ = ["background", "open_bus", "until_there"]
 
 _log = logging.getLogger(__name__)
 AGAIN_S: Final = 2.0
@@ -25,6 +25,17 @@ async def open_bus(bus: NatsBus, *, owner: str) -> None:
             return
         except Unavailable as away:
             _log.warning("streams and buckets are not there yet: %s", away)
+            await asyncio.sleep(AGAIN_S)
+
+
+async def until_there(begin: Callable[[], Awaitable[object]]) -> None:
+    """Begin something on the bus, again until the bus is there for it."""
+    while True:
+        try:
+            await begin()
+            return
+        except Unavailable as away:
+            _log.warning("not begun yet: %s", away)
             await asyncio.sleep(AGAIN_S)
 
 

@@ -1,14 +1,9 @@
-"""Owns how a pack's declaration becomes tools that can run.
-
-The sentences of a result stand in its schema, under `x-say` and `x-say-error`: what a result says belongs
-to what it is.
-"""
+"""Owns how a pack's declaration becomes tools that can run."""
 
 from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +22,7 @@ from ringback_tools.domain.catalogue import (
     RetryRule,
     SideEffect,
     Tool,
+    Upgrade,
 )
 from ringback_tools.domain.results import ErrorCode, FallbackKind
 
@@ -35,13 +31,12 @@ __all__ = ["PackCatalogue", "tool_from_spec", "tools_from_pack"]
 _log = logging.getLogger(__name__)
 
 PACKS_MAX: Final = 64
-_QUEUE_PER_SLOT: Final = 2
 
 
 class PackCatalogue:
     """Tools of published packs."""
 
-    def __init__(self, store: PackStore, *, settle_ms: int) -> None:
+    def __init__(self, store: PackStore, *, settle_ms: int | None = None) -> None:
         self._store = store
         self._settle_ms = settle_ms
         self._tools: OrderedDict[str, tuple[Pack, tuple[Tool, ...]]] = OrderedDict()
@@ -79,14 +74,13 @@ class PackCatalogue:
         return found
 
 
-def tools_from_pack(pack: Pack, *, settle_ms: int) -> tuple[Tool, ...]:
+def tools_from_pack(pack: Pack, *, settle_ms: int | None = None) -> tuple[Tool, ...]:
     """Every tool of a pack, ready to run."""
     return tuple(tool_from_spec(spec, settle_ms=settle_ms) for spec in pack.tools)
 
 
-def tool_from_spec(spec: ToolSpec, *, settle_ms: int) -> Tool:
-    """One tool, ready to run."""
-    result: Mapping[str, Any] = spec.result or {}
+def tool_from_spec(spec: ToolSpec, *, settle_ms: int | None = None) -> Tool:
+    """One tool, ready to run; `settle_ms` stands in for what the tools themselves say."""
     return Tool(
         name=spec.name,
         version=spec.version,
@@ -94,7 +88,7 @@ def tool_from_spec(spec: ToolSpec, *, settle_ms: int) -> Tool:
         side_effect=SideEffect(spec.side_effect),
         parameters=spec.parameters,
         connector=_connector(spec.connector, credential=spec.credential),
-        result=result,
+        result=spec.result or {},
         deadline_ms=spec.deadline_ms,
         attempt_timeout_ms=spec.attempt_timeout_ms,
         slow_after_ms=spec.slow_after_ms,
@@ -111,7 +105,8 @@ def tool_from_spec(spec: ToolSpec, *, settle_ms: int) -> Tool:
         check=_check(spec, settle_ms=settle_ms),
         limits=Limits(
             concurrency_max=spec.concurrency_max,
-            queue_max=_QUEUE_PER_SLOT * spec.concurrency_max,
+            concurrency_min=spec.concurrency_min,
+            queue_max=spec.queue_max,
             result_bytes_max=spec.result_bytes_max,
         ),
         fallback=FallbackRule(
@@ -122,13 +117,20 @@ def tool_from_spec(spec: ToolSpec, *, settle_ms: int) -> Tool:
         ),
         breaker=BreakerRule(
             failures_max=spec.breaker.failures_max,
-            rate_max=0.5,
-            rate_calls_min=2 * spec.breaker.failures_max,
+            rate_max=spec.breaker.rate_max,
+            rate_calls_min=spec.breaker.rate_calls_min,
             window_ms=spec.breaker.window_ms,
+            slow_ms=spec.breaker.slow_ms,
             open_ms=spec.breaker.open_ms,
+            half_open_probes=spec.breaker.half_open_probes,
         ),
-        ok_messages=_sentences(result.get("x-say")),
-        error_messages=_named_sentences(result.get("x-say-error")),
+        ok_messages=tuple(MessageRule(rule.say.strip(), rule.when) for rule in spec.ok_messages),
+        error_messages={name: said.strip() for name, said in spec.error_messages.items()},
+        background=spec.mode == "background",
+        backlog_window_ms=spec.backlog_window_ms,
+        upgrades=tuple(
+            Upgrade(each.from_version, each.rename, frozenset(each.drop), each.set) for each in spec.upgrades
+        ),
     )
 
 
@@ -140,7 +142,7 @@ def _connector(connector: declared.Connector, *, credential: str) -> ConnectorSp
     return ConnectorSpec(kind, options)
 
 
-def _check(spec: ToolSpec, *, settle_ms: int) -> CheckRule | None:
+def _check(spec: ToolSpec, *, settle_ms: int | None) -> CheckRule | None:
     if spec.check is None:
         return None
     not_done = spec.check.not_done_when
@@ -149,25 +151,9 @@ def _check(spec: ToolSpec, *, settle_ms: int) -> CheckRule | None:
         done_when=_condition(spec.check.done_when),
         not_done_when=_condition(not_done) if not_done else None,
         timeout_ms=spec.check.timeout_ms,
-        settle_ms=settle_ms,
+        settle_ms=spec.check.settle_ms if settle_ms is None else settle_ms,
     )
 
 
 def _condition(condition: declared.Condition) -> Condition:
     return Condition(tuple(condition.status), condition.path, tuple(condition.equals))
-
-
-def _sentences(found: Any) -> tuple[MessageRule, ...]:
-    if not isinstance(found, list):
-        return ()
-    return tuple(
-        MessageRule(say=rule["say"].strip(), when=rule.get("when") or {})
-        for rule in found
-        if isinstance(rule, dict) and isinstance(rule.get("say"), str)
-    )
-
-
-def _named_sentences(found: Any) -> dict[str, str]:
-    if not isinstance(found, dict):
-        return {}
-    return {str(name): text.strip() for name, text in found.items() if isinstance(text, str)}

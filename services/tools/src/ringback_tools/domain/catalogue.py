@@ -20,6 +20,7 @@ __all__ = [
     "RetryRule",
     "SideEffect",
     "Tool",
+    "Upgrade",
     "find",
     "visible",
 ]
@@ -106,6 +107,16 @@ class MessageRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Upgrade:
+    """How arguments made for an older version become this one's: rename, drop, then set what is absent."""
+
+    from_version: str
+    rename: Mapping[str, str] = field(default_factory=dict)
+    drop: frozenset[str] = frozenset()
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
     """One version of a tool, ready to run."""
 
@@ -130,13 +141,27 @@ class Tool:
     fallback: FallbackRule = field(default_factory=FallbackRule)
     breaker: BreakerRule = field(default_factory=BreakerRule)
     ok_messages: tuple[MessageRule, ...] = ()
-    # Name of an error code, or not_done → sentence.
+    # Name of an error code, not_done or accepted → sentence.
     error_messages: Mapping[str, str] = field(default_factory=dict)
+    # Taken on at once and done later; refused while the oldest that waits has waited longer than the window.
+    background: bool = False
+    backlog_window_ms: int = 60_000
+    upgrades: tuple[Upgrade, ...] = ()
 
     @property
     def effectful(self) -> bool:
         """Whether it needs a proof, a journal and care."""
         return self.side_effect is not SideEffect.READ
+
+    @property
+    def journalled(self) -> bool:
+        """Whether its states are stored: what changes the world, and work that nobody waits for."""
+        return self.effectful or self.background
+
+    @property
+    def settleable(self) -> bool:
+        """Whether an attempt in doubt can be repeated or looked up."""
+        return self.may_retry or self.check is not None
 
     @property
     def keyed(self) -> bool:
@@ -155,13 +180,14 @@ class Tool:
 
 
 def find(tools: Iterable[Tool], name: str, *, version: str) -> Tool | None:
-    """The tool in exactly this version, else the newest of the same major; any if none is asked for."""
+    """The tool in exactly this version, else one that upgrades from it, else the newest of the same major."""
     named = [tool for tool in tools if tool.name == name]
     for tool in named:
         if tool.version == version:
             return tool
+    upgrading = [tool for tool in named if any(each.from_version == version for each in tool.upgrades)]
     major = version.partition(".")[0]
-    fitting = [tool for tool in named if not version or tool.major == major]
+    fitting = upgrading or [tool for tool in named if not version or tool.major == major]
     return max(fitting, key=_order, default=None)
 
 

@@ -10,21 +10,25 @@ from ringback_tools.ports import (
     Clock,
     Connectors,
     Facts,
+    JobQueue,
     Journal,
     Pauses,
     Proofs,
     Tracing,
 )
+from ringback_tools.usecases.alerts import AuthAlerts
 from ringback_tools.usecases.attempts import Attempts
 from ringback_tools.usecases.breakers import Breakers
 from ringback_tools.usecases.bulkheads import Bulkheads
 from ringback_tools.usecases.executor import Executor
 from ringback_tools.usecases.finishing import Finisher
 from ringback_tools.usecases.gate import Gate
+from ringback_tools.usecases.jobs import Jobs
 from ringback_tools.usecases.journaling import Scribe
 from ringback_tools.usecases.listing import Listing
 from ringback_tools.usecases.reading import Reading
 from ringback_tools.usecases.reconciler import Reconciler
+from ringback_tools.usecases.switches import Switches
 from ringback_tools.usecases.writing import Writing
 
 __all__ = ["Parts", "Service", "assemble"]
@@ -35,6 +39,7 @@ class Parts:
     """Everything from outside. `owner` is `replica#start`, new at every start; `roll` is uniform in [0, 1)."""
 
     journal: Journal
+    jobs: JobQueue
     catalogue: Catalogue
     connectors: Connectors
     proofs: Proofs
@@ -54,17 +59,22 @@ class Service:
     listing: Listing
     reconciler: Reconciler
     breakers: Breakers
+    switches: Switches
+    jobs: Jobs
 
 
 def assemble(parts: Parts) -> Service:
     """One replica."""
     clock = parts.clock
     breakers = Breakers(facts=parts.facts, clock=clock)
+    switches = Switches()
     finisher = Finisher(clock=clock)
     attempts = Attempts(
         connectors=parts.connectors,
         breakers=breakers,
         bulkheads=Bulkheads(clock=clock),
+        switches=switches,
+        alerts=AuthAlerts(facts=parts.facts, clock=clock),
         clock=clock,
         tracing=parts.tracing,
         roll=parts.roll,
@@ -74,15 +84,23 @@ def assemble(parts: Parts) -> Service:
         journal=parts.journal,
         scribe=scribe,
         attempts=attempts,
-        breakers=breakers,
         finisher=finisher,
         clock=clock,
         pauses=parts.pauses,
+    )
+    jobs = Jobs(
+        queue=parts.jobs,
+        journal=parts.journal,
+        scribe=scribe,
+        finisher=finisher,
+        facts=parts.facts,
+        clock=clock,
     )
     executor = Executor(
         gate=Gate(catalogue=parts.catalogue, proofs=parts.proofs, clock=clock),
         reading=Reading(attempts=attempts, finisher=finisher, clock=clock),
         writing=writing,
+        jobs=jobs,
         breakers=breakers,
         journal=parts.journal,
         clock=clock,
@@ -98,5 +116,5 @@ def assemble(parts: Parts) -> Service:
         clock=clock,
         roll=parts.roll,
     )
-    listing = Listing(catalogue=parts.catalogue, breakers=breakers)
-    return Service(executor, listing, reconciler, breakers)
+    listing = Listing(catalogue=parts.catalogue, breakers=breakers, switches=switches)
+    return Service(executor, listing, reconciler, breakers, switches, jobs)

@@ -16,9 +16,11 @@ from ringback_tools.domain.catalogue import ConnectorSpec, Tool
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
 from ringback_tools.domain.retrying import ATTEMPT_MS_MIN, Again, RetryBudget, decide, earn, spend
 from ringback_tools.ports import Call, Clock, Connectors, Tracing
+from ringback_tools.usecases.alerts import AuthAlerts
 from ringback_tools.usecases.breakers import Breakers
 from ringback_tools.usecases.bulkheads import Bulkheads
 from ringback_tools.usecases.execution import Attempting, Execution
+from ringback_tools.usecases.switches import Switches
 
 __all__ = ["Attempts", "BeforeSend"]
 
@@ -44,11 +46,15 @@ class Attempts:
         connectors: Connectors,
         breakers: Breakers,
         bulkheads: Bulkheads,
+        switches: Switches,
+        alerts: AuthAlerts,
         clock: Clock,
         tracing: Tracing,
         roll: Callable[[], float],
     ) -> None:
         self._connectors = connectors
+        self._switches = switches
+        self._alerts = alerts
         self._breakers = breakers
         self._bulkheads = bulkheads
         self._clock = clock
@@ -58,7 +64,13 @@ class Attempts:
 
     def ready(self, tool: Tool) -> bool:
         """Whether a first attempt could go now, without waiting for a slot or being refused."""
-        return self._bulkheads.of(tool).free and not self._breakers.is_open(tool)
+        return self._bulkheads.of(tool).free and not self.barred(tool)
+
+    def barred(self, tool: Tool) -> str:
+        """Why no attempt may go now, whoever asks: switched off, or its breaker is open; empty if one may."""
+        if self._switches.why_off(tool) is not None:
+            return f"{tool.name} is switched off"
+        return f"breaker of {tool.dependency} open" if self._breakers.is_open(tool) else ""
 
     async def run(self, execution: Execution, *, before: BeforeSend = _nothing) -> Answer:
         """All attempts within the deadline; the last one's answer. Holds a slot of the tool's bulkhead."""
@@ -131,6 +143,8 @@ class Attempts:
         timeout_ms = int(min(tool.attempt_timeout_ms, execution.deadline_ms - begun_ms))
         if timeout_ms < ATTEMPT_MS_MIN:
             return Failed(ErrorCode.TIMEOUT, blames=False, detail="the deadline is used up")
+        if self._switches.why_off(tool) is not None:
+            return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=f"{tool.name} is switched off")
         if not self._breakers.allow(tool):
             return Failed(
                 ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=f"breaker of {tool.dependency} open"
@@ -159,6 +173,7 @@ class Attempts:
         with self._tracing.attempt(_facts(execution)) as tell:
             answer = await self._send(call, timeout_ms)
             tell(answer)
+        self._alerts.saw(execution.tool, answer)
         _remember(execution, answer)
         return answer
 
@@ -203,7 +218,7 @@ def _remember(execution: Execution, answer: Answer) -> None:
     """Doubt stays until the system itself answers: the same key makes that answer cover every attempt."""
     if isinstance(answer, Answered) or answer.definitive:
         execution.in_doubt = False
-    elif answer.in_doubt:
+    elif answer.in_doubt and execution.tool.effectful:
         execution.in_doubt = True
     execution.last_error = "" if isinstance(answer, Answered) else answer.code.value
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Any, Final
 
-from ringback_identity import Canonical, Proof
+from ringback_identity import Canonical
 
 from ringback_tools.domain.catalogue import Tool
 from ringback_tools.domain.outcomes import Permit
+from ringback_tools.domain.requests import ActionRequest, Priority
 from ringback_tools.domain.results import Result
 
 __all__ = [
@@ -33,36 +33,6 @@ __all__ = [
 
 # Attempts are capped and progress is paced, so this is never met; it keeps a bug from filling the memory.
 EVENTS_MAX: Final = 512
-
-
-class Priority(IntEnum):
-    """Who goes first when slots are short; lower is earlier."""
-
-    LIVE_CALL = 0
-    BACKGROUND = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ActionRequest:
-    """What a caller of Execute asks."""
-
-    tenant: str
-    session_id: str
-    epoch: int
-    action_id: str
-    pack_digest: str
-    tool: str
-    tool_version: str
-    arguments_json: str
-    proof: Proof | None = None
-    scopes: frozenset[str] = frozenset()
-    priority: Priority = Priority.LIVE_CALL
-    attach_only: bool = False
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """The action among all that run here."""
-        return self.tenant, self.session_id, self.action_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from ringback_tools.usecases.execution import (
     Slow,
 )
 from ringback_tools.usecases.gate import Gate, refusal
+from ringback_tools.usecases.jobs import Jobs
 from ringback_tools.usecases.reading import Reading
 from ringback_tools.usecases.writing import Writing
 
@@ -48,6 +49,7 @@ class Executor:
         gate: Gate,
         reading: Reading,
         writing: Writing,
+        jobs: Jobs,
         breakers: Breakers,
         journal: Journal,
         clock: Clock,
@@ -57,6 +59,7 @@ class Executor:
         self._gate = gate
         self._reading = reading
         self._writing = writing
+        self._jobs = jobs
         self._breakers = breakers
         self._journal = journal
         self._clock = clock
@@ -73,6 +76,9 @@ class Executor:
         """Run the action, or attach to it, or return its outcome; ends with exactly one Finished."""
         try:
             checked = await self._gate.check(request)
+            if checked.tool.background and not request.taken_on_at_ms:
+                yield Finished(self._dressed(await self._jobs.take_on(checked)))
+                return
             execution, attached = await self._execution(checked)
         except Refused as refused:
             yield Finished(self._dressed(refused.result))
@@ -83,6 +89,15 @@ class Executor:
                 yield Finished(self._dressed(event.result, done_before=done_before))
             else:
                 yield event
+
+    async def run_job(self, request: ActionRequest) -> None:
+        """Do work from the queue; returns when it has its end, raises RingbackError if it must come again."""
+        result: Result | None = None
+        async for event in self.execute(request):
+            if isinstance(event, Finished):
+                result = event.result
+        assert result is not None, "an execution ends with its result"
+        await self._jobs.close(request, result)
 
     def cancel(self, request_key: tuple[str, str, str], *, epoch: int) -> bool:
         """Stop an action that has sent nothing that must finish; false when it is too late or unknown."""
@@ -161,7 +176,7 @@ class Executor:
         slow = loop.call_later(execution.tool.slow_after_ms / 1000, self._report, execution, loop, True)
         try:
             with self._tracing.execution(_facts(execution)) as tell:
-                run = self._writing.run if execution.tool.effectful else self._reading.run
+                run = self._writing.run if execution.tool.journalled else self._reading.run
                 await run(execution)
                 if execution.result is not None:
                     tell(execution.result)

@@ -44,6 +44,7 @@ _FALL_BACK: Final = frozenset(
     }
 )
 _SUBSTITUTE_CONFIDENCE: Final = 0.5
+_ACCEPTED: Final = "I have started that, and I will tell you when it is done."
 
 
 class Finisher:
@@ -97,8 +98,15 @@ class Finisher:
 
     def in_doubt(self, execution: Execution) -> Result:
         """The result of a write whose effect nobody can tell yet."""
-        message = self._message(execution, ErrorCode.UNKNOWN_OUTCOME, name="unknown")
+        message = self._message(execution, ErrorCode.UNKNOWN_OUTCOME, name="unknown_outcome")
         return _promising(execution.tool, in_doubt(message=message, attempts=execution.attempts))
+
+    def accepted(self, tool: Tool, arguments: Mapping[str, Any]) -> Result:
+        """The result of background work that was taken on: how it ends is told later, as a fact."""
+        said = error_message(
+            tool, ErrorCode.UNKNOWN_OUTCOME, arguments=arguments, text=_ACCEPTED, name="accepted"
+        )
+        return replace(in_doubt(message=said, attempts=0), detail="accepted")
 
     def of(self, execution: Execution, answer: Answer) -> Result:
         """The result of a read."""

@@ -5,18 +5,24 @@ In the order of the design: arguments, scopes, the decision's proof. None of the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 import orjson
 from ringback_errors import Forbidden, InvalidInput, NotFound, Unavailable
 from ringback_identity import Canonical, Proof, canonical_arguments
 
 from ringback_tools.domain.catalogue import Tool, find
 from ringback_tools.domain.messages import error_message
-from ringback_tools.domain.outcomes import Permit
+from ringback_tools.domain.outcomes import OutcomeRecord, Permit
 from ringback_tools.domain.results import ErrorCode, Result, Status
+from ringback_tools.domain.upgrading import upgraded
 from ringback_tools.ports import Catalogue, Clock, Proofs
 from ringback_tools.usecases.execution import ActionRequest, Checked, Refused
 
-__all__ = ["Gate", "refusal"]
+__all__ = ["Gate", "mismatch", "refusal"]
+
+_ANY_OBJECT: Final[Mapping[str, Any]] = {"type": "object"}
 
 
 def refusal(
@@ -33,6 +39,19 @@ def refusal(
     )
 
 
+def mismatch(checked: Checked, record: OutcomeRecord) -> Result | None:
+    """The refusal if the record under this action_id is about something else: never attach to it."""
+    same = (
+        record.tenant == checked.request.tenant
+        and record.tool == checked.tool.name
+        and record.arguments_digest == checked.canonical.digest
+    )
+    if same:
+        return None
+    detail = "action_id: expected one of its own for each tool and arguments"
+    return refusal(ErrorCode.INVALID_ARGUMENTS, tool=checked.tool, detail=detail)
+
+
 class Gate:
     """Checks requests against the catalogue and the proofs."""
 
@@ -44,12 +63,12 @@ class Gate:
     async def check(self, request: ActionRequest) -> Checked:
         """The request with its tool, its canonical arguments and what it permits; raises Refused."""
         tool = await self._tool(request)
-        canonical = _arguments(tool, request)
+        canonical, arguments = _arguments(tool, request)
         if not tool.scopes <= request.scopes:
             missing = ", ".join(sorted(tool.scopes - request.scopes))
             raise Refused(refusal(ErrorCode.FORBIDDEN, tool=tool, detail=f"scopes: expected {missing}"))
         permit = self._permit(tool, request, canonical)
-        return Checked(request, tool, orjson.loads(canonical.json), canonical, permit)
+        return Checked(request, tool, arguments, canonical, permit)
 
     async def _tool(self, request: ActionRequest) -> Tool:
         try:
@@ -74,7 +93,9 @@ class Gate:
             detail = "proof: expected the proof of an ALLOW decision"
             raise Refused(refusal(ErrorCode.FORBIDDEN, tool=tool, detail=detail))
         try:
-            self._verify(request, request.proof, canonical, now_ms=self._clock.now_ms())
+            # Work from the queue was permitted when it was taken on.
+            now_ms = request.taken_on_at_ms or self._clock.now_ms()
+            self._verify(request, request.proof, canonical, now_ms=now_ms)
         except Forbidden as error:
             if self._authentic(request, request.proof, canonical):
                 # Expired: enough to learn what became of the action, not to start it.
@@ -102,8 +123,18 @@ class Gate:
         )
 
 
-def _arguments(tool: Tool, request: ActionRequest) -> Canonical:
+def _arguments(tool: Tool, request: ActionRequest) -> tuple[Canonical, Mapping[str, Any]]:
+    """The arguments as they were asked and signed, and as this tool takes them.
+
+    Made for another version, they stay what their session's version made of them; only what the connector
+    gets is upgraded.
+    """
     try:
-        return canonical_arguments(request.arguments_json, tool.parameters)
+        if request.tool_version in ("", tool.version):
+            canonical = canonical_arguments(request.arguments_json, tool.parameters)
+            return canonical, orjson.loads(canonical.json)
+        asked = canonical_arguments(request.arguments_json, _ANY_OBJECT)
+        taken = upgraded(tool, orjson.loads(asked.json), version=request.tool_version)
+        return asked, orjson.loads(canonical_arguments(taken, tool.parameters).json)
     except InvalidInput as error:
         raise Refused(refusal(ErrorCode.INVALID_ARGUMENTS, tool=tool, detail=str(error))) from None

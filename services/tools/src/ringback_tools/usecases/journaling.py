@@ -47,8 +47,13 @@ class Scribe:
         record = admitted(record, owner=self.owner, lease_ms=ADMITTED_LEASE_MS, now_ms=now_ms)
         return await (self._journal.update(over, record) if over else self._journal.create(record))
 
+    async def admit_for_anybody(self, execution: Execution) -> Stored:
+        """The action is taken on; whoever comes first may begin it. Raises LostRace if there is a record."""
+        now_ms = self._clock.now_ms()
+        return await self._journal.create(admitted(_fresh(execution), owner="", lease_ms=0, now_ms=now_ms))
+
     async def begin(self, execution: Execution, over: Stored | None, *, timeout_ms: int) -> Stored:
-        """Admit the action and write attempt 1 down in one compare-and-set; raises LostRace if it is somebody else's."""
+        """Admit the action and write attempt 1 down by one compare-and-set; raises LostRace if somebody else has it."""
         now_ms = self._clock.now_ms()
         record = admitted(
             over.record if over else _fresh(execution), owner=self.owner, lease_ms=0, now_ms=now_ms
@@ -114,7 +119,7 @@ def _fresh(execution: Execution) -> OutcomeRecord:
         action_id=request.action_id,
         epoch=request.epoch,
         tool=checked.tool.name,
-        tool_version=checked.tool.version,
+        tool_version=request.tool_version or checked.tool.version,
         arguments_json=checked.canonical.json,
         arguments_digest=checked.canonical.digest,
         pack_digest=request.pack_digest,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from ringback_tools.domain.catalogue import Tool, visible
 from ringback_tools.ports import Catalogue
 from ringback_tools.usecases.breakers import Breakers
+from ringback_tools.usecases.switches import Switches
 
 __all__ = ["Listing", "Offer"]
+
+REASON_CHARS_MAX: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +27,9 @@ class Offer:
 class Listing:
     """Lists tools."""
 
-    def __init__(self, *, catalogue: Catalogue, breakers: Breakers) -> None:
+    def __init__(self, *, catalogue: Catalogue, breakers: Breakers, switches: Switches) -> None:
         self._catalogue = catalogue
+        self._switches = switches
         self._breakers = breakers
 
     async def list(self, *, pack_digest: str, agent: str, scopes: Iterable[str]) -> list[Offer]:
@@ -38,4 +43,7 @@ class Listing:
         return self._breakers.open()
 
     def _reason(self, tool: Tool) -> str:
+        off = self._switches.why_off(tool)
+        if off is not None:
+            return f"switched off: {off}"[:REASON_CHARS_MAX]
         return f"{tool.dependency} does not answer" if tool.dependency in self._breakers.open() else ""

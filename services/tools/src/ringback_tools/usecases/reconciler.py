@@ -22,6 +22,7 @@ from ringback_tools.domain.catalogue import Tool, find
 from ringback_tools.domain.checking import Verdict
 from ringback_tools.domain.outcomes import ActionState, OutcomeRecord, Permit, told
 from ringback_tools.domain.results import Result
+from ringback_tools.domain.upgrading import upgraded
 from ringback_tools.ports import Catalogue, Clock, Facts, Journal, JournalAway, LostRace, Stored
 from ringback_tools.usecases.execution import ActionRequest, Checked, Execution
 from ringback_tools.usecases.finishing import Finisher
@@ -162,7 +163,7 @@ class Reconciler:
             tool = await self._tool(record)
             return await self._tell(item.stored, tool)
         tool = await self._tool(record)
-        if tool is None or tool.check is None:
+        if tool is None or tool.check is None or not tool.effectful:
             # Nobody can ever find out: a person must look, and the session's task says so.
             return True
         execution = self._execution(record, tool)
@@ -180,7 +181,7 @@ class Reconciler:
 
     async def _tell(self, stored: Stored, tool: Tool | None) -> bool:
         if tool is not None:
-            await self._facts.action_reconciled(stored, side_effect=tool.side_effect)
+            await self._facts.outcome_known(stored, tool=tool)
         await self._journal.update(stored, told(stored.record, now_ms=self._clock.now_ms()))
         return True
 
@@ -200,7 +201,7 @@ class Reconciler:
             attach_only=True,
         )
         canonical = Canonical(json=record.arguments_json, digest=record.arguments_digest)
-        arguments = orjson.loads(record.arguments_json)
+        arguments = upgraded(tool, orjson.loads(record.arguments_json), version=record.tool_version)
         checked = Checked(request, tool, arguments, canonical, Permit.LEARN)
         now_ms = self._clock.elapsed_ms()
         execution = Execution(checked, started_ms=now_ms, deadline_ms=now_ms + tool.deadline_ms)

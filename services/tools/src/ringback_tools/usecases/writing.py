@@ -16,10 +16,9 @@ from ringback_tools.domain.outcomes import ActionState, OutcomeRecord, Permit, P
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed, Result, Status
 from ringback_tools.ports import Clock, Fenced, Journal, JournalAway, LostRace, Pauses, Stored
 from ringback_tools.usecases.attempts import Attempts
-from ringback_tools.usecases.breakers import Breakers
 from ringback_tools.usecases.execution import Execution, Finished, Started
 from ringback_tools.usecases.finishing import Finisher
-from ringback_tools.usecases.gate import refusal
+from ringback_tools.usecases.gate import mismatch, refusal
 from ringback_tools.usecases.journaling import Scribe, is_known
 
 __all__ = ["Writing"]
@@ -34,7 +33,7 @@ class _Followed(Exception):  # noqa: N818 - steers, is no error
 
 
 class Writing:
-    """Runs writes and irreversible actions."""
+    """Runs what is journalled: writes, irreversible actions, background work."""
 
     def __init__(
         self,
@@ -42,7 +41,6 @@ class Writing:
         journal: Journal,
         scribe: Scribe,
         attempts: Attempts,
-        breakers: Breakers,
         finisher: Finisher,
         clock: Clock,
         pauses: Pauses,
@@ -50,14 +48,16 @@ class Writing:
         self._journal = journal
         self._scribe = scribe
         self._attempts = attempts
-        self._breakers = breakers
         self._finisher = finisher
         self._clock = clock
         self._pauses = pauses
 
     async def run(self, execution: Execution) -> None:
         """Bring the action to its outcome, or learn it; ends with Finished, and stores the outcome even after that."""
-        at_once = execution.checked.permit is Permit.START and self._attempts.ready(execution.tool)
+        checked = execution.checked
+        # Work from the queue has its record already.
+        at_once = checked.permit is Permit.START and not checked.request.taken_on_at_ms
+        at_once = at_once and self._attempts.ready(execution.tool)
         try:
             # Most actions are new: one compare-and-set finds out, beside the fence, without looking first.
             stored = None if at_once else await self._admission(execution)
@@ -77,10 +77,10 @@ class Writing:
 
     async def _admission(self, execution: Execution) -> Stored | None:
         request = execution.checked.request
-        found, _ = await asyncio.gather(
-            self._journal.get(request.session_id, request.action_id),
-            self._journal.fence(request.session_id, epoch=request.epoch),
-        )
+        looking = self._journal.get(request.session_id, request.action_id)
+        if request.taken_on_at_ms:
+            return await looking
+        found, _ = await asyncio.gather(looking, self._journal.fence(request.session_id, epoch=request.epoch))
         return found
 
     async def _rounds(self, execution: Execution, stored: Stored | None, *, fenced: bool) -> None:
@@ -105,7 +105,7 @@ class Writing:
     async def _round(self, execution: Execution, hand: _Hand, turn: int) -> bool:
         """One look at the record; true when the execution has ended."""
         stored = hand.stored
-        if stored and (refused := _not_the_same(execution, stored.record)):
+        if stored and (refused := mismatch(execution.checked, stored.record)):
             execution.emit(Finished(refused))
             return True
         step = plan(
@@ -140,8 +140,7 @@ class Writing:
         await self._clock.sleep(max(1, min(pace_ms, left_ms)))
 
     async def _start(self, execution: Execution, hand: _Hand) -> bool:
-        if self._breakers.is_open(execution.tool):
-            detail = f"breaker of {execution.tool.dependency} open"
+        if detail := self._attempts.barred(execution.tool):
             failure = Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, blames=False, detail=detail)
             execution.emit(Finished(self._finisher.failed(execution, failure)))
             return True
@@ -184,7 +183,7 @@ class Writing:
         key nor check is admitted first: a first write that may or may not have been stored must not read as
         an attempt in doubt, since nobody could ever settle that.
         """
-        if execution.tool.keyed or execution.tool.check is not None:
+        if execution.tool.settleable:
             await self._pauses.at("admitted")
             # From here on it cannot be cancelled: the record says that something may have gone out.
             execution.sent = True
@@ -229,7 +228,7 @@ class Writing:
             if broken is None:
                 result = self._finisher.ok(execution, answer.data)
                 return await self._end(execution, stored, result, definitive=True)
-            execution.in_doubt, answer = True, broken
+            execution.in_doubt, answer = broken.in_doubt, broken
         if not execution.in_doubt:
             result = self._finisher.failed(execution, answer)
             return await self._end(execution, stored, result, definitive=answer.definitive)
@@ -237,9 +236,12 @@ class Writing:
 
     async def _take_up(self, execution: Execution, stored: Stored) -> bool:
         """An attempt of a dead owner, or an outcome that was told as unknown: check, then what the rules allow."""
-        execution.in_doubt = True
+        execution.in_doubt = execution.tool.effectful
         execution.attempts = max(execution.attempts, stored.record.attempt)
         tool, open_ended = execution.tool, stored.record.state is ActionState.ATTEMPTING
+        if not tool.effectful:
+            execution.attempts = 0
+            return await self._run_attempts(execution, _Hand(stored))
         if tool.keyed and open_ended:
             verdict, data = await self.verdict(execution)
             if verdict is Verdict.DONE:
@@ -296,7 +298,9 @@ class Writing:
             execution.emit(Finished(result))
             return True
         try:
-            await self._scribe.finish(stored, result, definitive=definitive)
+            # Nobody waits for background work: its end is told as a fact.
+            late = execution.tool.background and result.known
+            await self._scribe.finish(stored, result, definitive=definitive, late=late)
         except LostRace as lost:
             raise _Followed from lost
         except JournalAway:
@@ -350,20 +354,6 @@ def _joined(execution: Execution, *, attached: bool = True) -> None:
 def _again(record: OutcomeRecord) -> Result:
     assert record.result is not None
     return replace(record.result, already_done=record.result.status is Status.OK)
-
-
-def _not_the_same(execution: Execution, record: OutcomeRecord) -> Result | None:
-    """A record under this action_id that is about something else: never attach to it."""
-    checked, request = execution.checked, execution.checked.request
-    same = (
-        record.tenant == request.tenant
-        and record.tool == checked.tool.name
-        and record.arguments_digest == checked.canonical.digest
-    )
-    if same:
-        return None
-    detail = "action_id: expected one of its own for each tool and arguments"
-    return refusal(ErrorCode.INVALID_ARGUMENTS, tool=checked.tool, detail=detail)
 
 
 def _failure(answer: Answer) -> Failed:
