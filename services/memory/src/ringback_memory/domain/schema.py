@@ -199,8 +199,12 @@ def _words(text: str) -> list[str]:
 
 def stem(word: str) -> str:
     """`word` without the endings that do not change what it names."""
+    if len(word) > 4 and word.endswith("ie"):
+        return word[:-2] + "y"
+    if len(word) > 4 and word.endswith(("ses", "xes", "zes", "ches", "shes")) and not word.endswith("uses"):
+        return word[:-2]
     for ending, least in (("ies", 4), ("ing", 5), ("ed", 4), ("es", 5), ("s", 3)):
-        if word.endswith(ending) and len(word) - len(ending) >= least - 1 and not word.endswith("ss"):
+        if word.endswith(ending) and len(word) - len(ending) >= least - 1 and not word.endswith(("ss", "us")):
             word = word[: -len(ending)] + ("y" if ending == "ies" else "")
             break
     return word[:-1] if len(word) > 4 and word.endswith("e") else word

@@ -38,6 +38,7 @@ _LETS_GO = re.compile(
     re.I,
 )
 _KEPT = re.compile(r"\b(?:i|we)(?:'ve| have)(?: just| already)? (\w+)", re.I)
+_PRESENT = {"sent": "send", "made": "make", "told": "tell", "paid": "pay", "let": "let", "gotten": "get"}
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?]?")
 _LASTING = re.compile(
     r"\bi(?:'m| am) (?:allergic|vegetarian|vegan|diabetic|deaf|blind|hard of hearing)\b|"
@@ -48,9 +49,8 @@ _LASTING = re.compile(
 _SAME_VERBS = tuple(
     frozenset(stem(word) for word in group.split())
     for group in (
-        "book reserve schedule arrange make",
+        "book reserve schedule arrange make buy purchase order",
         "find search look get show see check browse explore",
-        "buy purchase order",
         "cancel stop drop refund",
         "change modify update move reschedule edit",
         "transfer send pay wire",
@@ -60,7 +60,7 @@ _SAME_VERBS = tuple(
         "call phone ring",
     )
 )
-_NEEDED_SCORE = 2.0
+_NEEDED_SCORE = 1.6
 _SHARED_WORDS = 2
 _VERB_CHARS_LEAST = 5
 
@@ -116,7 +116,7 @@ def from_caller(state: State, event: Event, text: str, *, question: str, schema:
 def from_agent(state: State, event: Event, *, before: tuple[str, ...], heard: str) -> State:
     """`state` with the promises that the agent made since `before`, less those that it said were kept."""
     for found in _KEPT.finditer(heard):
-        verb = stem(found[1].lower())[:4]
+        verb = stem(_PRESENT.get(found[1].lower(), found[1].lower()))[:4]
         state = _ended(
             state,
             "done",
@@ -145,12 +145,14 @@ def served(state: State, action: Action) -> State:
     match action.status:
         case "ok":
             words = all_words(action.tool)
+            # Looking for a thing is over once something was done with it.
+            moot = _things(action.tool) if action.side_effect != "read" else frozenset[str]()
             return _ended(
                 state,
                 "done",
                 lambda task: (
                     task.tool == action.tool
-                    or (task.kind == "request" and not task.tool)
+                    or (task.kind == "request" and bool(moot & _things(task.tool)))
                     or (task.kind == "promise" and len(words & all_words(task.title)) >= 1)
                 ),
             )
@@ -198,6 +200,7 @@ def _requests(
 def _tool_for(sentence: str, state: State, schema: SlotSchema, *, asks: bool) -> ToolWords | None:
     spoken = all_words(sentence)
     verbs = [group for group in _SAME_VERBS if group & spoken or _begins_as(group, spoken)]
+    served_before = {one.tool for one in state.actions.values() if one.status == "ok"}
     scored = []
     for tool in schema.tools:
         own_verbs = [group for group in _SAME_VERBS if group & tool.named]
@@ -205,9 +208,11 @@ def _tool_for(sentence: str, state: State, schema: SlotSchema, *, asks: bool) ->
         things = tool.named - {word for group in own_verbs for word in group}
         hits = len(things & spoken)
         score = 1.2 * verb + 1.2 * hits + 0.4 * len((tool.described - tool.named) & spoken)
-        score += 0.6 * (tool.group == state.focus and bool(tool.group)) + 0.5 * asks
-        # A tool that changes something is meant only by whoever says so.
-        if (verb or not tool.changes) and (verb or hits) and (asks or (verb and hits)):
+        here = tool.group == state.focus
+        score += 0.6 * here + 0.5 * asks
+        # A tool that changes something is meant only by whoever says so; so is looking again for what was found.
+        says_so = (verb and (asks or hits or here)) or hits >= _SHARED_WORDS
+        if says_so or (asks and hits and not tool.changes and tool.name not in served_before):
             scored.append((score, tool.name, tool))
     best = max(scored, key=lambda one: (one[0], one[1]), default=None)
     return best[2] if best is not None and best[0] >= _NEEDED_SCORE else None
@@ -216,6 +221,12 @@ def _tool_for(sentence: str, state: State, schema: SlotSchema, *, asks: bool) ->
 def _begins_as(group: frozenset[str], spoken: frozenset[str]) -> bool:
     """A verb may come as a noun: a reservation, a booking, a payment."""
     return any(word.startswith(verb) for verb in group if len(verb) >= _VERB_CHARS_LEAST for word in spoken)
+
+
+def _things(tool: str) -> frozenset[str]:
+    """What a tool's name is about, without its verbs."""
+    words = all_words(tool)
+    return words - {word for group in _SAME_VERBS for word in group}
 
 
 def _requested(state: State, event: Event, said: str, tool: ToolWords | None) -> State:

@@ -201,7 +201,7 @@ def _replayed(
         else:
             for frame in turn["frames"]:
                 wanted = {k: v for k, v in wanted.items() if v != frame.get("service_call", {}).get("method")}
-            for body in _called(turn, number) if tools else ():
+            for body in _called(turn, number, schema) if tools else ():
                 fold(body)
             fold(ev.AgentSpoke(f"item_{number}", str(turn["utterance"]), str(turn["utterance"])))
         cut = choose_cut(timeline.state, rules=rules, count=count) if rules else None
@@ -227,7 +227,8 @@ def _compare_tasks(score: Score, wanted: Mapping[str, str], state: State) -> Non
     score.tasks_right += len(mine & set(wanted.values()))
 
 
-def _called(turn: Mapping[str, Any], number: int) -> Iterator[Body]:
+def _called(turn: Mapping[str, Any], number: int, schema: SlotSchema) -> Iterator[Body]:
+    changes = {tool.name for tool in schema.tools if tool.changes}
     for frame in turn["frames"]:
         call = frame.get("service_call")
         if not call:
@@ -235,7 +236,8 @@ def _called(turn: Mapping[str, Any], number: int) -> Iterator[Body]:
         group, action_id = frame["service"], f"act_{number}"
         arguments = json.dumps({f"{group}/{key}": value for key, value in call["parameters"].items()})
         results = json.dumps(frame.get("service_results", [])[:10])
-        yield ev.ActionRequested(action_id, f"call_{number}", call["method"], arguments)
+        effect = "write" if call["method"] in changes else "read"
+        yield ev.ActionRequested(action_id, f"call_{number}", call["method"], arguments, effect)
         yield ev.ActionFinished(action_id, call["method"], "ok", results)
 
 
