@@ -1,7 +1,9 @@
 """What the client sees of the model's responses: re-assembled, held, closed; audio verbatim."""
 
+import base64
 import json
 
+import msgspec
 import pytest
 from session_call_kit import CHUNK, World, append, check_chain, client_event
 
@@ -340,3 +342,55 @@ async def test_a_reply_that_the_model_refuses_does_not_silence_the_call(world):
     await world.settle()
     world.upstream.replies("Hello.")
     assert client.of("response.done")
+
+
+async def test_a_clients_call_that_passed_policy_late_comes_as_a_response_of_its_own(world):
+    world.policy.rules = msgspec.structs.replace(world.policy.rules, client_tools="confirm")
+    call, client = await world.start(pack="passthrough")
+    tool = {"type": "function", "name": "dim", "description": "d", "parameters": {"type": "object"}}
+    call.client_frame(client_event("session.update", session={"type": "realtime", "tools": [tool]}))
+    call.client_frame(CREATE)
+    await world.settle()
+    client.news()
+    world.upstream.replies("I will dim.", calls=[("dim", {"level": 3})])
+    assert not client.of("response.function_call_arguments.done")
+    client.news()
+    await world.settle()
+    assert client.types() == [
+        "response.created",
+        "response.output_item.added",
+        "conversation.item.added",
+        "response.function_call_arguments.done",
+        "conversation.item.done",
+        "response.output_item.done",
+        "response.done",
+    ]
+    check_chain(client.frames)
+    call_id = client.of("response.function_call_arguments.done")[0]["call_id"]
+    output = {"type": "function_call_output", "call_id": call_id, "output": "dimmed"}
+    call.client_frame(client_event("conversation.item.create", item=output))
+    assert world.upstream.got("conversation.item.create")[-1]["item"]["call_id"] == call_id
+    assert not call.state.open_actions()
+
+
+async def test_parts_of_a_kind_that_is_not_in_the_protocol_do_not_reach_the_client(world):
+    _call, client = await asked(world)
+    response = world.upstream.begins()
+    item = world.upstream.opens_message(response)
+    client.news()
+    world.upstream.say(
+        "response.new_part.delta", response_id=response, item_id=item, output_index=0, delta="x"
+    )
+    assert client.types() == []
+
+
+async def test_what_a_frame_lacks_that_clients_need_is_put_in(world):
+    _call, client = await asked(world)
+    response = world.upstream.begins()
+    item = world.upstream.opens_message(response)
+    audio = base64.b64encode(CHUNK).decode()
+    frame = {"type": "response.output_audio.delta", "response_id": response, "item_id": item, "delta": audio}
+    world.upstream.emit(json.dumps(frame).encode())
+    sent = client.of("response.output_audio.delta")[0]
+    assert (sent["output_index"], sent["content_index"], sent["delta"]) == (0, 0, audio)
+    assert sent["event_id"]

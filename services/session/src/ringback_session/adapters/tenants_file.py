@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from ringback_identity import hash_key
 from ringback_session.ports import Caller
 
 __all__ = ["TenantsInFile"]
+
+log = logging.getLogger(__name__)
 
 FILE_BYTES_MAX = 1024 * 1024
 
@@ -31,7 +34,11 @@ class TenantsInFile:
 
     def authenticate(self, api_key: str) -> Caller:
         if self._changed():
-            self._read()
+            try:
+                self._read()
+            except ConfigError as error:
+                # Half-written, perhaps: the keys that there were hold until it is right again.
+                log.error("the tenants that there were are kept: %s", error)
         presented = hash_key(api_key)
         for known, caller in self._callers.items():
             if hmac.compare_digest(known, presented):
@@ -54,11 +61,12 @@ class TenantsInFile:
             ) from None
         except yaml.YAMLError:
             raise ConfigError(f"{self._path}: expected YAML") from None
-        self._callers = {}
+        callers: dict[str, Caller] = {}
         for number, entry in enumerate(_list(data, "tenants", self._path)):
             caller = self._caller(entry, number)
             for key_hash in _list(entry, "key_hashes", self._path):
-                self._callers[str(key_hash)] = caller
+                callers[str(key_hash)] = caller
+        self._callers = callers
 
     def _caller(self, entry: Any, number: int) -> Caller:
         where = f"{self._path}: tenants[{number}]"
@@ -69,11 +77,16 @@ class TenantsInFile:
         if default not in packs:
             raise ConfigError(f"{where}.default_pack: expected one of its packs")
         quotas = entry.get("quotas") or {}
+        if not isinstance(quotas, dict):
+            raise ConfigError(f"{where}.quotas: expected a mapping")
+        sessions_max = quotas.get("sessions_max", 0)
+        if not isinstance(sessions_max, int) or sessions_max < 0:
+            raise ConfigError(f"{where}.quotas.sessions_max: expected a number, 0 for no bound")
         return Caller(
             tenant=entry["tenant"],
             packs=packs,
             default_pack=default,
-            sessions_max=int(quotas.get("sessions_max", 0)),
+            sessions_max=sessions_max,
         )
 
 

@@ -9,7 +9,7 @@ from contextlib import aclosing
 
 from ringback.tools.v1 import tools_pb2, tools_pb2_grpc
 from ringback_calling import Channel
-from ringback_errors import DeadlineExceeded, Overloaded, RingbackError, Unavailable
+from ringback_errors import DeadlineExceeded, Internal, Overloaded, RingbackError, Unavailable
 
 from ringback_session import wire
 from ringback_session.domain.effects import Execute, FetchFact
@@ -63,7 +63,8 @@ class ToolsOverGrpc:
                         if isinstance(event, ActionResult):
                             return
                 raise Unavailable("the stream ended without a result")
-            except (Unavailable, DeadlineExceeded, Overloaded):
+            except (Unavailable, DeadlineExceeded, Overloaded, Internal):
+                # What broke over there may have had its effect: an error is no word on that.
                 if action.side_effect is SideEffect.READ:
                     yield _away(action, "failed")
                     return
