@@ -228,6 +228,9 @@ class TracingTwin:
     def failed(self, error):
         TracingTwin.errors.append(error)
 
+    def traceparent(self):
+        return None
+
     def bad_model_frame(self):
         TracingTwin.bad_frames += 1
 
