@@ -98,5 +98,6 @@ async def _trace_of_the_yes_spans_all_services(running: RunningStack, session_id
         "tools:tools.execute > tools:tools.attempt",
     ), joined
     assert has("session:turn > session:journal.write"), joined
+    assert has("session:turn > localmodel:model.reply"), joined
     assert has("session:nats.publish", "memory:nats.process", "memory:memory.fold"), joined
     assert not running.sink.unregistered(), "names outside the registry"

@@ -253,6 +253,10 @@ class Tracing(Protocol):
 
     def end_turn(self) -> None: ...
 
+    def traceparent(self) -> str | None:
+        """The current turn as a W3C traceparent; None outside any turn."""
+        ...
+
     def failed(self, error: Exception) -> None:
         """A defect of ours ended a call: log it with its trace, without what was said."""
         ...

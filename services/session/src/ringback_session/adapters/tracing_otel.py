@@ -9,7 +9,7 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from ringback_telemetry import Context, Span, counter, names, start_span
+from ringback_telemetry import Context, Span, counter, current_traceparent, names, start_span
 
 __all__ = ["TracingWithOtel"]
 
@@ -42,6 +42,9 @@ class TracingWithOtel:
             self._turn.end()
             self._turn = None
             counter(names.Metric.TURNS).add(1)
+
+    def traceparent(self) -> str | None:
+        return current_traceparent()
 
     def failed(self, error: Exception) -> None:
         log.error("a call failed", exc_info=error)

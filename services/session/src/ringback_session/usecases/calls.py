@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -42,8 +41,6 @@ __all__ = ["Calls", "CallsSettings", "Services", "fresh_session_id"]
 
 log = logging.getLogger(__name__)
 
-# The provider's limit for one session.
-SESSION_SECONDS_MAX = 3_600
 EXPIRED_AT_ONCE_MAX = 20
 SETTLE_EVERY_MS = 5_000
 
@@ -152,7 +149,7 @@ class Calls:
             config = SessionConfig.defaults(
                 id=session_id,
                 model=model or self._model,
-                expires_at=int(time.time()) + SESSION_SECONDS_MAX,
+                expires_at=(now_ms + self._limits.session_ms_max) // 1000,
             )
             call = self._make(state, record, pinned, config)
             await self._open(call, client, CallStarted())
@@ -286,7 +283,8 @@ class Calls:
 
     def _make(self, state: CallState, record: Record, pinned: Pinned, config: SessionConfig) -> Call:
         services = self._services
-        model_view = ModelView(state)
+        tracing = services.tracing()
+        model_view = ModelView(state, traceparent=tracing.traceparent)
         view = ClientView(
             state, config=config, model=model_view, ids_seed=f"{state.session_id}/{pinned.epoch}"
         )
@@ -311,7 +309,7 @@ class Calls:
             late_facts=services.late_facts,
             models=services.models,
             clock=services.clock,
-            tracing=services.tracing(),
+            tracing=tracing,
             limits=self._limits,
             on_over=self._over,
         )

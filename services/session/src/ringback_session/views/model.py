@@ -6,7 +6,7 @@ The model never makes replies by itself: turn detection is configured with `crea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -27,8 +27,9 @@ _INTERNAL_PREFIX = "rb_"
 class ModelView:
     """Builds the frames that the model gets. Holds no conversation: the core's history is the truth."""
 
-    def __init__(self, state: CallState) -> None:
+    def __init__(self, state: CallState, *, traceparent: Callable[[], str | None] = lambda: None) -> None:
         self._state = state
+        self._traceparent = traceparent
         self._sent = 0
 
     def session_update(self, config: SessionConfig) -> bytes:
@@ -110,6 +111,10 @@ class ModelView:
             "conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=audio_end_ms
         )
 
+    def commit(self) -> bytes:
+        """The caller's audio so far becomes an item, though no turn has ended."""
+        return self._frame("input_audio_buffer.commit")
+
     def create(self, item: Mapping[str, Any], previous_item_id: str | None = None) -> bytes:
         previous = {"previous_item_id": previous_item_id} if previous_item_id else {}
         return self._frame("conversation.item.create", item=item, **previous)
@@ -171,8 +176,13 @@ class ModelView:
 
     def _response(self, own_id: str, response: dict[str, Any]) -> bytes:
         """Our id comes back in the response's metadata, or in the error that refuses it."""
+        metadata = {OWN_KEY: own_id}
+        traceparent = self._traceparent()
+        if traceparent is not None:
+            # A model of ours joins the turn's trace; for any other it is one more pair to echo.
+            metadata["traceparent"] = traceparent
         event = {"type": "response.create", "event_id": f"{_INTERNAL_PREFIX}{own_id}"}
-        return orjson.dumps(event | {"response": response | {"metadata": {OWN_KEY: own_id}}})
+        return orjson.dumps(event | {"response": response | {"metadata": metadata}})
 
     def _frame(self, type: str, **fields: Any) -> bytes:
         self._sent += 1
