@@ -209,6 +209,12 @@ class AnyCall(Watched, RuleBasedStateMachine):
         asked = data.draw(st.sampled_from(self.asked))
         self.answer(asked, effect=effect, reading=reading, status=status, good=good, keep=keep)
 
+    @precondition(lambda self: self.state.actions)
+    @rule(data=st.data(), status=st.sampled_from(["ok", "failed", "not_started"]))
+    def the_truth_comes_late(self, data, status):
+        action_id = data.draw(st.sampled_from(list(self.state.actions)))
+        self.give(ev.ActionReconciled(action_id=action_id, status=status, data_json="{}", message="Well."))
+
     @rule(luck=st.integers(0, 3))
     def owner_dies(self, luck):
         """The record may be as old as the last write; here it is as new as the state."""

@@ -240,6 +240,45 @@ def test_a_read_back_cut_by_speech_that_was_lost_is_repeated(call):
     assert call.speaks().text == READ_BACK
 
 
+def in_doubt(call):
+    """A write of which nobody knows whether it was done, and the caller was told so."""
+    call.says("Add a note.")
+    call.reply("", calls=[("call_1", "add_note", {"reservation": "482915"})])
+    call.decides(Effect.ALLOW)
+    call.journals()
+    asked = call.runs("unknown", error_code="unknown_outcome", message="I can't tell yet.")
+    call.reply("I can't tell yet.")
+    return asked.action_id
+
+
+def test_the_truth_about_a_write_in_doubt_is_told_and_settles_what_was_owed(call):
+    action_id = in_doubt(call)
+    call.do(ev.ActionReconciled(action_id=action_id, status="ok", message="The note is there."))
+    assert call.speaks().text == "The note is there."
+    assert [fact["status"] for fact in call.facts("action_finished")] == ["unknown", "ok"]
+    assert call.facts("task_closed")[0]["task_id"] == call.facts("task_opened")[0]["task_id"]
+    assert not call.state.tasks
+    assert len(call.results()) == 1, "the model's call was answered already"
+
+
+def test_the_truth_is_told_once_and_only_of_what_was_in_doubt(call):
+    action_id = in_doubt(call)
+    told = ev.ActionReconciled(action_id=action_id, status="ok", message="The note is there.")
+    call.do(told)
+    call.speaks()
+    call.do(told, ev.ActionReconciled(action_id="act_other", status="ok", message="x"))
+    assert not call.new(fx.RequestSpeech)
+
+
+def test_a_write_found_not_done_may_be_tried_again(call):
+    action_id = in_doubt(call)
+    call.do(ev.ActionReconciled(action_id=action_id, status="failed", message="It was not done."))
+    call.speaks()
+    call.says("Then try again.")
+    call.reply("", calls=[("call_2", "add_note", {"reservation": "482915"})])
+    assert call.decides(Effect.ALLOW).subject["action_id"] != action_id
+
+
 def test_memorys_slots_are_shown_to_policy_with_their_age(call):
     from ringback_session.domain.state import SlotValue
 
