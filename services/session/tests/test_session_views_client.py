@@ -67,9 +67,9 @@ async def test_an_update_is_merged_echoed_and_passed_on_with_ours(world):
         (update(colour="red"), "unknown_parameter", "session.colour"),
         (update(output_modalities=["text", "audio"]), "invalid_value", "session.output_modalities"),
         (
-            update(audio={"output": {"format": {"type": "audio/pcmu"}}}),
+            update(audio={"output": {"format": {"type": "audio/opus"}}}),
             "invalid_value",
-            "session.audio.output.format",
+            "session.audio.output.format.type",
         ),
         (
             client_event("response.create", response={"tools": [TOOL | {"name": "refund"}]}),

@@ -31,6 +31,7 @@ class SessionSettings(CommonSettings):
     journal_wait_ms: int
     lease_ms: int
     resume_window_ms: int
+    session_ms_max: int
 
     @classmethod
     def read(cls, env: Env) -> dict[str, Any]:
@@ -47,6 +48,7 @@ class SessionSettings(CommonSettings):
             "calls_max": env.integer("CALLS_MAX", default=200, least=1, most=100_000),
             "journal_wait_ms": env.integer("JOURNAL_WAIT_MS", default=10_000, least=0, most=120_000),
             "lease_ms": env.integer("LEASE_MS", default=15_000, least=500, most=600_000),
+            "session_ms_max": env.integer("SESSION_MS_MAX", default=3_600_000, least=1_000, most=86_400_000),
             "resume_window_ms": env.integer("RESUME_WINDOW_MS", default=30_000, least=0, most=3_600_000),
         }
 
@@ -60,6 +62,7 @@ class SessionSettings(CommonSettings):
                 journal_wait_ms=self.journal_wait_ms,
                 lease_ms=self.lease_ms,
                 resume_window_ms=self.resume_window_ms,
+                session_ms_max=self.session_ms_max,
             ),
         )
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 import msgspec
 from ringback_errors import Unavailable
 from ringback_realtime import Close, MalformedFrameError, ProtocolError, peek
-from ringback_realtime.closes import GOING_AWAY, INTERNAL, NORMAL
+from ringback_realtime.closes import GOING_AWAY, INTERNAL, NORMAL, SESSION_EXPIRED
 
 from ringback_session.domain import effects, inputs
 from ringback_session.domain.conversation import step
@@ -33,6 +33,8 @@ from ringback_session.ports import (
     Tools,
     Tracing,
 )
+from ringback_session.usecases.asking import Asking
+from ringback_session.usecases.idling import Idling
 from ringback_session.usecases.keeping import Keeper, Saved, save
 from ringback_session.usecases.model_link import ModelLink
 from ringback_session.usecases.performing import Performer
@@ -42,11 +44,12 @@ from ringback_session.views.client import ClientView
 from ringback_session.views.model import ModelView
 from ringback_session.views.out import Out
 from ringback_session.views.responses import AUDIO_DELTA
-from ringback_session.views.route import Wanted
+from ringback_session.views.route import clock_samples
 
 __all__ = ["FENCED", "MODEL_UNAVAILABLE", "Call", "Limits"]
 
 APPEND = "input_audio_buffer.append"
+SESSION_LIMIT = "session_limit"
 FENCED = Close(4409, "session_taken_over: another connection resumed this session.")
 MODEL_UNAVAILABLE = Close(1013, "model_unavailable: the realtime model cannot be reached.")
 
@@ -57,6 +60,7 @@ class Limits(msgspec.Struct, frozen=True):
     journal_wait_ms: int = 10_000
     lease_ms: int = 15_000
     resume_window_ms: int = 30_000
+    session_ms_max: int = 3_600_000
 
 
 class Call:
@@ -105,6 +109,8 @@ class Call:
         self._link = ModelLink(
             models=models, opening=self._opening, on_frame=self.model_frame, on_lost=self._model_lost
         )
+        self._asking = Asking(view=view, model_view=model_view, link=self._link)
+        self._idling = Idling(state)
         self._performer = Performer(
             policy=policy,
             tools=tools,
@@ -122,6 +128,7 @@ class Call:
         self.client = client
         await self._link.connect(context)
         client.send(self.view.events.session_created(self.view.config))
+        self._timers.start(SESSION_LIMIT, self.view.left_ms(self._clock.now_ms()))
         self._look_after()
         self.feed(first)
 
@@ -162,6 +169,13 @@ class Call:
             self.client.close(INTERNAL.code if reason == "failed" else NORMAL.code, reason)
         self._finish_if_settled()
 
+    def _expire(self) -> None:
+        """The session has lasted as long as it may."""
+        if self.client is not None:
+            self._flush(Out(client=[self.view.expired()]))
+            self._close_client(SESSION_EXPIRED)
+        self.end("session_expired")
+
     def fence(self) -> None:
         """Another replica owns the session now: stop at once, without a word on any stream."""
         self._close_client(FENCED)
@@ -180,8 +194,9 @@ class Call:
             if head.type == APPEND:
                 if not self._samples and self.state.greeting:
                     self.feed(inputs.CallerArrived())
-                self._samples += head.samples(frame)
+                self._samples += clock_samples(head, frame, telephone=self.view.telephone_in)
                 self._link.audio(frame)
+                self._note_silence()
                 return
             self.view.frame(frame, out)
         except MalformedFrameError as error:
@@ -221,6 +236,7 @@ class Call:
                     # Most inputs are these; they are counted and move nothing.
                     continue
                 moved = True
+                self._idling.follow(event, self._samples)
                 self._turns.follow(self.state)
                 with self._tracing.in_turn():
                     for effect in wanted:
@@ -256,9 +272,9 @@ class Call:
             ):
                 self._spawn(self._performer.perform(effect))
             case effects.RequestReply():
-                self._request_reply(effect)
+                self._asking.reply(effect)
             case effects.RequestSpeech():
-                self._request_speech(effect)
+                self._asking.speech(effect)
             case _:
                 self._perform_in_conversation(effect)
 
@@ -269,9 +285,9 @@ class Call:
             case effects.ReleaseSpeech():
                 view.responses.release(effect.speech_id, out)
             case effects.CancelReply():
-                self._cancel(effect.reply_id, effect.reason, out)
+                self._asking.cancel(effect.reply_id, effect.reason, out)
             case effects.CancelSpeech():
-                self._cancel(effect.speech_id, effect.reason, out)
+                self._asking.cancel(effect.speech_id, effect.reason, out)
             case effects.TruncateItem():
                 self._link.send(model.truncate(effect.item_id, effect.audio_end_ms))
             case effects.Note():
@@ -286,30 +302,6 @@ class Call:
                 raise TypeError(f"no way to perform {type(effect).__name__}")
         self._flush(out)
 
-    def _request_reply(self, effect: effects.RequestReply) -> None:
-        responses = self.view.responses
-        params = {} if responses.answered(effect.request_key) else self.view.request(effect.request_key)
-        responses.want(
-            Wanted(
-                owner="reply",
-                own_id=effect.reply_id,
-                metadata=params.get("metadata"),
-                request_key=effect.request_key,
-            )
-        )
-        self._link.send(self._model_view.reply(effect, params, self.view.config), keep=True)
-
-    def _request_speech(self, effect: effects.RequestSpeech) -> None:
-        wanted = Wanted(owner="speech", own_id=effect.speech_id, hold=effect.hold, speech_kind=effect.kind)
-        self.view.responses.want(wanted)
-        self._link.send(self._model_view.speech(effect, self.view.config), keep=True)
-
-    def _cancel(self, own_id: str, reason: str, out: Out) -> None:
-        known_as = "client_cancelled" if reason == "unverified" else reason
-        response_id = self.view.responses.cancel(own_id, known_as, out)
-        if response_id:
-            self._link.send(self._model_view.cancel(response_id))
-
     def _flush(self, out: Out) -> None:
         if self.client is not None:
             for frame in out.client:
@@ -318,6 +310,13 @@ class Call:
             self._link.send(frame)
         if out.inputs:
             self.feed(*out.inputs)
+
+    def _note_silence(self) -> None:
+        silence = self._idling.due(self.view.config, self._samples)
+        if silence is not None:
+            out = Out()
+            self.view.too_quiet(*silence, out)
+            self._flush(out)
 
     def _opening(self, context: str) -> list[bytes]:
         return [self._model_view.session_update(self.view.config), *self._model_view.rebuild(context)]
@@ -340,7 +339,9 @@ class Call:
         return known.text if known is not None else ""
 
     def _fired(self, name: str) -> None:
-        if name != "resume_window":
+        if name == SESSION_LIMIT:
+            self._expire()
+        elif name != "resume_window":
             self.feed(inputs.TimerFired(name=name))
         elif self.client is None:
             self.end("client_lost")

@@ -24,6 +24,7 @@ from ringback_realtime import (
     cancel_not_active,
     check_truncation,
     client_events,
+    closes,
     decode_client_event,
     decode_server_event,
     invalid_value,
@@ -70,7 +71,7 @@ class ClientView:
 
     def __init__(self, state: CallState, *, config: SessionConfig, model: ModelView, ids_seed: str) -> None:
         self.state = state
-        self.config = config
+        self.use(config)
         self.model = model
         self.events = ServerEvents(EventIds(ids_seed))
         self.items = ItemList()
@@ -85,6 +86,24 @@ class ClientView:
             is_client_tool=self.is_client_tool,
             client_tools_pass=lambda: state.rules.client_tools == "allow",
         )
+
+    def use(self, config: SessionConfig) -> None:
+        """From now on this is what the client configured."""
+        self.config = config
+        self.telephone_in = not isinstance(config.input_format, Pcm)
+
+    def left_ms(self, now_ms: int) -> int:
+        """How long the session may still last."""
+        return max(0, self.config.expires_at * 1000 - now_ms)
+
+    def expired(self) -> bytes:
+        return self.events.error(ProtocolError("session_expired", closes.SESSION_EXPIRED.reason))
+
+    def too_quiet(self, start_ms: int, end_ms: int, out: Out) -> None:
+        """The caller's silence becomes an item, and is replied to."""
+        self._hearing.expect_silence(start_ms, end_ms)
+        out.model.append(self.model.commit())
+        out.inputs.append(ReplyWanted(request_key=""))
 
     def saved(self) -> ClientSnapshot:
         """What a resume needs; the oldest items are left out beyond a bound."""
@@ -164,12 +183,7 @@ class ClientView:
             response_active=self.responses.active() is not None,
         )
         self._check_tools(config.tools, param="session.tools")
-        for side, chosen in (("input", config.input_format), ("output", config.output_format)):
-            if not isinstance(chosen, Pcm):
-                raise invalid_value(
-                    f"session.audio.{side}.format", "only audio/pcm at 24000 Hz is served yet"
-                )
-        self.config = config
+        self.use(config)
         out.client.append(self.events.session_updated(config))
         out.model.append(self.model.session_update(config))
         out.inputs.append(ClientConfigured(interrupt=self._interrupts()))
@@ -258,7 +272,13 @@ class ClientView:
         if not params.out_of_band:
             out.inputs.append(ReplyWanted(request_key=key))
             return
-        wanted = Wanted(owner="client", own_id=key, metadata=params.metadata, client_event_id=event.event_id)
+        wanted = Wanted(
+            owner="client",
+            own_id=key,
+            metadata=params.metadata,
+            client_event_id=event.event_id,
+            telephone=not isinstance(params.output_format, Pcm),
+        )
         self.responses.want(wanted)
         out.model.append(self.model.out_of_band(key, self.request(key, take=True)))
 

@@ -38,6 +38,11 @@ class Hearing:
         self._items = items
         self._config = config
         self._spans: dict[str, list[int]] = {}
+        self._silence: tuple[int, int] | None = None
+
+    def expect_silence(self, start_ms: int, end_ms: int) -> None:
+        """The next audio that is committed is a silence that became too long."""
+        self._silence = (start_ms, end_ms)
 
     def event(self, event: server_events.ServerEvent, out: Out) -> None:
         match event:
@@ -65,6 +70,7 @@ class Hearing:
 
     def _started(self, item_id: str, start_ms: int, out: Out) -> None:
         self._spans[item_id] = [start_ms, start_ms]
+        self._silence = None
         while len(self._spans) > SPANS_KEPT:
             del self._spans[next(iter(self._spans))]
         if self._config().turn_detection is not None:
@@ -78,9 +84,15 @@ class Hearing:
         out.inputs.append(CallerStoppedSpeaking(audio_end_ms=end_ms))
 
     def _committed(self, item_id: str, out: Out) -> None:
+        silence, self._silence = self._silence, None
+        if silence is not None:
+            start_ms, end_ms = self._spans[item_id] = [*silence]
+            out.client.append(
+                self._events.timeout_triggered(item_id, audio_start_ms=start_ms, audio_end_ms=end_ms)
+            )
         out.client.append(self._events.committed(item_id, previous_item_id=self._items.last_id))
         detection = self._config().turn_detection
-        wants = detection is not None and detection.create_response
+        wants = detection is not None and detection.create_response and silence is None
         out.inputs.append(UtteranceCommitted(item_id=item_id, wants_reply=wants))
 
     def _item(self, raw: Mapping[str, Any], out: Out, *, added: bool) -> None:

@@ -18,7 +18,7 @@ from ringback_realtime import (
     ItemList,
     ProtocolError,
     ServerEvents,
-    audio_samples,
+    peek,
     splice_ids,
 )
 
@@ -109,8 +109,7 @@ class Responses:
     def audio(self, head: AudioHead, frame: bytes, out: Out) -> None:
         """The fast path: one audio delta."""
         route = self._routes.get(head.response_id or "")
-        samples = head.samples(frame)
-        if route is None or route.closed or not samples:
+        if route is None or route.closed or not (samples := route.samples(head, frame)):
             return
         if route.held:
             route.hold(head, frame)
@@ -149,7 +148,7 @@ class Responses:
         waiting, route.waiting = route.waiting, []
         for head, frame in waiting:
             if head.type == AUDIO_DELTA:
-                self._audio(route, head, frame, audio_samples(frame), out)
+                self._audio(route, head, frame, route.samples(peek(frame), frame), out)
             else:
                 self._part_of(route, head, frame, out)
 

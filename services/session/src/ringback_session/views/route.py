@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import msgspec
-from ringback_realtime import ContentPart, EventHead, Item, ServerEvents, usage_object
+from ringback_realtime import AudioHead, ContentPart, EventHead, Item, ServerEvents, usage_object
 
 from ringback_session.domain.state import HistoryItem
 from ringback_session.views.upstream import RawItem, RawResponse
@@ -18,6 +18,7 @@ __all__ = [
     "Owner",
     "Route",
     "Wanted",
+    "clock_samples",
     "cut_item",
     "history_of",
     "item_of",
@@ -58,6 +59,10 @@ class Route:
     waiting_bytes: int = 0
     speech_kind: str = "reply"
     request_key: str = ""
+    telephone: bool = False
+
+    def samples(self, head: AudioHead, frame: bytes) -> int:
+        return clock_samples(head, frame, telephone=self.telephone)
 
     def hold(self, head: EventHead, frame: bytes) -> None:
         """Keep a frame of the model until it may be heard. Beyond the bound the rest is never heard."""
@@ -82,10 +87,12 @@ class Wanted:
     speech_kind: str = "reply"
     cancel_reason: str = ""
     client_event_id: str | None = None
+    telephone: bool = False
 
     def begun(self, raw: RawResponse) -> Route:
         """The model announced it."""
         return Route(
+            telephone=self.telephone,
             owner=self.owner,
             own_id=self.own_id,
             response_id=raw.id,
@@ -96,6 +103,11 @@ class Wanted:
             speech_kind=self.speech_kind,
             request_key=self.request_key,
         )
+
+
+def clock_samples(head: AudioHead, frame: bytes, *, telephone: bool) -> int:
+    """How far a frame's audio moves the clock, in samples at 24 kHz; G.711 has one byte for three of them."""
+    return 3 * head.samples(frame, sample_bytes=1) if telephone else head.samples(frame)
 
 
 def item_of(raw: RawItem, status: str | None) -> Item:

@@ -1,0 +1,61 @@
+"""What the model is asked to say: replies, our own words, and that it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ringback_realtime import Pcm, resolve_response
+
+from ringback_session.domain.effects import RequestReply, RequestSpeech
+from ringback_session.usecases.model_link import ModelLink
+from ringback_session.views.client import ClientView
+from ringback_session.views.model import ModelView
+from ringback_session.views.out import Out
+from ringback_session.views.route import Wanted
+
+__all__ = ["Asking"]
+
+
+class Asking:
+    """Each request is announced to the client's view first, so that its answer is known when it comes."""
+
+    def __init__(self, *, view: ClientView, model_view: ModelView, link: ModelLink) -> None:
+        self._view = view
+        self._model_view = model_view
+        self._link = link
+
+    def reply(self, effect: RequestReply) -> None:
+        responses = self._view.responses
+        params = {} if responses.answered(effect.request_key) else self._view.request(effect.request_key)
+        responses.want(
+            Wanted(
+                owner="reply",
+                own_id=effect.reply_id,
+                metadata=params.get("metadata"),
+                request_key=effect.request_key,
+                telephone=self._on_telephone(params),
+            )
+        )
+        self._link.send(self._model_view.reply(effect, params, self._view.config), keep=True)
+
+    def speech(self, effect: RequestSpeech) -> None:
+        wanted = Wanted(
+            owner="speech",
+            own_id=effect.speech_id,
+            hold=effect.hold,
+            speech_kind=effect.kind,
+            telephone=self._on_telephone({}),
+        )
+        self._view.responses.want(wanted)
+        self._link.send(self._model_view.speech(effect, self._view.config), keep=True)
+
+    def cancel(self, own_id: str, reason: str, out: Out) -> None:
+        known_as = "client_cancelled" if reason == "unverified" else reason
+        response_id = self._view.responses.cancel(own_id, known_as, out)
+        if response_id:
+            self._link.send(self._model_view.cancel(response_id))
+
+    def _on_telephone(self, params: Mapping[str, Any]) -> bool:
+        audio = {"audio": params.get("audio")}
+        return not isinstance(resolve_response(audio, self._view.config).output_format, Pcm)

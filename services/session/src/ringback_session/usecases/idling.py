@@ -1,0 +1,45 @@
+"""A caller who says nothing after the agent has spoken, told as the client configured it (`idle_timeout_ms`)."""
+
+from __future__ import annotations
+
+from ringback_realtime import ServerVad, SessionConfig
+
+from ringback_session.domain.inputs import CallerStartedSpeaking, Input, ReplyEnded, SpeechEnded
+from ringback_session.domain.state import CallState
+from ringback_session.domain.step import SAMPLES_PER_MS
+
+__all__ = ["Idling"]
+
+
+class Idling:
+    """Counts samples of silence since what was said has been played; each reply arms it once."""
+
+    def __init__(self, state: CallState) -> None:
+        self._state = state
+        self._since: int | None = None
+
+    def follow(self, event: Input, samples: int) -> None:
+        """What the call comes to, and how much the caller has sent by then."""
+        match event:
+            case ReplyEnded() | SpeechEnded():
+                self._since = samples
+            case CallerStartedSpeaking():
+                self._since = None
+            case _:
+                pass
+
+    def due(self, config: SessionConfig, samples: int) -> tuple[int, int] | None:
+        """The silence that has just become too long, from and to in ms."""
+        if self._since is None:
+            return None
+        detection = config.turn_detection
+        wait_ms = detection.idle_timeout_ms if isinstance(detection, ServerVad) else None
+        state = self._state
+        quiet = state.reply is None and not state.speeches and not state.caller_speaking
+        if not wait_ms or not quiet:
+            return None
+        start = max(self._since, state.playback.ends_at)
+        if samples - start < wait_ms * SAMPLES_PER_MS:
+            return None
+        self._since = None
+        return start // SAMPLES_PER_MS, samples // SAMPLES_PER_MS
