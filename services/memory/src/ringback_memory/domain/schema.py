@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +17,8 @@ Kind = Literal[
 
 SLOTS_IN_SCHEMA_MAX = 256
 TOOLS_IN_SCHEMA_MAX = 128
+WORDS_HELD_MAX = 2_048
+"""Texts whose words are kept at hand: slot names and descriptions come again with every utterance."""
 _VALUES_MAX = 64
 _WORD = re.compile(r"[A-Za-z]+|\d+")
 _STOP_WORDS = (
@@ -182,11 +185,13 @@ def _ttl_ms(schema: Mapping[str, Any]) -> int:
     return ttl_ms if isinstance(ttl_ms, int) and ttl_ms > 0 else 0
 
 
+@lru_cache(maxsize=WORDS_HELD_MAX)
 def words_of(text: str) -> frozenset[str]:
     """The words of a name or description that carry meaning, singular and in lower case."""
     return frozenset(stem(word) for word in _words(text) if word not in _STOP)
 
 
+@lru_cache(maxsize=WORDS_HELD_MAX)
 def all_words(text: str) -> frozenset[str]:
     """As `words_of`, with the verbs that a tool's name may consist of."""
     return frozenset(stem(word) for word in _words(text) if word not in _STOP or word in _VERBS)
@@ -197,6 +202,7 @@ def _words(text: str) -> list[str]:
     return [found.lower() for found in _WORD.findall(spaced)]
 
 
+@lru_cache(maxsize=4 * WORDS_HELD_MAX)
 def stem(word: str) -> str:
     """`word` without the endings that do not change what it names."""
     if len(word) > 4 and word.endswith("ie"):

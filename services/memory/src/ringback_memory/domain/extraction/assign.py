@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from ringback_memory.domain.extraction.values import Value, find_kinds, find_nam
 from ringback_memory.domain.schema import SlotSpec, stem, words_of
 
 _BEFORE_CHARS = 28
+_CODES_HELD_MAX = 256
 _AFTER_CHARS = 24
 _COMPOUND_CHARS = 3
 _TOKEN = re.compile(r"[a-z']+")
@@ -73,12 +75,17 @@ def _named_values(specs: Sequence[SlotSpec], text: str, asked: Sequence[str]) ->
     for spec in specs:
         value: str | None = None
         if spec.kind == "code" and spec.pattern:
-            value = read_id(text, pattern=spec.pattern)
+            value = _code_in(text, spec.pattern)
         elif spec.kind == "category":
             value = phrase_value(spec, folded)
         if value is not None:
             found.append(Found(spec.name, value, 0.9 if spec.name in asked else 0.8))
     return _without_rivals(found, specs, asked, folded)
+
+
+@lru_cache(maxsize=_CODES_HELD_MAX)
+def _code_in(text: str, pattern: str) -> str | None:
+    return read_id(text, pattern=pattern)
 
 
 def _without_rivals(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -109,6 +110,10 @@ _NOT_LAST = frozenset(
 )
 
 
+_TEXTS_HELD_MAX = 64
+"""An utterance is read several times in a row: for each group of slots, for names, for offers."""
+
+
 class Value(msgspec.Struct, frozen=True):
     """A value in the text, characters `start` up to `end`."""
 
@@ -118,7 +123,8 @@ class Value(msgspec.Struct, frozen=True):
     end: int
 
 
-def find_values(text: str) -> list[Value]:
+@lru_cache(maxsize=_TEXTS_HELD_MAX)
+def find_values(text: str) -> tuple[Value, ...]:
     """The typed values in `text` in order; of two that overlap, the one whose kind comes first."""
     found: list[Value] = []
     for kind, pattern in _COMPILED:
@@ -128,7 +134,7 @@ def find_values(text: str) -> list[Value]:
                 value.start < one.end and one.start < value.end for one in found
             ):
                 found.append(value)
-    return sorted(found, key=lambda one: one.start)
+    return tuple(sorted(found, key=lambda one: one.start))
 
 
 def find_names(text: str, *, taken: Sequence[Value]) -> list[Value]:
