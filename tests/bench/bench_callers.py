@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,21 +33,21 @@ async def load(
     url: str, *, sessions: int, seconds: float, window: int = 0, key: str = "", pid: int = 0
 ) -> Load:
     """Run callers against `url`; with `pid`, account that process while they are measured."""
-    command = [sys.executable, str(LOAD), url, "--sessions", str(sessions), "--seconds", str(seconds)]
-    command += ["--window", str(window), "--key", key]
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, limit=1 << 28)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    said, used_s = b"", 0.0
-    async for line in process.stderr:
-        said += line
-        if line == b"measuring\n":
-            used_s = -cpu_s(pid) if pid else 0.0
-        elif line == b"measured\n":
-            used_s += cpu_s(pid) if pid else 0.0
-    found: dict[str, Any] = json.loads(await process.stdout.read() or b"{}")
-    assert await process.wait() == 0, said.decode()
+    with tempfile.TemporaryDirectory() as folder:
+        to = Path(folder) / "load.json"
+        command = [sys.executable, str(LOAD), url, "--sessions", str(sessions), "--seconds", str(seconds)]
+        command += ["--window", str(window), "--key", key, "--to", str(to)]
+        process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+        assert process.stderr is not None
+        said, used_s = b"", 0.0
+        async for line in process.stderr:
+            said += line
+            if line == b"measuring\n":
+                used_s = -cpu_s(pid) if pid else 0.0
+            elif line == b"measured\n":
+                used_s += cpu_s(pid) if pid else 0.0
+        assert await process.wait() == 0, said.decode()
+        found: dict[str, Any] = json.loads(to.read_text())
     assert not found["strange"], found["strange"]
     messages = 2 * found["answered"]
     return Load(found["answered"], found["up_us"], found["down_us"], used_s * 1e6 / max(1, messages))

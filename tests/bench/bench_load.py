@@ -1,7 +1,7 @@
-"""Callers: so many connections that send audio, paced as people speak or as fast as it goes. Prints one line of JSON.
+"""Callers: so many connections that send audio, paced as people speak or as fast as it goes. Writes JSON.
 
-`python bench_load.py URL --sessions 50 --seconds 5 [--window 8] [--key KEY]`; with a window, each connection keeps so
-many frames under way instead of sending one every 40 ms.
+`python bench_load.py URL --sessions 50 --seconds 5 --to FILE [--window 8] [--key KEY]`; with a window, each connection
+keeps so many frames under way instead of sending one every 40 ms.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from array import array
+from pathlib import Path
 
 import orjson
 import uvloop
@@ -107,7 +108,9 @@ async def _run(given: argparse.Namespace) -> dict[str, object]:
             caller.refill = True
             for _ in range(given.window):
                 caller.say()
-        await asyncio.sleep(given.seconds)
+        until = began + given.seconds
+        while (left_s := until - loop.time()) > 0:
+            await asyncio.sleep(left_s)
     else:
         await _paced(callers, began + given.warm)
         for caller in callers:
@@ -140,9 +143,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--warm", type=float, default=0.5)
     parser.add_argument("--window", type=int, default=0)
     parser.add_argument("--key", default="")
+    parser.add_argument("--to", type=Path, required=True)
     return parser.parse_args()
 
 
 if __name__ == "__main__":
     assert STAMP_CHARS == 16
-    print(json.dumps(uvloop.run(_run(_arguments()))))
+    arguments = _arguments()
+    arguments.to.write_text(json.dumps(uvloop.run(_run(arguments))))

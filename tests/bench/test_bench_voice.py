@@ -16,7 +16,7 @@ from ringback_sockets import RealtimeLink, dial
 if TYPE_CHECKING:
     from conftest import Bench
 
-TURNS = 6
+TURNS = 5
 FRAME_S = 0.04
 FRAME_BYTES = 1_920
 # After the answer began: until it has been spoken, so that the next line does not cut in.
