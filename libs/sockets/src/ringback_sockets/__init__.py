@@ -5,6 +5,7 @@ does not read with a reason rather than dropping anything. `listen` serves, `dia
 """
 
 from ringback_sockets.dialing import UpgradeRefused, dial
+from ringback_sockets.http import HttpAnswer, HttpRequest, error_answer, json_answer
 from ringback_sockets.link import FRAME_BYTES_MAX, Closed, RealtimeLink
 from ringback_sockets.listening import listen
 from ringback_sockets.upgrade import (
@@ -19,11 +20,15 @@ from ringback_sockets.upgrade import (
 __all__ = [
     "FRAME_BYTES_MAX",
     "Closed",
+    "HttpAnswer",
+    "HttpRequest",
     "RealtimeLink",
     "Upgrade",
     "UpgradeRefused",
     "accepted",
     "dial",
+    "error_answer",
+    "json_answer",
     "listen",
     "presented_key",
     "read_upgrade",

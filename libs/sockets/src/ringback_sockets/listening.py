@@ -1,4 +1,4 @@
-"""The server's side: bind, admit."""
+"""The server's side: bind, admit, and on the same port answer requests that have a body."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import errno
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
-from picows import WSListener, WSUpgradeRequest, WSUpgradeResponseWithListener, ws_create_server
+import aiofastnet
+from picows import WSAutoPingStrategy, WSListener, WSUpgradeRequest, WSUpgradeResponseWithListener
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from ringback_errors import ConfigError
 
+from ringback_sockets.front import Front
+from ringback_sockets.http import OnRequest
 from ringback_sockets.link import FRAME_BYTES_MAX
 from ringback_sockets.upgrade import refusal
 
@@ -21,25 +25,29 @@ log: Final = logging.getLogger(__name__)
 wire_log: Final = logging.getLogger(f"{__name__}.wire")
 # One line for each connection and each health check is no news.
 wire_log.setLevel(logging.WARNING)
+PING_S: Final = 20
+READ_BYTES: Final = 16 * 1024
 Admit = Callable[[WSUpgradeRequest], WSListener | WSUpgradeResponseWithListener | None]
 
 
-async def listen(admit: Admit, *, host: str, port: int) -> tuple[asyncio.Server, int]:
+async def listen(
+    admit: Admit, *, host: str, port: int, on_request: OnRequest | None = None
+) -> tuple[asyncio.Server, int]:
     """Serve on host:port (0: a free one) and return the server with its port.
 
-    Raises ConfigError when the port can not be had, saying what to do. A fault in `admit` is answered with 500 and
-    none of its text.
+    `on_request` answers what is no GET; without it that gets 400. Raises ConfigError when the port can not be had,
+    saying what to do. A fault in `admit` is answered with 500 and none of its text.
     """
+    guarded = _guarded(admit)
+
+    def protocol() -> Any:
+        if on_request is None:
+            return _websocket(guarded)
+        return Front(upgrades=lambda: _websocket(guarded), on_request=on_request)
+
     try:
-        server = await ws_create_server(
-            _guarded(admit),
-            host,
-            port,
-            max_frame_size=FRAME_BYTES_MAX,
-            logger_name=wire_log,
-            enable_auto_ping=True,
-            auto_ping_idle_timeout=20,
-            auto_ping_reply_timeout=20,
+        server: asyncio.Server = await aiofastnet.create_server(
+            asyncio.get_running_loop(), protocol, host=host, port=port
         )
     except OSError as error:
         why = error.strerror or str(error)
@@ -47,6 +55,30 @@ async def listen(admit: Admit, *, host: str, port: int) -> tuple[asyncio.Server,
             why = "it is in use: set RINGBACK_PORT (with make: PORT=) to another port, or to 0 for a free one"
         raise ConfigError(f"can not listen on {host}:{port}: {why}") from None
     return server, int(server.sockets[0].getsockname()[1])
+
+
+def _websocket(admit: Admit) -> Any:
+    """What `picows.ws_create_server` makes of a connection; that takes none that another has begun to read."""
+    host_port = path = extra_headers = None
+    client_side, disconnect_on_exception, handshake_s = False, True, 5
+    auto_ping, auto_pong = True, True
+    return WSProtocol(
+        host_port,
+        path,
+        client_side,
+        admit,
+        wire_log,
+        disconnect_on_exception,
+        handshake_s,
+        auto_ping,
+        PING_S,
+        PING_S,
+        WSAutoPingStrategy.PING_WHEN_IDLE,
+        auto_pong,
+        FRAME_BYTES_MAX,
+        extra_headers,
+        READ_BYTES,
+    )
 
 
 def _guarded(admit: Admit) -> Admit:
