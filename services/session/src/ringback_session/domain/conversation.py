@@ -20,7 +20,7 @@ from ringback_session.domain import (
 )
 from ringback_session.domain.effects import Effects, Persist
 from ringback_session.domain.inputs import At, Input
-from ringback_session.domain.state import CallState, ReplyPurpose
+from ringback_session.domain.state import CallState, ReplyPurpose, SpeechKind
 from ringback_session.domain.step import Step
 
 __all__ = ["step"]
@@ -173,8 +173,20 @@ def _timer(now: Step, name: str) -> None:
             turns.transcript_late(now)
         case ("played", _, _):
             playback.settle(now)
+        case ("model", _, _):
+            _model_silent(now)
         case ("consent", _, consent_id):
             consent.expired(now, consent_id)
+
+
+def _model_silent(now: Step) -> None:
+    """Nothing came of what the model was asked for: a speech counts as not said, a reply as failed."""
+    reply = now.state.reply
+    speech_id = replies.silent(now)
+    if speech_id:
+        speaking.ended(now, inputs.SpeechEnded(speech_id=speech_id, status="failed"))
+    elif reply is not None and not reply.cancelled:
+        speaking.speak(now, SpeechKind.NOTICE, now.state.rules.say_bridge)
 
 
 def _gate_typed(now: Step) -> None:

@@ -10,6 +10,8 @@ from ringback_session.domain.effects import (
     RefuseReply,
     RequestReply,
     RequestSpeech,
+    StartTimer,
+    StopTimer,
 )
 from ringback_session.domain.inputs import ReplyEnded, ReplyStarted, ReplyText, ReplyWanted
 from ringback_session.domain.state import (
@@ -25,13 +27,17 @@ __all__ = [
     "caller_holds_the_floor",
     "ended",
     "pump",
+    "silent",
     "started",
     "stop",
     "text",
     "want",
     "wanted_by_client",
+    "watch",
 ]
 
+# A model that has not begun, or not ended, what it was asked for by then is taken for silent.
+SILENT_MODEL_MS = 30_000
 _OURS = (ReplyPurpose.RESULT, ReplyPurpose.CLARIFY)
 
 
@@ -72,6 +78,7 @@ def started(step: Step, event: ReplyStarted) -> None:
     reply = step.state.reply
     if reply is not None and reply.reply_id == event.reply_id:
         reply.response_id = event.response_id
+        watch(step)
 
 
 def text(step: Step, event: ReplyText) -> None:
@@ -92,6 +99,7 @@ def ended(step: Step, event: ReplyEnded) -> Reply | None:
     if reply is None or reply.reply_id != event.reply_id:
         return None
     state.reply = None
+    step.effects.append(StopTimer(name="model"))
     step.effects.append(Persist())
     step.effects.append(PullContext(min_epoch=state.epoch, min_seq=state.seq))
     state.bound()
@@ -108,6 +116,25 @@ def stop(step: Step, reason: str) -> None:
         step.state.next_reply = None
 
 
+def watch(step: Step) -> None:
+    """Begin to wait for the model, or go on waiting: it has just shown that it is there."""
+    step.effects.append(StartTimer(name="model", delay_ms=SILENT_MODEL_MS))
+
+
+def silent(step: Step) -> str:
+    """The model owes us a reply or a speech for too long. Gives up on it; returns the id of a speech given up."""
+    state = step.state
+    speech = state.speeches[0] if state.speeches and state.speeches[0].requested else None
+    if speech is not None:
+        return speech.speech_id
+    reply = state.reply
+    if reply is not None:
+        if not reply.cancelled:
+            step.effects.append(CancelReply(reply_id=reply.reply_id, reason="client_cancelled"))
+        state.reply = None
+    return ""
+
+
 def pump(step: Step) -> None:
     """Start what comes next, if nothing is being said: our own words first, then the model's."""
     state = step.state
@@ -117,6 +144,7 @@ def pump(step: Step) -> None:
         speech = state.speeches[0]
         if not speech.requested:
             speech.requested = True
+            watch(step)
             step.effects.append(
                 RequestSpeech(
                     speech_id=speech.speech_id,
@@ -141,6 +169,7 @@ def pump(step: Step) -> None:
         instructions=pending.instructions,
     )
     state.reply = reply
+    watch(step)
     step.effects.append(
         RequestReply(
             reply_id=reply.reply_id,

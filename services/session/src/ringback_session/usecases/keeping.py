@@ -17,6 +17,7 @@ __all__ = ["Keeper", "Saved", "load_saved", "save"]
 
 OUTBOX_MAX = 10_000
 RETRY_MS = 250
+GATHER_MS = 40
 
 
 class Saved(msgspec.Struct):
@@ -127,6 +128,8 @@ class Keeper:
                     await self._dirty.wait()
             except TimeoutError:
                 pass
+            # Several reasons to write come together at a turn's end: one write serves them all.
+            await asyncio.sleep(GATHER_MS / 1000)
             self._dirty.clear()
             try:
                 await self.write()
