@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from msgspec.structs import replace
 
@@ -62,6 +63,7 @@ _SAME_VERBS = tuple(
 )
 _NEEDED_SCORE = 1.6
 _SHARED_WORDS = 2
+_PARTS_HELD_MAX = 256
 _VERB_CHARS_LEAST = 5
 
 
@@ -199,13 +201,12 @@ def _requests(
 
 def _tool_for(sentence: str, state: State, schema: SlotSchema, *, asks: bool) -> ToolWords | None:
     spoken = all_words(sentence)
-    verbs = [group for group in _SAME_VERBS if group & spoken or _begins_as(group, spoken)]
+    verbs = _verbs_spoken(spoken)
     served_before = {one.tool for one in state.actions.values() if one.status == "ok"}
     scored = []
     for tool in schema.tools:
-        own_verbs = [group for group in _SAME_VERBS if group & tool.named]
-        verb = any(group in verbs for group in own_verbs)
-        things = tool.named - {word for group in own_verbs for word in group}
+        own_verbs, things = _parts(tool.named)
+        verb = not own_verbs.isdisjoint(verbs)
         hits = len(things & spoken)
         score = 1.2 * verb + 1.2 * hits + 0.4 * len((tool.described - tool.named) & spoken)
         here = tool.group == state.focus
@@ -216,6 +217,20 @@ def _tool_for(sentence: str, state: State, schema: SlotSchema, *, asks: bool) ->
             scored.append((score, tool.name, tool))
     best = max(scored, key=lambda one: (one[0], one[1]), default=None)
     return best[2] if best is not None and best[0] >= _NEEDED_SCORE else None
+
+
+@lru_cache(maxsize=_PARTS_HELD_MAX)
+def _parts(named: frozenset[str]) -> tuple[frozenset[int], frozenset[str]]:
+    """The verbs of a tool's name, as numbers of `_SAME_VERBS`, and what is left of it."""
+    verbs = frozenset(number for number, group in enumerate(_SAME_VERBS) if group & named)
+    return verbs, named - {word for number in verbs for word in _SAME_VERBS[number]}
+
+
+@lru_cache(maxsize=_PARTS_HELD_MAX)
+def _verbs_spoken(spoken: frozenset[str]) -> frozenset[int]:
+    return frozenset(
+        number for number, group in enumerate(_SAME_VERBS) if group & spoken or _begins_as(group, spoken)
+    )
 
 
 def _begins_as(group: frozenset[str], spoken: frozenset[str]) -> bool:

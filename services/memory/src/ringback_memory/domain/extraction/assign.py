@@ -44,9 +44,10 @@ def assign(specs: Sequence[SlotSpec], text: str, *, asked: Sequence[str], floor:
     return list(found.values())
 
 
-def names_in(text: str) -> list[str]:
+@lru_cache(maxsize=_CODES_HELD_MAX)
+def names_in(text: str) -> tuple[str, ...]:
     """The names that `text` mentions, in order."""
-    return [one.text for one in find_names(text, taken=find_values(text))]
+    return tuple(one.text for one in find_names(text, taken=find_values(text)))
 
 
 def phrase_value(spec: SlotSpec, folded: str) -> str | None:
@@ -57,7 +58,7 @@ def phrase_value(spec: SlotSpec, folded: str) -> str | None:
         if (
             len(phrase) > len(best)
             and not phrase.isdigit()
-            and re.search(rf"\b{re.escape(phrase)}s?\b", folded)
+            and re.search(rf"\b{re.escape(phrase)}(?:s|ly)?\b", folded)
         ):
             best = value
     return best or None

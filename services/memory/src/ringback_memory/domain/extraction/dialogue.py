@@ -32,7 +32,9 @@ _YES = re.compile(
     r"(?:(?:that|it|this|that one|this one) )?(?:sounds?|looks?|seems?) (?:good|great|fine|nice|"
     r"perfect|right|like|ok|"
     r"interesting|delicious|lovely|promising|wonderful|excellent|awesome)|i(?:'d| would)? (?:like|"
-    r"love) (?:it|that)|"
+    r"love) (?:the sound of )?(?:it|that)|"
+    r"i(?:'ll| will) take (?:it|that|this)|(?:it|that)(?:'ll| will) do|just what i|"
+    r"i(?:'d| would) (?:like|love) to (?:book|reserve|buy|rent|get|see|watch) (?:it|that|this|one)|"
     r"that(?:'s| is| will| would|'ll| does| works))\b",
     re.I,
 )
@@ -66,13 +68,16 @@ _TITLES = frozenset({"name", "titl"})
 _AGAIN = (
     (
         re.compile(
-            r"\b(there|near ?by|around (there|here)|(that|the same|this) (area|city|place|town|location))\b",
+            r"(?<!is )(?<!are )(?<!was )(?<!hello )(?<!hi )(?<!hey )\bthere\b(?!'s| is| are| was| any)|"
+            r"\b(near ?by|the place|around (there|here)|(that|the same|this) (area|city|place|town|location))\b",
             re.I,
         ),
         frozenset({"city", "location", "area", "destination", "to", "place"}),
     ),
     (re.compile(r"\b(that|the same) (day|date)\b", re.I), frozenset({"date", "day"})),
 )
+_FROM = frozenset({"from", "origin", "departure", "source", "start"})
+"""Where one sets out from is not where "there" is."""
 _ASKS = re.compile(r"\b(what|which|where|when|how many|how long|who)\b", re.I)
 _SENTENCE = re.compile(r"[^.!?]+[.!?]?")
 _LEAD_IN = re.compile(
@@ -198,7 +203,14 @@ def _carried(schema: SlotSchema, specs: Sequence[SlotSpec], text: str, state: St
         if not cue.search(text):
             continue
         mine = next(
-            (s for s in specs if s.name not in state.slots and words & (words_of(s.plain) | _start(s))), None
+            (
+                s
+                for s in specs
+                if s.name not in state.slots
+                and words & (words_of(s.plain) | _start(s))
+                and not _FROM & frozenset(s.plain.split("_"))
+            ),
+            None,
         )
         others = {
             s.name: s for s in schema.slots if s not in specs and words & (words_of(s.plain) | _start(s))
