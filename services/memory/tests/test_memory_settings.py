@@ -24,3 +24,21 @@ def test_nothing_set_is_a_valid_setting():
 def test_a_wrong_setting_names_its_variable(name, value):
     with pytest.raises(ConfigError, match=name):
         MemorySettings.from_env({name: value}, service="memory")
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"RINGBACK_SUMMARY_URL": "http://127.0.0.1:1/v1"}, "RINGBACK_SUMMARY_MODEL"),
+        ({"RINGBACK_SUMMARY_URL": "ftp://x", "RINGBACK_SUMMARY_MODEL": "m"}, "RINGBACK_SUMMARY_URL"),
+        ({"RINGBACK_CALLERS_RETENTION_DAYS": "0"}, "RINGBACK_CALLERS_RETENTION_DAYS"),
+    ],
+)
+def test_a_summary_model_is_named_in_full(values, name):
+    with pytest.raises(ConfigError, match=name):
+        MemorySettings.from_env(values, service="memory")
+
+
+def test_the_key_of_the_text_model_does_not_show():
+    settings = MemorySettings.from_env({"RINGBACK_SUMMARY_API_KEY": "secret-1"}, service="memory")
+    assert "secret-1" not in repr(settings)
