@@ -13,6 +13,7 @@ from ringback_session.domain.inputs import (
     ActionProgressed,
     ActionReconciled,
     ActionResult,
+    CompactionPlan,
     ConsentRead,
     Decided,
     FactFetched,
@@ -75,6 +76,15 @@ class Caller(msgspec.Struct, frozen=True):
     sessions_max: int = 0
 
 
+class Secret(msgspec.Struct, frozen=True):
+    """What a client secret starts: sessions of a tenant and pack, with this `session.update` applied."""
+
+    tenant: str
+    pack: str
+    session: dict[str, Any]
+    expires_at_ms: int
+
+
 class Record(msgspec.Struct):
     """The session's record; `revision` is what the next compare-and-set expects."""
 
@@ -97,6 +107,7 @@ class Remembered(msgspec.Struct, frozen=True):
     slots: tuple[SlotValue, ...]
     as_of_epoch: int
     as_of_seq: int
+    plan: CompactionPlan | None = None
 
 
 class Clock(Protocol):
@@ -241,6 +252,22 @@ class Packs(Protocol):
 class Tenants(Protocol):
     def authenticate(self, api_key: str) -> Caller:
         """Raises Unauthenticated."""
+        ...
+
+    def find(self, tenant: str) -> Caller | None:
+        """The tenant itself, for a credential that session made for it."""
+        ...
+
+
+class Secrets(Protocol):
+    """Client secrets by their hash, where every replica finds them."""
+
+    async def keep(self, secret_hash: bytes, secret: Secret) -> None:
+        """Raises Overloaded, Unavailable."""
+        ...
+
+    async def find(self, secret_hash: bytes) -> Secret | None:
+        """One that has expired may still be there. Raises Unavailable."""
         ...
 
 

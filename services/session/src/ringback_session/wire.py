@@ -71,9 +71,7 @@ _ENUMS = {
 
 
 def timestamp(unix_ms: int) -> Timestamp:
-    found = Timestamp()
-    found.FromMilliseconds(unix_ms)
-    return found
+    return Timestamp(seconds=unix_ms // 1000, nanos=unix_ms % 1000 * 1_000_000)
 
 
 def word(enum: Any, number: int) -> str:
@@ -396,5 +394,7 @@ def _set(body: Any, kind: str, name: str, value: Any) -> None:
     elif (kind, name) in _ENUMS:
         prefix, enum = _ENUMS[kind, name]
         setattr(body, name, enum.Value(f"{prefix}{str(value).upper()}"))
+    elif isinstance(value, list):
+        getattr(body, name).extend(value)
     else:
         setattr(body, name, value)

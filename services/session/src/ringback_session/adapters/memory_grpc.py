@@ -8,6 +8,7 @@ from ringback_calling import Channel
 from ringback_errors import RingbackError
 
 from ringback_session.domain.effects import FetchPacket
+from ringback_session.domain.inputs import CompactionPlan
 from ringback_session.domain.state import SlotValue
 from ringback_session.ports import Clock, Pinned, Remembered
 
@@ -73,5 +74,21 @@ class MemoryOverGrpc:
             for slot in answer.slots[:SLOTS_MAX]
         )
         return Remembered(
-            text=answer.text, slots=slots, as_of_epoch=answer.as_of_epoch, as_of_seq=answer.as_of_seq
+            text=answer.text,
+            slots=slots,
+            as_of_epoch=answer.as_of_epoch,
+            as_of_seq=answer.as_of_seq,
+            plan=_plan(answer.plan) if answer.HasField("plan") else None,
         )
+
+
+def _plan(plan: memory_pb2.CompactionPlan) -> CompactionPlan:
+    return CompactionPlan(
+        epoch=plan.epoch,
+        covers_epoch=plan.covers_epoch,
+        covers_seq=plan.covers_seq,
+        item_ids=tuple(plan.item_ids),
+        call_ids=tuple(plan.call_ids),
+        compact_context=plan.compact_context,
+        summary=plan.summary,
+    )

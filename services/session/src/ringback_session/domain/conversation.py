@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ringback_session.domain import (
     actions,
+    compaction,
     consent,
     escalation,
     inputs,
@@ -134,7 +135,7 @@ def _of_the_call(now: Step, event: Input) -> None:
         case inputs.PacketReady():
             escalation.packet_ready(now, event)
         case inputs.ContextArrived():
-            now.state.slots = {slot.name: slot for slot in event.slots}
+            compaction.context_arrived(now, event)
         case inputs.TimerFired():
             _timer(now, event.name)
         case _:

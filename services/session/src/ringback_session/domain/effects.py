@@ -20,6 +20,7 @@ __all__ = [
     "Execute",
     "FetchFact",
     "FetchPacket",
+    "Forget",
     "Journal",
     "Note",
     "Persist",
@@ -97,6 +98,13 @@ class Note(_Effect, frozen=True):
     item_id: str
     role: str
     text: str
+    at_head: bool = False
+
+
+class Forget(_Effect, frozen=True):
+    """Delete items from the model's conversation; one that is not there any more is no error."""
+
+    item_ids: tuple[str, ...]
 
 
 class ReturnResult(_Effect, frozen=True):
@@ -218,6 +226,7 @@ Effect = (
     | CancelSpeech
     | TruncateItem
     | Note
+    | Forget
     | ReturnResult
     | DeliverClientCall
     | AskPolicy

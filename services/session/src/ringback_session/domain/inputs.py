@@ -23,6 +23,7 @@ __all__ = [
     "ClientConfigured",
     "ClientGone",
     "ClientTruncated",
+    "CompactionPlan",
     "ConsentRead",
     "ContextArrived",
     "Decided",
@@ -306,10 +307,24 @@ class PacketReady(_Input, frozen=True):
     packet_json: str
 
 
+class CompactionPlan(msgspec.Struct, frozen=True):
+    """What memory offers to fold: these items go, `compact_context` takes their place at the head."""
+
+    epoch: int
+    covers_epoch: int
+    covers_seq: int
+    item_ids: tuple[str, ...]
+    call_ids: tuple[str, ...]
+    compact_context: str
+    summary: str = ""
+
+
 class ContextArrived(_Input, frozen=True):
-    """What memory holds now: slots for policy's view."""
+    """What memory holds now: slots for policy's view, and perhaps a plan to make the conversation smaller."""
 
     slots: tuple[SlotValue, ...]
+    as_of: tuple[int, int] = (0, 0)
+    plan: CompactionPlan | None = None
 
 
 class ModelLost(_Input, frozen=True):

@@ -30,6 +30,7 @@ def resumed(step: Step, event: Resumed) -> None:
     state.ended = ""
     _clear_the_air(state)
     step.publish("session_resumed", previous_epoch=previous, owner=event.owner)
+    state.rebuilt_at = (state.epoch, state.seq)
     was_answered = _last_turn_was_answered(state)
     for action in state.open_actions():
         _go_on(step, action)
@@ -53,6 +54,7 @@ def model_lost(step: Step, event: ModelLost) -> None:
         speech.item_id = ""
     state.model_generation += 1
     step.publish("model_rotated", reason=event.reason, generation=state.model_generation)
+    state.rebuilt_at = (state.epoch, state.seq)
     if reply is not None and not reply.cancelled:
         speaking.speak(step, SpeechKind.NOTICE, state.rules.say_bridge)
         replies.want(

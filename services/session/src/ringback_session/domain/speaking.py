@@ -148,5 +148,7 @@ def _not_said(step: Step, speech: Speech) -> None:
 def _tell_model(step: Step, speech: Speech) -> None:
     text_said = speech.transcript or speech.text
     item_id = step.state.new_id("item_")
-    step.state.remember(HistoryItem(item_id=item_id, kind="message", role="assistant", text=text_said))
+    step.state.remember(
+        HistoryItem(item_id=item_id, kind="message", role="assistant", text=text_said, said_as=speech.item_id)
+    )
     step.effects.append(Note(item_id=item_id, role="assistant", text=text_said))

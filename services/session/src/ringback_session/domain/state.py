@@ -274,6 +274,8 @@ class HistoryItem(msgspec.Struct):
     call_id: str = ""
     name: str = ""
     data: str = ""
+    # Our own words: the id under which the client, and the facts, know them.
+    said_as: str = ""
 
 
 class CallState(msgspec.Struct):
@@ -322,6 +324,8 @@ class CallState(msgspec.Struct):
     person_rule: str = ""
     handed_over: bool = False
     model_generation: int = 1
+    applied_epoch: int = 0
+    rebuilt_at: tuple[int, int] = (0, 0)
     ended: str = ""
     version: int = SNAPSHOT_VERSION
 

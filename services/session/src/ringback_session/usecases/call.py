@@ -279,8 +279,7 @@ class Call:
                 self._perform_in_conversation(effect)
 
     def _perform_in_conversation(self, effect: effects.Effect) -> None:
-        out = Out()
-        view, model = self.view, self._model_view
+        out, view, model = Out(), self.view, self._model_view
         match effect:
             case effects.ReleaseSpeech():
                 view.responses.release(effect.speech_id, out)
@@ -291,7 +290,9 @@ class Call:
             case effects.TruncateItem():
                 self._link.send(model.truncate(effect.item_id, effect.audio_end_ms))
             case effects.Note():
-                self._link.send(model.note(effect.item_id, effect.role, effect.text))
+                out.model.append(model.note(effect.item_id, effect.role, effect.text, at_head=effect.at_head))
+            case effects.Forget():
+                out.model.extend(model.delete(item_id) for item_id in effect.item_ids)
             case effects.ReturnResult():
                 self._link.send(model.result(effect.item_id, effect.call_id, effect.output_json))
             case effects.DeliverClientCall():

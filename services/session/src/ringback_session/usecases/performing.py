@@ -82,4 +82,5 @@ class Performer:
     async def _context(self, effect: PullContext) -> None:
         known = await self._memory.context(self._pinned, min_epoch=effect.min_epoch, min_seq=effect.min_seq)
         if known is not None:
-            self._feed(inputs.ContextArrived(slots=known.slots))
+            as_of = (known.as_of_epoch, known.as_of_seq)
+            self._feed(inputs.ContextArrived(slots=known.slots, as_of=as_of, plan=known.plan))

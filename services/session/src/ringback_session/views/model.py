@@ -122,8 +122,8 @@ class ModelView:
     def delete(self, item_id: str) -> bytes:
         return self._frame("conversation.item.delete", item_id=item_id)
 
-    def note(self, item_id: str, role: str, text: str) -> bytes:
-        return self.create(_message(item_id, role, text))
+    def note(self, item_id: str, role: str, text: str, *, at_head: bool = False) -> bytes:
+        return self.create(_message(item_id, role, text), "root" if at_head else None)
 
     def result(self, item_id: str, call_id: str, output_json: str) -> bytes:
         return self.create(

@@ -1,0 +1,65 @@
+"""Applying a plan of memory to the model's conversation: at a turn boundary, once, or not at all."""
+
+from __future__ import annotations
+
+from ringback_session.domain.effects import Forget, Note, Persist
+from ringback_session.domain.inputs import CompactionPlan, ContextArrived
+from ringback_session.domain.recovery import idle
+from ringback_session.domain.state import HistoryItem
+from ringback_session.domain.step import Step
+
+__all__ = ["context_arrived"]
+
+# Marks the item that holds the compact context.
+COMPACT = "compact_context"
+
+
+def context_arrived(step: Step, event: ContextArrived) -> None:
+    """Take memory's slots; apply its plan if it fits what the model's conversation is now."""
+    state = step.state
+    state.slots = {slot.name: slot for slot in event.slots}
+    plan = event.plan
+    if plan is None or plan.epoch != state.applied_epoch + 1 or event.as_of < state.rebuilt_at:
+        return
+    # Not a boundary: the next turn's end offers the plan again.
+    if idle(state) and not state.caller_speaking and state.open_consent() is None:
+        _apply(step, plan)
+
+
+def _apply(step: Step, plan: CompactionPlan) -> None:
+    state = step.state
+    state.applied_epoch = plan.epoch
+    going = [entry for entry in state.history if _covered(entry, plan)]
+    kept = [entry for entry in state.history if not _covered(entry, plan)]
+    head = HistoryItem(
+        item_id=state.new_id("item_"),
+        kind="message",
+        role="system",
+        text=plan.compact_context,
+        name=COMPACT,
+    )
+    state.history = [head, *kept]
+    # Items that the bounded history has dropped are still in the model's conversation.
+    known = {entry.item_id for entry in going} | {entry.said_as for entry in going}
+    ids = [entry.item_id for entry in going] + [item for item in plan.item_ids if item not in known]
+    step.effects.append(Forget(item_ids=tuple(ids)))
+    step.effects.append(Note(item_id=head.item_id, role="system", text=head.text, at_head=True))
+    step.publish(
+        "context_compacted",
+        compaction_epoch=plan.epoch,
+        covers_epoch=plan.covers_epoch,
+        covers_seq=plan.covers_seq,
+        item_ids=list(plan.item_ids),
+        call_ids=list(plan.call_ids),
+        summary=plan.summary,
+    )
+    state.rebuilt_at = (state.epoch, state.seq)
+    step.effects.append(Persist())
+
+
+def _covered(entry: HistoryItem, plan: CompactionPlan) -> bool:
+    if entry.kind == "message":
+        # The compact context of the plan before is folded into this one's.
+        known_as = {entry.item_id, entry.said_as}
+        return entry.name == COMPACT or not known_as.isdisjoint(plan.item_ids)
+    return entry.call_id in plan.call_ids
