@@ -21,6 +21,7 @@ from ringback_session.adapters.models_ws import ModelsOverWebSocket
 from ringback_session.adapters.packs_store import PacksInStore
 from ringback_session.adapters.policy_grpc import PolicyOverGrpc
 from ringback_session.adapters.records_kv import RecordsInBucket
+from ringback_session.adapters.secrets_kv import SecretsInBucket
 from ringback_session.adapters.tenants_file import TenantsInFile
 from ringback_session.adapters.tools_grpc import ToolsOverGrpc
 from ringback_session.adapters.tracing_otel import TracingWithOtel
@@ -28,6 +29,7 @@ from ringback_session.server.admin import AdminServicer
 from ringback_session.server.gateway import Gateway
 from ringback_session.settings import SessionSettings
 from ringback_session.usecases.calls import Calls, Services
+from ringback_session.usecases.client_secrets import ClientSecrets
 
 __all__ = ["run_session"]
 
@@ -68,7 +70,10 @@ async def run_session(settings: SessionSettings) -> None:
         tracing=TracingWithOtel,
     )
     calls = Calls(services, owner=owner, settings=settings.calls)
-    gateway = Gateway(calls, tenants)
+    secrets = ClientSecrets(
+        secrets=SecretsInBucket(bus, clock), tenants=tenants, clock=clock, model=settings.calls.model
+    )
+    gateway = Gateway(calls, tenants, secrets)
     port = await gateway.open(host=settings.host, port=settings.port)
     janitor = asyncio.create_task(calls.settle_forever())
 

@@ -32,18 +32,25 @@ class TenantsInFile:
         self._callers: dict[str, Caller] = {}
         self._read()
 
+    def find(self, tenant: str) -> Caller | None:
+        self._read_again()
+        return next((caller for caller in self._callers.values() if caller.tenant == tenant), None)
+
     def authenticate(self, api_key: str) -> Caller:
+        self._read_again()
+        presented = hash_key(api_key)
+        for known, caller in self._callers.items():
+            if hmac.compare_digest(known, presented):
+                return caller
+        raise Unauthenticated("Incorrect API key provided.")
+
+    def _read_again(self) -> None:
         if self._changed():
             try:
                 self._read()
             except ConfigError as error:
                 # Half-written, perhaps: the keys that there were hold until it is right again.
                 log.error("the tenants that there were are kept: %s", error)
-        presented = hash_key(api_key)
-        for known, caller in self._callers.items():
-            if hmac.compare_digest(known, presented):
-                return caller
-        raise Unauthenticated("Incorrect API key provided.")
 
     def _changed(self) -> bool:
         try:

@@ -16,7 +16,10 @@ from ringback_realtime import Close, EventIds, ProtocolError, ServerEvents, clos
 from ringback_sockets import Closed, RealtimeLink, accepted, listen, read_upgrade, refusal, text_answer
 
 from ringback_session.ports import Caller, Tenants
+from ringback_session.server.secrets_http import SecretsHttp
+from ringback_session.usecases.call import Call
 from ringback_session.usecases.calls import Calls, fresh_session_id
+from ringback_session.usecases.client_secrets import ClientSecrets, tenant_of_secret
 
 __all__ = ["Gateway"]
 
@@ -38,6 +41,7 @@ class _Visit:
     caller: Caller | None = None
     pack: str = ""
     old_token: str = ""
+    secret: str = ""
     refused: ProtocolError | None = None
 
 
@@ -57,7 +61,8 @@ class _Client:
 class Gateway:
     """Serves the Realtime protocol on one port."""
 
-    def __init__(self, calls: Calls, tenants: Tenants) -> None:
+    def __init__(self, calls: Calls, tenants: Tenants, secrets: ClientSecrets | None = None) -> None:
+        self._secrets = secrets
         self._calls = calls
         self._tenants = tenants
         self._server: asyncio.Server | None = None
@@ -65,7 +70,8 @@ class Gateway:
 
     async def open(self, *, host: str, port: int) -> int:
         """Listen and return the port. Raises ConfigError."""
-        self._server, bound = await listen(self._admit, host=host, port=port)
+        on_request = None if self._secrets is None else SecretsHttp(self._secrets, self._tenants)
+        self._server, bound = await listen(self._admit, host=host, port=port, on_request=on_request)
         return bound
 
     async def close(self, *, drain_ms: int) -> None:
@@ -112,6 +118,10 @@ class Gateway:
             return _Visit("", ResumeToken.new(tenant=tenant), None, old_token=presented)
         if not key:
             return _Visit("", "", None, refused=_bad_key("No API key was given: send it as a bearer token."))
+        tenant = tenant_of_secret(key)
+        if tenant is not None and self._secrets is not None:
+            token = ResumeToken.new(tenant=tenant)
+            return _Visit(fresh_session_id(), token, model, pack=pack, secret=key)
         try:
             caller = self._tenants.authenticate(key)
         except Unauthenticated as error:
@@ -142,17 +152,11 @@ class Gateway:
                     new_token_hash=ResumeToken.hash_of(visit.new_token),
                 )
             else:
-                assert visit.caller is not None
-                call = await self._calls.start(
-                    client,
-                    caller=visit.caller,
-                    pack=visit.pack,
-                    session_id=visit.session_id,
-                    token_hash=ResumeToken.hash_of(visit.new_token),
-                    model=visit.model,
-                )
+                call = await self._start(client, visit)
         except NotFound as error:
             _refuse(link, _bad_token() if visit.old_token else ProtocolError("not_found", str(error)))
+        except (Unauthenticated, ProtocolError) as error:
+            _refuse(link, error if isinstance(error, ProtocolError) else _bad_key(str(error)))
         except RingbackError as error:
             log.warning("a call could not start: %s", error, extra={"code": error.code})
             message = f"The call could not start: {error}."
@@ -162,6 +166,23 @@ class Gateway:
             link.close(closes.INTERNAL)
         else:
             link.take(call.client_frame, lambda closed: call.client_closed(client, hung_up=_hung_up(closed)))
+
+    async def _start(self, client: _Client, visit: _Visit) -> Call:
+        caller, pack, session = visit.caller, visit.pack, None
+        if visit.secret and self._secrets is not None:
+            caller, secret = await self._secrets.find(visit.secret, pack=visit.pack)
+            pack, session = secret.pack, secret.session
+        if caller is None:
+            raise Unauthenticated("The key belongs to nobody.")
+        return await self._calls.start(
+            client,
+            caller=caller,
+            pack=pack,
+            session_id=visit.session_id,
+            token_hash=ResumeToken.hash_of(visit.new_token),
+            model=visit.model,
+            session=session,
+        )
 
 
 def _hung_up(closed: Closed) -> bool:

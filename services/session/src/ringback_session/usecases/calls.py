@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 from ringback_errors import NotFound, Overloaded, RingbackError, Unavailable
@@ -13,7 +14,7 @@ from ringback_identity import new_id
 from ringback_realtime import SessionConfig
 
 from ringback_session.domain.inputs import CallStarted, Input, Resumed
-from ringback_session.domain.rules import TurnRules
+from ringback_session.domain.rules import Tool, TurnRules
 from ringback_session.domain.state import SNAPSHOT_VERSION, CallState
 from ringback_session.ports import (
     Caller,
@@ -34,7 +35,7 @@ from ringback_session.ports import (
 )
 from ringback_session.usecases.call import Call, Limits
 from ringback_session.usecases.keeping import Keeper, load_saved
-from ringback_session.views.client import ClientView
+from ringback_session.views.client import ClientView, check_tools
 from ringback_session.views.model import ModelView
 
 __all__ = ["Calls", "CallsSettings", "Services", "fresh_session_id"]
@@ -101,8 +102,12 @@ class Calls:
         session_id: str,
         token_hash: bytes,
         model: str | None,
+        session: Mapping[str, Any] | None = None,
     ) -> Call:
-        """Take a new call. Raises NotFound (pack), Unavailable (a service or the model), Conflict."""
+        """Take a new call; `session` is what its credential configures it with.
+
+        Raises NotFound (pack), Unavailable (a service or the model), Conflict, ProtocolError (`session`).
+        """
         self._check_quota(caller)
         self._starting += 1
         try:
@@ -135,6 +140,7 @@ class Calls:
                 open_breakers=list(breakers),
                 started_at_ms=now_ms,
             )
+            config = self._config(session_id, model, now_ms=now_ms, session=session, tools=tools)
             record = await self._services.records.create(
                 Record(
                     session_id=session_id,
@@ -146,13 +152,9 @@ class Calls:
                 )
             )
             await self._services.records.bind_token(token_hash, session_id)
-            config = SessionConfig.defaults(
-                id=session_id,
-                model=model or self._model,
-                expires_at=(now_ms + self._limits.session_ms_max) // 1000,
-            )
             call = self._make(state, record, pinned, config)
             await self._open(call, client, CallStarted())
+            call.feed(call.view.configured())
             return call
         finally:
             self._starting -= 1
@@ -239,6 +241,26 @@ class Calls:
         # All at once, and whatever becomes of the others.
         left = list(self.running.values())
         await asyncio.gather(*(call.hand_over() for call in left), return_exceptions=True)
+
+    def _config(
+        self,
+        session_id: str,
+        model: str | None,
+        *,
+        now_ms: int,
+        session: Mapping[str, Any] | None,
+        tools: Mapping[str, Tool],
+    ) -> SessionConfig:
+        given = session or {}
+        config = SessionConfig.defaults(
+            id=session_id,
+            model=str(given.get("model") or model or self._model),
+            expires_at=(now_ms + self._limits.session_ms_max) // 1000,
+        )
+        if given:
+            config = config.merge(given)
+        check_tools(config.tools, of_agent=tools, param="session.tools")
+        return config
 
     def _check_quota(self, caller: Caller) -> None:
         held = sum(call.state.tenant == caller.tenant for call in self.running.values())

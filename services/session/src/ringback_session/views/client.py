@@ -5,7 +5,7 @@ Answers what the model need not be asked, and emulates what the client configure
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -52,10 +52,17 @@ from ringback_session.views.out import Out
 from ringback_session.views.responses import Responses
 from ringback_session.views.route import Wanted, history_of
 
-__all__ = ["ClientSnapshot", "ClientView"]
+__all__ = ["ClientSnapshot", "ClientView", "check_tools"]
 
 REQUESTS_KEPT = 16
 ITEMS_SAVED_MAX = 400
+
+
+def check_tools(tools: Sequence[Tool], *, of_agent: Container[str], param: str) -> None:
+    """Raises ProtocolError for a tool of the client's that has the name of one of the agent's."""
+    for number, tool in enumerate(tools):
+        if tool.get("name") in of_agent:
+            raise invalid_value(f"{param}[{number}].name", f"'{tool['name']}' is a tool of the agent itself")
 
 
 class ClientSnapshot(msgspec.Struct):
@@ -91,6 +98,11 @@ class ClientView:
         """From now on this is what the client configured."""
         self.config = config
         self.telephone_in = not isinstance(config.input_format, Pcm)
+
+    def configured(self) -> ClientConfigured:
+        """What the core is to know of the configuration."""
+        detection = self.config.turn_detection
+        return ClientConfigured(interrupt=detection is not None and detection.interrupt_response)
 
     def left_ms(self, now_ms: int) -> int:
         """How long the session may still last."""
@@ -186,14 +198,10 @@ class ClientView:
         self.use(config)
         out.client.append(self.events.session_updated(config))
         out.model.append(self.model.session_update(config))
-        out.inputs.append(ClientConfigured(interrupt=self._interrupts()))
+        out.inputs.append(self.configured())
 
     def _check_tools(self, tools: Sequence[Tool], *, param: str) -> None:
-        for number, tool in enumerate(tools):
-            if tool.get("name") in self.state.tools:
-                raise invalid_value(
-                    f"{param}[{number}].name", f"'{tool['name']}' is a tool of the agent itself"
-                )
+        check_tools(tools, of_agent=self.state.tools, param=param)
 
     def _create(self, event: client_events.ItemCreate, out: Out) -> None:
         ids = self.events.ids
@@ -314,10 +322,6 @@ class ClientView:
             None if param is None else str(param),
         )
         self._error(known, event_id if isinstance(event_id, str) else None, out)
-
-    def _interrupts(self) -> bool:
-        detection = self.config.turn_detection
-        return detection is not None and detection.interrupt_response
 
     def _error(self, error: ProtocolError, event_id: str | None, out: Out) -> None:
         if event_id is not None and error.event_id is None:
