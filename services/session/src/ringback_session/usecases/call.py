@@ -349,7 +349,6 @@ class Call:
 
     def _look_after(self) -> None:
         self._spawn(self.keeper.run())
-        # What tools learn later about this session's actions; while the bus is away it waits there.
         self._spawn(self._follow_late_facts())
 
     async def _follow_late_facts(self) -> None:
