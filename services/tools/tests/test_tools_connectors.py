@@ -11,6 +11,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from ringback_errors import ConfigError
+from ringback_telemetry import current_traceparent, extract, span
+from ringback_telemetry.names import Span
 from ringback_testkit import NatsServer
 from ringback_tools.adapters.connectors import ConnectorsByKind
 from ringback_tools.adapters.function import FunctionConnector
@@ -19,6 +21,7 @@ from ringback_tools.adapters.worker import WorkerConnector
 from ringback_tools.domain.catalogue import ConnectorSpec, SideEffect
 from ringback_tools.domain.results import Answered, ErrorCode, Failed
 from ringback_tools.ports import Call
+from ringback_worker import Context, Worker, tool
 
 
 def call(kind, *, arguments=None, timeout_ms=2_000, side_effect=SideEffect.WRITE, **options):
@@ -111,6 +114,33 @@ async def test_a_functions_errors_are_typed_answers(shop):
     assert (await run_function(shop, "odd")).code is ErrorCode.INVALID_RESULT
 
 
+async def test_a_typed_function_gets_and_gives_its_own_types(shop):
+    module = sys.modules[shop]
+    exec(
+        """
+import datetime
+from ringback_worker import tool
+
+@tool
+def free(day: datetime.date, nights: int = 1) -> list[datetime.date]:
+    "Free days."
+    return [day + datetime.timedelta(days=n) for n in range(nights)]
+""",
+        module.__dict__,
+    )
+    connector = FunctionConnector([shop])
+
+    async def ask(**arguments):
+        return await connector.call(call("function", arguments=arguments, entry_point=f"{shop}:free"))
+
+    try:
+        assert (await ask(day="2026-12-04", nights=2)).data == ["2026-12-04", "2026-12-05"]
+        wrong = await ask(day="soon")
+        assert (wrong.code, wrong.definitive) == (ErrorCode.INVALID_ARGUMENTS, True)
+    finally:
+        await connector.close()
+
+
 @pytest.mark.parametrize("name", ["_private", "getcwd", "NotFound", "nothing"])
 async def test_only_public_functions_of_allowed_modules_run(shop, name):
     assert (await run_function(shop, name)).code is ErrorCode.TOOL_UNAVAILABLE
@@ -188,6 +218,35 @@ async def test_a_workers_reply_is_the_answer(tmp_path):
         finally:
             await connector.close()
             await client.close()
+
+
+@pytest.mark.stack
+async def test_a_worker_of_the_sdk_is_reached_with_key_deadline_and_trace(tmp_path):
+    @tool(subject="shop.left", side_effect="write")
+    async def left(item: str, context: Context) -> dict[str, str]:
+        """How many are left."""
+        if item == "never":
+            await asyncio.Event().wait()
+        return {"item": item, "action": context.action_id, "trace": current_traceparent() or ""}
+
+    with NatsServer.start(tmp_path) as server:
+        worker = await Worker.start(left, url=server.url)
+        connector = WorkerConnector(server.url)
+        parent = extract({"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
+        try:
+            with span(Span.TOOLS_ATTEMPT, parent=parent):
+                answer = await connector.call(call("nats", subject="shop.left", arguments={"item": "pen"}))
+            assert (answer.data["item"], answer.data["action"]) == ("pen", "act_1")
+            assert "4bf92f3577b34da6a3ce929d0e0e4736" in answer.data["trace"]
+            late = await connector.call(
+                call("nats", subject="shop.left", arguments={"item": "never"}, timeout_ms=100)
+            )
+            assert (late.code, late.in_doubt) == (ErrorCode.TIMEOUT, True)
+            wrong = await connector.call(call("nats", subject="shop.left", arguments={"item": 1}))
+            assert (wrong.code, wrong.definitive) == (ErrorCode.INVALID_ARGUMENTS, True)
+        finally:
+            await connector.close()
+            await worker.close(drain_ms=10)
 
 
 # --- grpc

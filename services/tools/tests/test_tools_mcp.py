@@ -1,16 +1,19 @@
-"""The MCP connector against a real server over stdio; runs where the extra `mcp` is installed."""
+"""The MCP connector against a real server over stdio and over streamable HTTP."""
 
+import asyncio
 import shlex
 import sys
 
 import pytest
+from ringback_testkit import free_port
 from ringback_tools.adapters.mcp_server import McpConnector
 from ringback_tools.domain.catalogue import ConnectorSpec, SideEffect
-from ringback_tools.domain.results import ErrorCode
+from ringback_tools.domain.results import ErrorCode, Failed
 from ringback_tools.ports import Call
 
 SERVER = """
 import os
+import sys
 from mcp.server import MCPServer
 
 server = MCPServer("shop")
@@ -27,7 +30,7 @@ def closed() -> str:
 def die() -> str:
     os._exit(1)
 
-server.run("stdio")
+server.run(*sys.argv[1:2] or ["stdio"], **({"port": int(sys.argv[2])} if sys.argv[2:] else {}))
 """
 
 
@@ -54,7 +57,6 @@ async def test_without_an_address_nothing_is_started():
 @pytest.mark.stack
 @pytest.mark.filterwarnings("default")
 async def test_a_tool_of_a_server_is_called_and_a_dead_server_is_started_again(tmp_path):
-    pytest.importorskip("mcp")
     script = tmp_path / "server.py"
     script.write_text(f"import sys; sys.path[:0] = {[p for p in sys.path if p]!r}\n{SERVER}")
     address = "stdio://" + shlex.join([sys.executable, str(script)])
@@ -71,3 +73,33 @@ async def test_a_tool_of_a_server_is_called_and_a_dead_server_is_started_again(t
         assert (gone.code, gone.in_doubt, gone.retryable) == (ErrorCode.TOOL_UNAVAILABLE, False, True)
     finally:
         await connector.close()
+
+
+@pytest.mark.stack
+@pytest.mark.filterwarnings("default")
+async def test_a_server_over_streamable_http_is_called_and_a_dead_one_is_in_doubt(tmp_path):
+    script = tmp_path / "server.py"
+    script.write_text(f"import sys; sys.path[:0] = {[p for p in sys.path if p]!r}\n{SERVER}")
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), "streamable-http", str(port), stderr=asyncio.subprocess.DEVNULL
+    )
+    connector = McpConnector(addresses={"shop": f"http://127.0.0.1:{port}/mcp"})
+    try:
+        async with asyncio.timeout(40):
+            answer = await connector.call(call("stock", item="pen"))
+            while answer.code is ErrorCode.TOOL_UNAVAILABLE if isinstance(answer, Failed) else False:
+                assert process.returncode is None
+                answer = await connector.call(call("stock", item="pen"))
+        assert answer.data == {"left": 3}
+        closed = await connector.call(call("closed"))
+        assert (closed.code, closed.in_doubt) == (ErrorCode.REJECTED, True)
+        process.kill()
+        await process.wait()
+        gone = await asyncio.wait_for(connector.call(call("stock", item="pen")), 20)
+        assert (gone.code, gone.retryable) == (ErrorCode.TOOL_UNAVAILABLE, True)
+    finally:
+        await connector.close()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

@@ -1,6 +1,7 @@
 """What is left when a replica dies at any state, when two act at once, when the journal goes away in between."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -257,6 +258,8 @@ KINDS = ["ok", "refuse", "away", "busy", "drop_before", "drop_after", "hang", "a
 FATES = st.tuples(st.sampled_from([*KINDS, "ok", "ok"]), st.sampled_from([0, 200, 2_900, 3_100, 4_500]))
 STEPS = st.one_of(
     st.tuples(st.just("execute"), st.sampled_from([0, 1]), st.booleans()),
+    st.tuples(st.just("takeover")),
+    st.tuples(st.just("switch"), st.sampled_from([0, 1]), st.booleans()),
     st.tuples(st.just("wait"), st.integers(0, 6_000)),
     st.tuples(st.just("crash"), st.sampled_from([0, 1])),
     st.tuples(st.just("cancel"), st.sampled_from([0, 1])),
@@ -264,7 +267,58 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+class Schedule:
+    """Two replicas, one action, and everything that may happen to them."""
+
+    def __init__(self, kit, world):
+        self.kit, self.world = kit, world
+        self.request = world.request(expires_in_ms=3_600_000)
+        self.asking = []
+
+    async def play(self, steps):
+        self.replicas = [self.world.replica("tools-0"), self.world.replica("tools-1")]
+        self.background = [asyncio.create_task(each.reconciler.run()) for each in self.replicas]
+        for step, *arguments in steps:
+            await getattr(self, step)(*arguments)
+        self.world.journal.away = False
+        told = await asyncio.gather(*self.asking)
+        # The dependency is well again, and long enough passes for everybody to find out.
+        self.world.ledger.fates.clear()
+        self.world.ledger.read_fates.clear()
+        await self.kit.passed(1_200_000)
+        for task in self.background:
+            task.cancel()
+        return told
+
+    async def execute(self, index, starts):
+        asked = self.request if starts else replace(self.request, attach_only=True, proof=None)
+        self.asking.append(asyncio.create_task(self.kit.result(self.replicas[index], asked)))
+        await self.kit.passed(0)
+
+    async def takeover(self):
+        """The session's next owner asks for the same action."""
+        self.request = replace(self.request, epoch=self.request.epoch + 1)
+
+    async def switch(self, index, off):
+        self.replicas[index].switches.turn("cancel_reservation", off=off, reason="drill")
+
+    async def wait(self, wait_ms):
+        await self.kit.passed(wait_ms)
+
+    async def crash(self, index):
+        self.background[index].cancel()
+        await self.kit.crash(self.replicas[index])
+        self.replicas[index] = self.world.replica(f"tools-{index}")
+        self.background[index] = asyncio.create_task(self.replicas[index].reconciler.run())
+
+    async def cancel(self, index):
+        self.replicas[index].executor.cancel(self.request.key, epoch=self.request.epoch)
+
+    async def journal(self, away):
+        self.world.journal.away = away
+
+
+@settings(max_examples=1_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     keys=st.booleans(),
     fates=st.lists(FATES, max_size=5),
@@ -277,41 +331,10 @@ def test_any_schedule_ends_with_at_most_one_effect_and_an_outcome_equal_to_the_l
     world = kit.World(keys=keys)
     world.ledger.fates.extend(kit.Fate(kind, delay_ms) for kind, delay_ms in fates)
     world.ledger.read_fates.extend(kit.Fate(kind) for kind in read_fates)
-    request, told = world.request(expires_in_ms=3_600_000), []
-
-    async def scene():
-        replicas = [world.replica("tools-0"), world.replica("tools-1")]
-        background = [asyncio.create_task(each.reconciler.run()) for each in replicas]
-        asking = []
-        for step in steps:
-            match step:
-                case ("execute", index, starts):
-                    wanted = request if starts else world.request(attach_only=True, proof=False)
-                    asking.append(asyncio.create_task(kit.result(replicas[index], wanted)))
-                    await kit.passed(0)
-                case ("wait", wait_ms):
-                    await kit.passed(wait_ms)
-                case ("crash", index):
-                    background[index].cancel()
-                    await kit.crash(replicas[index])
-                    replicas[index] = world.replica(f"tools-{index}")
-                    background[index] = asyncio.create_task(replicas[index].reconciler.run())
-                case ("cancel", index):
-                    replicas[index].executor.cancel(request.key, epoch=1)
-                case ("journal", away):
-                    world.journal.away = away
-        world.journal.away = False
-        told.extend(await asyncio.gather(*asking))
-        # The dependency is well again, and long enough passes for everybody to find out.
-        world.ledger.fates.clear()
-        world.ledger.read_fates.clear()
-        await kit.passed(1_200_000)
-        for task in background:
-            task.cancel()
-
-    kit.run(scene())
+    schedule = Schedule(kit, world)
+    told = kit.run(schedule.play(steps))
     effects = len(world.ledger.entries)
-    record = world.record(request)
+    record = world.record(schedule.request)
     assert effects <= 1
     # What was told as done is done; what was told as without effect never was done by that execution.
     assert effects == 1 or all(result.status is not Status.OK for result in told)

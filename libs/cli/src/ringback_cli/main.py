@@ -7,7 +7,20 @@ import sys
 import typer
 from ringback_errors import ConfigError, InvalidInput, RingbackError
 
-from ringback_cli.commands import call, conformance, demo, doctor, evaluate, events, memory, pack, provision, talk, up
+from ringback_cli.commands import (
+    call,
+    conformance,
+    demo,
+    doctor,
+    evaluate,
+    events,
+    memory,
+    pack,
+    provision,
+    talk,
+    tools,
+    up,
+)
 from ringback_cli.console import error_console
 
 __all__ = ["app", "main"]
@@ -29,6 +42,7 @@ app.command("doctor")(doctor.doctor)
 app.command("provision")(provision.provision)
 app.add_typer(pack.app, name="pack")
 app.add_typer(events.app, name="events")
+app.add_typer(tools.app, name="tools")
 app.add_typer(memory.app, name="memory")
 app.add_typer(evaluate.app, name="eval")
 

@@ -35,7 +35,7 @@ from ringback_tools.server import SERVICE_NAME, ToolsServicer, register
 from ringback_tools.settings import ToolsSettings
 from ringback_tools.usecases.assembly import Parts, Service, assemble
 
-__all__ = ["Tools", "build", "serve_tools"]
+__all__ = ["Tools", "build", "connectors_of", "serve_tools"]
 
 # Less than a closer may take, so that the ones after it get their turn.
 DRAIN_MS_MAX = 4_000
@@ -56,7 +56,7 @@ class Tools:
 def build(bus: Bus, keys: MacKeys, *, settings: ToolsSettings) -> Tools:
     """One replica over a bus."""
     replica, clock = settings.instance or "tools", LoopClock()
-    connectors = ConnectorsByKind(_connectors(settings))
+    connectors = ConnectorsByKind(connectors_of(settings))
     catalogue = PackCatalogue(PackStore(bus), settle_ms=settings.settle_ms)
     queue = BusJobQueue(bus, clock=clock)
     parts = Parts(
@@ -105,7 +105,8 @@ async def serve_tools(settings: ToolsSettings) -> None:
     )
 
 
-def _connectors(settings: ToolsSettings) -> Mapping[str, Connector]:
+def connectors_of(settings: ToolsSettings) -> Mapping[str, Connector]:
+    """One connector of each kind."""
     addresses = settings.connectors
     credentials = Credentials(settings.credentials_dir, given=settings.credentials)
     return {

@@ -76,9 +76,9 @@ def _held(state: str) -> str:
     return "" if state == "none" else state
 
 
-def read_settings() -> ToolsSettings:
-    """The settings of this process; raises ConfigError."""
-    return ToolsSettings.from_env(os.environ)
+def read_settings(**standard: str) -> ToolsSettings:
+    """The settings of this process, over those given as `standard`; raises ConfigError."""
+    return ToolsSettings.from_env({**standard, **os.environ})
 
 
 def _credentials(environ: Mapping[str, str]) -> dict[str, str]:

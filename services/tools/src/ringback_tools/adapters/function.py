@@ -88,9 +88,17 @@ class FunctionConnector:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, function: Callable[..., Any], call: Call) -> Any:
+        context = CallContext(call.action_id, call.session_id, call.tenant, call.timeout_ms)
+        typed = getattr(function, "ringback_tool", None)
+        if typed is not None:
+            # Made with ringback_worker: its types read the arguments and make plain data of the answer.
+            return typed.plain(await self._called(function, typed.bound(call.arguments, context=context)))
         arguments = dict(call.arguments)
         if "context" in inspect.signature(function).parameters:
-            arguments["context"] = CallContext(call.action_id, call.session_id, call.tenant, call.timeout_ms)
+            arguments["context"] = context
+        return await self._called(function, arguments)
+
+    async def _called(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         if inspect.iscoroutinefunction(function):
             return await function(**arguments)
         loop = asyncio.get_running_loop()

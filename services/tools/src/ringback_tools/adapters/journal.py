@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final
 
 from ringback_errors import Conflict, Fenced, Unavailable
@@ -21,6 +23,17 @@ EPOCHS_MAX: Final = 10_000
 _TRIES: Final = 8
 
 
+@dataclass(slots=True)
+class _Turns:
+    """The fences of one session: how many have begun, and the last one that was passed, with its epoch."""
+
+    begun: int = 0
+    passed: int = 0
+    epoch: int = 0
+    users: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class KvJournal:
     """The journal on NATS. A write whose answer got lost is read back, so that callers see one of two ends."""
 
@@ -28,9 +41,30 @@ class KvJournal:
         self._bucket = bucket
         # The last revision of a session's epoch: the compare-and-set that checks it is then one round trip.
         self._epochs: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        # Only sessions whose fence is being passed now.
+        self._turns: dict[str, _Turns] = {}
 
     async def fence(self, session_id: str, *, epoch: int) -> None:
-        """Remember the epoch by a compare-and-set, also when it is known: only a write proves that none is higher."""
+        """Remember the epoch by a compare-and-set, also when it is known: only a write proves that none is higher.
+
+        Calls of one session that come while one is under way share the next one: it begins after they came.
+        """
+        turns = self._turns.setdefault(session_id, _Turns())
+        came_at = turns.begun
+        turns.users += 1
+        try:
+            async with turns.lock:
+                if turns.passed > came_at and turns.epoch == epoch:
+                    return
+                turns.begun += 1
+                await self._pass(session_id, epoch=epoch)
+                turns.passed, turns.epoch = turns.begun, epoch
+        finally:
+            turns.users -= 1
+            if not turns.users:
+                self._turns.pop(session_id, None)
+
+    async def _pass(self, session_id: str, *, epoch: int) -> None:
         key = f"epoch.{session_id}"
         for turn in range(_TRIES):
             known = self._epochs.get(session_id)

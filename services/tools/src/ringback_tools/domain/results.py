@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -120,7 +120,8 @@ class Failed:
     retry_after_ms: int = 0
     detail: str = ""
     status: int = 0
-    body: Any = None
+    # For a check's conditions; it may repeat what was sent, so no log gets it.
+    body: Any = field(default=None, repr=False)
 
 
 Answer = Answered | Failed

@@ -1,0 +1,124 @@
+"""`ringback tools`: switch tools off and on, try one, import one from an OpenAPI document."""
+
+from __future__ import annotations
+
+import getpass
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from google.protobuf import timestamp_pb2
+from ringback.events.v1 import events_pb2
+from ringback_errors import ConfigError, InvalidInput, NotFound
+from ringback_events import connect, control_subject
+from ringback_identity import new_id
+from ringback_packs.openapi import tool_text
+
+from ringback_cli.commands.connection import find_stack
+from ringback_cli.commands.running import run
+from ringback_cli.console import console
+from ringback_cli.settings import inherited_environment, load_settings
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Switch tools off and on, and try them.", no_args_is_help=True)
+
+TIMEOUT_MS = 5_000
+REASON_CHARS_MAX = 200
+
+Name = Annotated[str, typer.Argument(help="The tool, or tool@MAJOR.MINOR for one version of it.")]
+Reason = Annotated[str, typer.Option(help="Why; agents, operators and the audit read it.")]
+NatsUrl = Annotated[str, typer.Option(help="NATS server; default: the stack under ./var.")]
+
+
+@app.command()
+def disable(name: Name, reason: Reason, nats_url: NatsUrl = "") -> None:
+    """Switch a tool off on every replica: no call of it starts; what runs already ends as it would."""
+    run(_switch(name, off=True, reason=reason, url=nats_url or find_stack().nats_url))
+    console.print(f"{name} is off: {reason}", markup=False)
+
+
+@app.command()
+def enable(name: Name, reason: Reason, nats_url: NatsUrl = "") -> None:
+    """Switch a tool on again."""
+    run(_switch(name, off=False, reason=reason, url=nats_url or find_stack().nats_url))
+    console.print(f"{name} is on: {reason}", markup=False)
+
+
+@app.command("test")
+def try_tool(
+    name: Annotated[str, typer.Argument(help="The tool, or tool@MAJOR.MINOR.")],
+    args: Annotated[str, typer.Option(help="Arguments as JSON.")] = "{}",
+    pack: Annotated[Path | None, typer.Option(help="The pack's folder; default: packs/airline.")] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Run it although it changes the system behind it.")
+    ] = False,
+) -> None:
+    """Run one tool through the whole pipeline, in a process of its own, and print each step.
+
+    The call is real: addresses and secrets are the tools service's settings (RINGBACK_CONNECTOR_… and so on) in
+    this shell; for the airline the running stack's reservation system. Exit code 0: the tool answered.
+    """
+    tool, _, version = name.partition("@")
+    command = [sys.executable, "-m", "ringback_tools.trial", tool, "--args", args]
+    command += ["--pack", str(pack or load_settings().packs / "airline")]
+    command += ["--tool-version", version] if version else []
+    command += ["--yes"] if yes else []
+    ended = subprocess.run(command, env=_environment(), check=False)
+    raise typer.Exit(ended.returncode)
+
+
+@app.command("import")
+def import_operation(
+    document: Annotated[Path, typer.Argument(help="An OpenAPI 3 document, YAML or JSON.", exists=True)],
+    operation: Annotated[str, typer.Option(help="The operationId.")],
+    base_url_ref: Annotated[str, typer.Option(help="Names the address in the tools service's settings.")],
+) -> None:
+    """Print the entry for tools.yaml of one operation of an HTTP API; read it, and say what it cannot know."""
+    typer.echo(
+        tool_text(document.read_text("utf-8"), operation=operation, base_url_ref=base_url_ref), nl=False
+    )
+
+
+async def _switch(name: str, *, off: bool, reason: str, url: str) -> None:
+    said = " ".join(reason.split())
+    if not said or len(said) > REASON_CHARS_MAX:
+        raise InvalidInput(f"1 to {REASON_CHARS_MAX} characters expected", field="--reason")
+    if not name.replace("@", "").replace(".", "").replace("_", "").isalnum():
+        raise InvalidInput("a tool's name, or name@MAJOR.MINOR, expected", field="NAME")
+    fact = events_pb2.ControlFact(
+        schema_version=1,
+        producer="cli",
+        occurred_at=timestamp_pb2.Timestamp(seconds=int(time.time())),
+        tool_disabled=events_pb2.ToolDisabled(tool=name, disabled=off, reason=said, actor=_actor()),
+    )
+    bus = await connect(url, name="ringback-cli", wait_ms=TIMEOUT_MS)
+    try:
+        await bus.publish_now(
+            control_subject("tool_disabled"),
+            fact.SerializeToString(),
+            msg_id=new_id("ctl"),
+            timeout_ms=TIMEOUT_MS,
+        )
+    finally:
+        await bus.close()
+
+
+def _actor() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "operator"
+
+
+def _environment() -> dict[str, str]:
+    environment = inherited_environment()
+    try:
+        backend = find_stack().backend_url
+    except (NotFound, ConfigError):
+        return environment
+    environment.setdefault("RINGBACK_CONNECTOR_AIRLINE_RESERVATIONS", backend)
+    return environment

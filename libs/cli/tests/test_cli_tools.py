@@ -1,0 +1,54 @@
+"""`ringback tools`: switching tools off and on is a fact on the bus; wrong input is one clear error."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from ringback.events.v1 import events_pb2
+from ringback_cli.commands.tools import _switch
+from ringback_cli.main import app
+from ringback_errors import InvalidInput
+from ringback_events import ALL_CONTROL, Delivery, connect, load_topology
+from ringback_testkit import NatsServer
+from typer.testing import CliRunner
+
+
+@pytest.mark.stack
+async def test_disable_and_enable_are_facts_with_reason_and_actor(tmp_path: Path) -> None:
+    with NatsServer.start(tmp_path) as server:
+        bus = await connect(server.url, name="test")
+        await bus.ensure(load_topology(), "cli")
+        try:
+            await _switch("cancel_reservation", off=True, reason="the  desk\nasked", url=server.url)
+            await _switch("cancel_reservation@1.0", off=False, reason="over", url=server.url)
+            seen: list[events_pb2.ToolDisabled] = []
+
+            async def take(delivery: Delivery) -> None:
+                seen.append(events_pb2.ControlFact.FromString(delivery.payload).tool_disabled)
+
+            tail = await bus.ephemeral(ALL_CONTROL, take, start="all")
+            await tail.wait_caught_up()
+        finally:
+            await bus.close()
+    assert [(one.tool, one.disabled, one.reason) for one in seen] == [
+        ("cancel_reservation", True, "the desk asked"),
+        ("cancel_reservation@1.0", False, "over"),
+    ]
+    assert all(one.actor for one in seen)
+
+
+@pytest.mark.parametrize(("name", "reason"), [("a b", "x"), ("tool", " "), ("tool", "x" * 201), ("", "x")])
+def test_a_wrong_name_or_reason_is_refused_before_anything_is_sent(name: str, reason: str) -> None:
+    with pytest.raises(InvalidInput):
+        asyncio.run(_switch(name, off=True, reason=reason, url="nats://127.0.0.1:1"))
+
+
+def test_import_prints_an_entry(tmp_path: Path) -> None:
+    document = tmp_path / "api.yaml"
+    document.write_text("openapi: 3.1.0\npaths: {/ping: {get: {operationId: ping, responses: {}}}}\n")
+    options = ["--operation", "ping", "--base-url-ref", "shop"]
+    done = CliRunner().invoke(app, ["tools", "import", str(document), *options])
+    assert done.exit_code == 0
+    assert "name: ping" in done.output

@@ -1,0 +1,65 @@
+"""A thousand calls at once: bounded, each with its own typed end, and other tools not hurt."""
+
+import asyncio
+from dataclasses import replace
+
+from ringback_tools.domain.catalogue import Limits
+from ringback_tools.domain.results import ErrorCode, Status
+
+
+def test_a_thousand_parallel_calls_end_typed_within_the_bounds_and_leave_others_alone(world, kit):
+    limits = Limits(concurrency_max=10, queue_max=50)
+    world.change("get_reservation", limits=limits, fallback=replace(world.tool("get_reservation").fallback))
+    world.ledger.read_fates.extend([kit.Fate("ok", 200)] * 1_000)
+    running, most = 0, 0
+    call = world.ledger.call
+
+    async def counted(one):
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        try:
+            return await call(one)
+        finally:
+            running -= 1
+
+    world.ledger.call = counted
+
+    async def scene():
+        service = world.replica()
+        many = [
+            asyncio.create_task(
+                kit.result(service, replace(world.request("get_reservation"), action_id=f"act_{n}"))
+            )
+            for n in range(1_000)
+        ]
+        await kit.passed(1)
+        began_ms = world.clock.elapsed_ms()
+        other = await kit.result(service, world.request("cancel_reservation"))
+        took_ms = world.clock.elapsed_ms() - began_ms
+        return await asyncio.gather(*many), other, took_ms, service
+
+    results, other, took_ms, service = kit.run(scene())
+    ended = [result.error_code for result in results]
+    assert ended.count(None) == 60
+    assert ended.count(ErrorCode.OVERLOADED) == 940
+    assert most <= 11
+    assert (other.status, took_ms < 50) == (Status.OK, True)
+    assert service.executor.running == 0
+
+
+def test_more_executions_than_a_replica_holds_are_refused_at_once(world, kit):
+    async def scene():
+        service = world.replica()
+        service.executor._executions_max = 5
+        world.ledger.read_fates.extend([kit.Fate("ok", 500)] * 5)
+        tasks = [
+            asyncio.create_task(
+                kit.result(service, replace(world.request("get_reservation"), action_id=f"act_{n}"))
+            )
+            for n in range(9)
+        ]
+        return await asyncio.gather(*tasks)
+
+    codes = [result.error_code for result in kit.run(scene())]
+    assert codes.count(ErrorCode.OVERLOADED) == 4

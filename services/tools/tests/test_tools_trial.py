@@ -1,0 +1,70 @@
+"""Trying a tool: the whole pipeline in a process of its own, against a real system, each step a line."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.stack
+AIRLINE = Path(__file__).parents[3] / "packs" / "airline"
+
+
+@pytest.fixture
+def backend(tmp_path):
+    ready = tmp_path / "ready"
+    command = [sys.executable, str(AIRLINE / "backend" / "reservations.py")]
+    process = subprocess.Popen([*command, "--ledger", str(tmp_path / "l.db"), "--ready-file", str(ready)])
+    while not ready.exists():
+        assert process.poll() is None
+        try:
+            process.wait(0.02)
+        except subprocess.TimeoutExpired:
+            continue
+    yield f"http://127.0.0.1:{ready.read_text().strip()}"
+    process.terminate()
+    process.wait(10)
+
+
+async def trial(backend, *arguments):
+    command = [sys.executable, "-m", "ringback_tools.trial", *arguments, "--pack", str(AIRLINE)]
+    env = {"PATH": "/usr/bin:/bin", "RINGBACK_CONNECTOR_AIRLINE_RESERVATIONS": backend}
+    process = await asyncio.create_subprocess_exec(
+        *command, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode, out.decode()
+
+
+async def test_each_step_of_a_read_and_a_write_is_a_line(backend):
+    code, out = await trial(backend, "get_reservation", "--args", '{"reservation_id": "482915"}')
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "tool",
+        "arguments",
+        "scopes",
+        "proof",
+        "connector",
+        "started",
+        "attempt",
+        "answer",
+        "result",
+        "data",
+        "spoken",
+    ]
+    code, out = await trial(backend, "cancel_reservation", "--args", '{"reservation_id": "482915"}', "--yes")
+    assert code == 0
+    assert "journal      attempting(1)" in out
+    assert "journal      finished(1): ok" in out
+
+
+async def test_a_wrong_call_says_what_was_expected_and_a_write_asks_first(backend):
+    code, out = await trial(backend, "cancel_reservation", "--args", '{"reservation_id": "482915"}')
+    assert (code, "--yes" in out) == (2, True)
+    code, out = await trial(backend, "get_reservation", "--args", '{"reservation_id": "4"}')
+    assert (code, "reservation_id" in out) == (2, True)
+    code, out = await trial(backend, "no_such_tool")
+    assert (code, "get_reservation 1.0" in out) == (2, True)
+    code, out = await trial("http://127.0.0.1:9", "get_reservation", "--args", '{"reservation_id": "482915"}')
+    assert (code, "tool_unavailable" in out) == (1, True)

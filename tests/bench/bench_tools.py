@@ -1,0 +1,410 @@
+"""What the pipeline of tools costs, and what a brown-out of one dependency does to it.
+
+    .venv/bin/python tests/bench/bench_tools.py [overhead|brownout]
+
+Own processes for NATS, the service and its backends; the callers are here. `overhead` compares a no-op write
+through tools (proof, journal, breaker, bulkhead, spans off) with calling its gRPC backend bare, in turns.
+`brownout` gives one dependency 30 % errors and ten times its latency while another stays well. Figures go to
+var/bench/tools_*.json, the curve to var/bench/tools_brownout.svg and .png (drawn here: no plotting library).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import grpc
+import grpc.aio
+from bench_drawing import Series, draw
+from bench_figures import KEPT, Table, cpu_s, percentile
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from ringback.policy.v1 import policy_pb2
+from ringback.tools.v1 import tools_pb2, tools_pb2_grpc
+from ringback_events import connect, load_topology
+from ringback_identity import MacKeys, action_id, canonical_json, digest, new_id
+from ringback_packs import load_files, publish_pack
+from ringback_testkit import NatsServer, ServiceProcess
+
+HERE = Path(__file__).resolve().parent
+PACK = """
+name: benchtools
+version: 1.0.0
+agents: [{name: desk, role: I help., tools: [noop, well, ill]}]
+"""
+TOOL = """
+  - name: %(name)s
+    version: 1.0
+    description: For measuring.
+    side_effect: %(side_effect)s
+    parameters: {type: object, additionalProperties: false, properties: {service: {type: string}}}
+    dependency: %(dependency)s
+    connector: {kind: grpc, target_ref: %(dependency)s, method: grpc.health.v1.Health/Check}
+    deadline_ms: 4000
+    attempt_timeout_ms: 1000
+    concurrency_max: 16
+    %(more)s
+"""
+TOOLS = "tools:" + "".join(
+    TOOL % values
+    for values in (
+        {
+            "name": "noop",
+            "side_effect": "write",
+            "dependency": "good",
+            "more": "idempotency: {kind: key, header: Idempotency-Key}",
+        },
+        {"name": "well", "side_effect": "read", "dependency": "good", "more": "retry: {attempts_max: 3}"},
+        {
+            "name": "ill",
+            "side_effect": "read",
+            "dependency": "bad",
+            "more": "retry: {attempts_max: 3, base_ms: 50, max_ms: 500}\n"
+            "    breaker: {failures_max: 5, rate_max: 0.5, rate_calls_min: 20, window_ms: 10000, open_ms: 2000}",
+        },
+    )
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """Addresses and keys of what runs."""
+
+    tools: ServiceProcess
+    good: str
+    bad_control: Path
+    counts: Path
+    keys: MacKeys
+    digest: str
+
+
+class Caller:
+    """Asks tools as a session does, over one warm channel."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._channel = grpc.aio.insecure_channel(world.tools.address)
+        self._stub = tools_pb2_grpc.ToolsServiceStub(self._channel)
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def execute(self, tool: str, *, session_id: str, ordinal: int = 1) -> tools_pb2.Result:
+        """The result of one action."""
+        request = self._request(tool, session_id=session_id, ordinal=ordinal)
+        last = None
+        async for event in self._stub.Execute(request, timeout=20):
+            last = event
+        assert last is not None
+        return last.result
+
+    async def open_breakers(self) -> list[str]:
+        asked = tools_pb2.ListToolsRequest(tenant="local", pack_digest=self._world.digest, agent="desk")
+        return list((await self._stub.ListTools(asked, timeout=5)).open_breakers)
+
+    def _request(self, tool: str, *, session_id: str, ordinal: int) -> tools_pb2.ExecuteRequest:
+        arguments = canonical_json({})
+        named = {
+            "tenant": "local",
+            "session_id": session_id,
+            "tool": tool,
+            "tool_version": "1.0",
+        }
+        effect = action_id(
+            session_id=session_id,
+            tool=tool,
+            major_version=1,
+            arguments_digest=digest(arguments),
+            ordinal=ordinal,
+        )
+        signed = self._world.keys.sign(
+            **named,
+            action_id=effect,
+            arguments_digest=digest(arguments),
+            decision_id="dec_1",
+            consent_id="",
+            expires_at_ms=time.time_ns() // 1_000_000 + 600_000,
+        )
+        return tools_pb2.ExecuteRequest(
+            **named,
+            action_id=effect,
+            epoch=1,
+            pack_digest=self._world.digest,
+            arguments_json=arguments,
+            proof=policy_pb2.DecisionProof(
+                key_id=signed.key_id,
+                mac=signed.mac,
+                decision_id=signed.decision_id,
+                expires_at_ms=signed.expires_at_ms,
+            ),
+        )
+
+
+async def overhead(world: World, *, calls: int) -> None:
+    """Latency one at a time, then throughput, both beside the bare hop."""
+    caller = Caller(world)
+    bare_channel = grpc.aio.insecure_channel(world.good)
+    bare_stub = health_pb2_grpc.HealthStub(bare_channel)
+    session_id, ordinal = new_id("sess"), 0
+
+    async def bare() -> None:
+        await bare_stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+
+    async def read() -> None:
+        nonlocal ordinal
+        ordinal += 1
+        result = await caller.execute("well", session_id=session_id, ordinal=ordinal)
+        assert result.status == tools_pb2.STATUS_OK, result
+
+    async def write() -> None:
+        nonlocal ordinal
+        ordinal += 1
+        result = await caller.execute("noop", session_id=session_id, ordinal=ordinal)
+        assert result.status == tools_pb2.STATUS_OK, result
+
+    ways: dict[str, Callable[[], Awaitable[None]]] = {
+        "bare gRPC hop": bare,
+        "read through tools": read,
+        "no-op write, journal": write,
+    }
+    for way in ways.values():
+        for _ in range(50):
+            await way()
+    took: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(calls // 20):
+        for name, way in ways.items():
+            for _ in range(20):
+                began = time.perf_counter()
+                await way()
+                took[name].append((time.perf_counter() - began) * 1000)
+    table = Table(
+        "tools_overhead",
+        "The pipeline against calling its backend bare, one call at a time, in turns",
+        unit="ms",
+        columns=["p50", "p99", "over bare", "ratio", "calls/s", "cpu ms"],
+    )
+    base = median(took["bare gRPC hop"])
+    for name, way in ways.items():
+        rate, cpu_ms = await _throughput(way, world.tools.pid)
+        p50 = median(took[name])
+        figures = {
+            "p50": p50,
+            "p99": percentile(took[name], 0.99),
+            "over bare": p50 - base,
+            "ratio": p50 / base,
+        }
+        table.row(name, figures | {"calls/s": rate, "cpu ms": cpu_ms})
+    table.note(
+        "calls/s: 32 callers at once, here and there on the same cores; cpu: of the tools process, per call"
+    )
+    table.note("goal for the write: at most 1.5 ms over the bare call, at most 3 x the bare hop")
+    table.show()
+    await bare_channel.close()
+    await caller.close()
+
+
+async def _throughput(
+    way: Callable[[], Awaitable[None]], pid: int, *, seconds: float = 3.0
+) -> tuple[float, float]:
+    done = 0
+    until = time.perf_counter() + seconds
+    cpu = cpu_s(pid)
+
+    async def ask() -> None:
+        nonlocal done
+        while time.perf_counter() < until:
+            await way()
+            done += 1
+
+    await asyncio.gather(*(ask() for _ in range(32)))
+    return done / seconds, (cpu_s(pid) - cpu) * 1000 / done
+
+
+async def brownout(world: World, *, seconds: float) -> None:
+    """A third well, then ill, then well again; the same load of both tools all the time."""
+    caller = Caller(world)
+    well: list[tuple[float, float]] = []
+    ill: list[tuple[float, float, int]] = []
+    state: list[tuple[float, bool]] = []
+    base_s = min(15.0, seconds)
+    marks = {"ill": base_s, "healed": base_s + seconds, "end": base_s * 2 + seconds}
+    began = time.perf_counter()
+
+    def at() -> float:
+        return time.perf_counter() - began
+
+    async def one(tool: str, n: int) -> None:
+        sent = at()
+        result = await caller.execute(tool, session_id=f"sess_{tool}", ordinal=n)
+        took = (at() - sent) * 1000
+        if tool == "well":
+            well.append((sent, took))
+        else:
+            ill.append((sent, took, result.attempts if result.status != tools_pb2.STATUS_OK else 0))
+
+    async def load(tool: str, per_s: float) -> None:
+        n, due = 0, 0.0
+        async with asyncio.TaskGroup() as group:
+            while at() < marks["end"]:
+                due += random.expovariate(per_s)
+                await asyncio.sleep(max(0.0, due - at()))
+                n += 1
+                group.create_task(one(tool, n))
+
+    async def watch() -> None:
+        while at() < marks["end"]:
+            state.append((at(), "bad" in await caller.open_breakers()))
+            await asyncio.sleep(0.1)
+
+    async def drive() -> None:
+        world.bad_control.write_text("ok")
+        await asyncio.sleep(marks["ill"])
+        world.bad_control.write_text("ill")
+        await asyncio.sleep(seconds)
+        world.bad_control.write_text("ok")
+
+    async with asyncio.TaskGroup() as group:
+        for work in (load("well", 40), load("ill", 40), watch(), drive()):
+            group.create_task(work)
+    await caller.close()
+    _report(well, ill, state, marks, json.loads(world.counts.read_text()), began)
+
+
+def _report(
+    well: list[tuple[float, float]],
+    ill: list[tuple[float, float, int]],
+    state: list[tuple[float, bool]],
+    marks: dict[str, float],
+    arrivals: list[float],
+    began: float,
+) -> None:
+    table = Table(
+        "tools_brownout",
+        "One dependency at 30 % errors and ten times its latency: it, and a tool of another dependency",
+        unit="ms",
+        columns=["calls", "attempts", "per call", "p50", "p99", "well p50", "well p99", "p99 ratio"],
+    )
+    spans = {
+        "before": (0.0, marks["ill"]),
+        "ill": (marks["ill"], marks["healed"]),
+        "after": (marks["healed"], marks["end"]),
+    }
+    base_p99 = 0.0
+    arrived = [when - began for when in arrivals]
+    for name, (start, end) in spans.items():
+        asked = [took for sent, took, _ in ill if start <= sent < end]
+        others = [took for sent, took in well if start <= sent < end]
+        attempts = sum(start <= when < end for when in arrived)
+        p99 = percentile(others, 0.99)
+        base_p99 = base_p99 or p99
+        table.row(
+            name,
+            {
+                "calls": len(asked),
+                "attempts": attempts,
+                "per call": attempts / max(1, len(asked)),
+                "p50": percentile(asked, 0.5),
+                "p99": percentile(asked, 0.99),
+                "well p50": percentile(others, 0.5),
+                "well p99": p99,
+                "p99 ratio": p99 / base_p99,
+            },
+        )
+    opened = next((when for when, is_open in state if is_open and when >= marks["ill"]), float("nan"))
+    healed = marks["healed"]
+    last_open = max((when for when, is_open in state if is_open and when >= healed), default=healed)
+    peak = max(_per_second(arrived, marks["end"])[int(healed) :], default=0)
+    table.note(
+        f"breaker opened after {opened - marks['ill']:.1f} s, closed {last_open - healed:.1f} s after recovery"
+    )
+    table.note(f"most attempts in one second after recovery: {peak} (offered: 40 calls a second)")
+    table.note("goals: per call <= 1.25, p99 ratio of the healthy tool <= 1.5, no storm after recovery")
+    table.show()
+    _plot(well, ill, arrived, marks)
+
+
+def _plot(
+    well: list[tuple[float, float]],
+    ill: list[tuple[float, float, int]],
+    arrived: list[float],
+    marks: dict[str, float],
+) -> None:
+    end = marks["end"]
+    series = [
+        Series("calls of the ill tool per second", "#7f7f7f", _per_second([sent for sent, _, _ in ill], end)),
+        Series("attempts at its dependency per second", "#d62728", _per_second(arrived, end)),
+        Series("p99 of the healthy tool, ms", "#1f77b4", _p99_per_second(well, end)),
+    ]
+    for path in draw(
+        KEPT / "tools_brownout", series, marks=[marks["ill"], marks["healed"]], title="Brown-out"
+    ):
+        sys.stdout.write(f"   {path}\n")
+
+
+def _per_second(times: list[float], end: float) -> list[float]:
+    counts = [0.0] * int(end)
+    for when in times:
+        if 0 <= when < len(counts):
+            counts[int(when)] += 1
+    return counts
+
+
+def _p99_per_second(points: list[tuple[float, float]], end: float) -> list[float]:
+    seconds: list[list[float]] = [[] for _ in range(int(end))]
+    for when, took in points:
+        if when < len(seconds):
+            seconds[int(when)].append(took)
+    return [percentile(each, 0.99) if each else 0.0 for each in seconds]
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=1_000)
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long the brown-out lasts")
+    parser.add_argument("part", nargs="?", choices=("overhead", "brownout", "both"), default="both")
+    given = parser.parse_args()
+    with ExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
+        nats = opened.enter_context(NatsServer.start(folder / "nats"))
+        MacKeys.generate(folder / "mac.json")
+        control, counts = folder / "control", folder / "counts.json"
+        control.write_text("ok")
+        backend_env = {"PYTHONPATH": str(HERE), "BENCH_CONTROL": str(control), "BENCH_COUNTS": str(counts)}
+        good = ServiceProcess.start("bench_health", {"PYTHONPATH": str(HERE)}, folder=folder / "good")
+        opened.callback(good.terminate)
+        bad = ServiceProcess.start("bench_health", backend_env, folder=folder / "bad")
+        opened.callback(bad.terminate)
+        bus = await connect(nats.url, name="bench")
+        await bus.ensure(load_topology(), "cli")
+        pack = load_files({"pack.yaml": PACK.encode(), "tools.yaml": TOOLS.encode()})
+        published = await publish_pack(bus, pack)
+        env = {
+            "RINGBACK_NATS_URL": nats.url,
+            "RINGBACK_MAC_KEYS_FILE": str(folder / "mac.json"),
+            "RINGBACK_CONNECTOR_GOOD": f"grpc://{good.address}",
+            "RINGBACK_CONNECTOR_BAD": f"grpc://{bad.address}",
+            "RINGBACK_LOG_LEVEL": "error",
+        }
+        tools = ServiceProcess.start("ringback_tools", env, folder=folder / "tools", timeout_s=60)
+        opened.callback(tools.terminate)
+        world = World(tools, good.address, control, counts, MacKeys.load(folder / "mac.json"), published)
+        if given.part in ("overhead", "both"):
+            await overhead(world, calls=given.calls)
+        if given.part in ("brownout", "both"):
+            await brownout(world, seconds=given.seconds)
+        await bus.close()
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(main())
