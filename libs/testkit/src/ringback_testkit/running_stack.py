@@ -20,9 +20,11 @@ from ringback_cli.stack.supervisor import Note
 from ringback_cli.watch.watcher import Watcher
 from ringback_telemetry.sink import OtlpSink
 
-__all__ = ["ROOT", "RunningStack", "running_stack"]
+__all__ = ["FAILING_WORDS", "ROOT", "RunningStack", "running_stack"]
 
 ROOT = Path(__file__).resolve().parents[4]
+# The local model of a test stack fails at these words of the user.
+FAILING_WORDS = "the cat has eaten the answer"
 
 
 @dataclass
@@ -80,6 +82,8 @@ async def running_stack(
     `speed`: how many times faster than spoken the calls of `demo` run. `overrides`: settings by service.
     """
     notes: list[Note] = []
+    settings = {name: dict(values) for name, values in (overrides or {}).items()}
+    settings.setdefault("localmodel", {}).setdefault("RINGBACK_LOCALMODEL_FAIL_ON", FAILING_WORDS)
     with OtlpSink() as sink:
         async with (
             run_stack(
@@ -88,7 +92,7 @@ async def running_stack(
                 environment=inherited_environment(),
                 on_note=notes.append,
                 otlp_endpoint=sink.endpoint,
-                overrides=overrides,
+                overrides=settings,
                 backend_arguments=backend_arguments,
             ) as stack,
             Watcher(stack.addresses.nats_url) as watcher,

@@ -149,7 +149,7 @@ async def big_append(lab: Lab) -> str:
         mark = probe.send("session.update", session={"type": "realtime"})
         answer = await probe.until("session.updated", "error", after=mark, timeout_s=60)
         expect(answer["type"] == "session.updated", str(answer.get("error")))
-        probe.send_raw(b'{"type":"x","audio":"' + b"A" * OVERSIZE_BYTES + b'"}')
+        probe.begin_frame(OVERSIZE_BYTES)
         closed = await probe.until_closed()
         expect(closed.code in (1008, 1009), f"the oversize frame: close {closed.code} {closed.reason}")
         return f"15 MiB taken; oversize: close {closed.code}"

@@ -26,8 +26,8 @@ __all__ = ["CheckFailedError", "CheckSkippedError", "Lab", "Target", "expect", "
 
 HANDSHAKE_MS = 10_000
 PAUSE_MS = 1_500
-# The oversize frame of C10 has to leave this side.
-OUTBOX_BYTES_MAX = 128 * 1024 * 1024
+# The append of C10 has to leave this side.
+OUTBOX_BYTES_MAX = 32 * 1024 * 1024
 HTTP_S = 10
 
 
@@ -92,7 +92,9 @@ class Lab:
         auth = {"Authorization": f"Bearer {shown}"} if shown else {}
         url = self.target.with_model(self.target.model if model == "" else model)
         chosen = auth if headers is None else dict(headers)
-        link = await dial(url, link=RealtimeLink(outbox_bytes_max=OUTBOX_BYTES_MAX), headers=chosen, timeout_ms=HANDSHAKE_MS)
+        link = await dial(
+            url, link=RealtimeLink(outbox_bytes_max=OUTBOX_BYTES_MAX), headers=chosen, timeout_ms=HANDSHAKE_MS
+        )
         probe = Probe(link)
         self.probes.append(probe)
         try:

@@ -18,6 +18,7 @@ PATIENCE_S = 30.0
 CLOSE_S = 2.0
 FRAME_MS = 100
 MESSAGES_SHOWN = 12
+FIRST_BYTES = 1024
 
 
 class MissingError(Exception):
@@ -55,6 +56,14 @@ class Probe:
 
     def send_raw(self, frame: bytes) -> None:
         self.link.send(frame)
+
+    def begin_frame(self, size: int) -> None:
+        """The head of a text frame of so many bytes, and the first of them.
+
+        To push on would lose the server's word: a socket that is closed with data unread is reset.
+        """
+        head = b"\x81\xff" + size.to_bytes(8, "big") + bytes(4)
+        self.link.transport.underlying_transport.write(head + b"A" * FIRST_BYTES)
 
     def append(self, audio: bytes, *, bytes_per_ms: int = 48) -> None:
         """Audio in frames of 100 ms, as fast as they are taken."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from ringback_sockets import Closed, RealtimeLink, dial
+from ringback_sockets import FRAME_BYTES_MAX, Closed, RealtimeLink, dial
 from ringback_telemetry import names, span
 
 from ringback_session.ports import ModelSocket
@@ -13,6 +13,8 @@ from ringback_session.ports import ModelSocket
 __all__ = ["ModelsOverWebSocket"]
 
 CONNECT_TIMEOUT_MS = 5_000
+# The largest message of a client, and what may wait behind it.
+OUTBOX_BYTES_MAX = FRAME_BYTES_MAX + 8 * 1024 * 1024
 
 
 class ModelsOverWebSocket:
@@ -26,7 +28,7 @@ class ModelsOverWebSocket:
     async def connect(
         self, *, on_frame: Callable[[bytes], None], on_lost: Callable[[str], None]
     ) -> ModelSocket:
-        link = RealtimeLink()
+        link = RealtimeLink(outbox_bytes_max=OUTBOX_BYTES_MAX)
         with span(names.Span.MODEL_CONNECT):
             await dial(self._url, link=link, headers=self._headers, timeout_ms=CONNECT_TIMEOUT_MS)
 
