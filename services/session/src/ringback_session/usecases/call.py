@@ -43,7 +43,6 @@ from ringback_session.usecases.turn_trace import TurnTrace
 from ringback_session.views.client import ClientView
 from ringback_session.views.model import ModelView
 from ringback_session.views.out import Out
-from ringback_session.views.responses import AUDIO_DELTA
 from ringback_session.views.route import clock_samples
 
 __all__ = ["FENCED", "MODEL_UNAVAILABLE", "Call", "Limits"]
@@ -208,12 +207,8 @@ class Call:
         out = Out()
         try:
             head = peek(frame)
-            if head.type == AUDIO_DELTA:
-                self.view.responses.audio(head, frame, out)
-            elif head.type.startswith("response."):
-                stale = self.view.responses.event(head, frame, out)
-                if stale:
-                    self._link.send(self._model_view.cancel(stale))
+            if head.type.startswith("response."):
+                self.view.response_event(head, frame, out)
             elif not head.type.startswith("session."):
                 self.view.model_event(head, frame, out)
         except (ProtocolError, KeyError, TypeError, ValueError, AttributeError):

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from ringback_realtime import (
     ROOT,
+    AudioHead,
     EventHead,
     EventIds,
     Item,
@@ -47,9 +48,10 @@ from ringback_session.domain.playback import item as played_item
 from ringback_session.domain.state import CallState
 from ringback_session.domain.step import SAMPLES_PER_MS
 from ringback_session.views.hearing import Hearing
+from ringback_session.views.mending import Mending
 from ringback_session.views.model import ModelView
 from ringback_session.views.out import Out
-from ringback_session.views.responses import Responses
+from ringback_session.views.responses import AUDIO_DELTA, Responses
 from ringback_session.views.route import Wanted, history_of
 
 __all__ = ["ClientSnapshot", "ClientView", "check_tools"]
@@ -85,6 +87,7 @@ class ClientView:
         self._resumed: set[str] = set()
         self._requests: dict[str, tuple[dict[str, Any], str | None]] = {}
         self._hearing = Hearing(events=self.events, items=self.items, config=lambda: self.config)
+        self._mending = Mending(self.events)
         self._offered: set[str] = set()
         self.responses = Responses(
             events=self.events,
@@ -296,7 +299,17 @@ class ClientView:
             raise cancel_not_active()
         out.inputs.append(ClientCancelled(response_id=active.response_id))
 
-    # From the model: everything but responses.
+    # From the model.
+
+    def response_event(self, head: AudioHead, frame: bytes, out: Out) -> None:
+        """An event of a response, after those that a sloppy model left out before it."""
+        for each, whole in self._mending.whole(head, frame):
+            if each.type == AUDIO_DELTA:
+                self.responses.audio(each, whole, out)
+                continue
+            stale = self.responses.event(each, whole, out)
+            if stale:
+                out.model.append(self.model.cancel(stale))
 
     def model_event(self, head: EventHead, frame: bytes, out: Out) -> None:
         """An event of the model about the caller's audio, the items or an error."""

@@ -28,6 +28,7 @@ from ringback_session.views.upstream import Milliseconds, read_item, sound_logpr
 __all__ = ["Hearing", "confidence_of"]
 
 SPANS_KEPT = 16
+ITEMS_KEPT = 256
 
 
 class Hearing:
@@ -39,6 +40,7 @@ class Hearing:
         self._config = config
         self._spans: dict[str, list[int]] = {}
         self._silence: tuple[int, int] | None = None
+        self._told: dict[str, None] = {}
 
     def expect_silence(self, start_ms: int, end_ms: int) -> None:
         """The next audio that is committed is a silence that became too long."""
@@ -55,15 +57,21 @@ class Hearing:
             case server_events.InputAudioCleared():
                 out.client.append(self._events.cleared())
                 out.inputs.append(CallerStoppedSpeaking(audio_end_ms=0, discarded=True))
-            case server_events.ItemAdded():
-                self._item(event.item, out, added=True)
-            case server_events.ItemDone():
-                self._item(event.item, out, added=False)
+            case server_events.ItemAdded() | server_events.ItemDone():
+                self._item(event.item, out)
+            case _:
+                self._words(event, out)
+
+    def _words(self, event: server_events.ServerEvent, out: Out) -> None:
+        match event:
             case server_events.TranscriptionDelta():
+                self._committed(event.item_id, out)
                 self._delta(event, out)
             case server_events.TranscriptionCompleted():
+                self._committed(event.item_id, out)
                 self._completed(event, out)
             case server_events.TranscriptionFailed():
+                self._committed(event.item_id, out)
                 self._failed(event, out)
             case _:
                 pass
@@ -84,6 +92,12 @@ class Hearing:
         out.inputs.append(CallerStoppedSpeaking(audio_end_ms=end_ms))
 
     def _committed(self, item_id: str, out: Out) -> None:
+        """The caller's audio became an item. The item is told of here: not every model does."""
+        if item_id in self._told or item_id in self._items:
+            return
+        self._told[item_id] = None
+        while len(self._told) > ITEMS_KEPT:
+            del self._told[next(iter(self._told))]
         silence, self._silence = self._silence, None
         if silence is not None:
             start_ms, end_ms = self._spans[item_id] = [*silence]
@@ -91,25 +105,21 @@ class Hearing:
                 self._events.timeout_triggered(item_id, audio_start_ms=start_ms, audio_end_ms=end_ms)
             )
         out.client.append(self._events.committed(item_id, previous_item_id=self._items.last_id))
+        item = Item(id=item_id, type="message", role="user", content=(ContentPart("input_audio"),))
+        previous = self._items.insert(item)
+        out.client.append(self._events.item_added(item.to_wire(), previous_item_id=previous))
+        out.client.append(self._events.item_done(item.to_wire(), previous_item_id=previous))
         detection = self._config().turn_detection
         wants = detection is not None and detection.create_response and silence is None
         out.inputs.append(UtteranceCommitted(item_id=item_id, wants_reply=wants))
 
-    def _item(self, raw: Mapping[str, Any], out: Out, *, added: bool) -> None:
+    def _item(self, raw: Mapping[str, Any], out: Out) -> None:
         """The caller's spoken item; every other item the client has been told of already, or must not see."""
-        if raw.get("role") != "user" or raw.get("type") != "message":
+        if raw.get("role") != "user" or raw.get("type") != "message" or raw.get("id") in self._items:
             return
         read = read_item(raw)
-        if not any(part.type == "input_audio" for part in read.content or ()):
-            return
-        known = read.id in self._items
-        item = Item(id=read.id, type="message", role="user", content=(ContentPart("input_audio"),))
-        if added and not known:
-            previous = self._items.insert(item)
-            out.client.append(self._events.item_added(item.to_wire(), previous_item_id=previous))
-        elif known and not added:
-            previous = self._items.previous_id(item.id)
-            out.client.append(self._events.item_done(item.to_wire(), previous_item_id=previous))
+        if any(part.type == "input_audio" for part in read.content or ()):
+            self._committed(read.id, out)
 
     def _delta(self, event: server_events.TranscriptionDelta, out: Out) -> None:
         if self._config().transcription is not None and event.delta:
