@@ -290,6 +290,68 @@ async def test_sigterm_lets_a_running_write_finish(tmp_path, kit):
         assert await ended == 0
 
 
+def in_background(files):
+    text = files["tools.yaml"].decode()
+    line = "    side_effect: irreversible\n"
+    assert line in text
+    return {**files, "tools.yaml": text.replace(line, f"{line}    mode: background\n").encode()}
+
+
+@pytest.mark.parametrize("state", ["", "attempting", "answered"])
+async def test_background_work_is_done_once_and_told_as_a_fact_also_after_kill_9(tmp_path, kit, state):
+    async with stack(tmp_path, in_background(kit.airline_files()), keys=True) as world:
+        facts = asyncio.Queue()
+
+        async def seen(delivery):
+            facts.put_nowait(events_pb2.LateFact.FromString(delivery.payload))
+
+        await world.bus.ensure(load_topology(), "session")
+        await world.bus.ephemeral(f"ringback.facts.tools.local.{SESSION}", seen)
+        first = world.tools(pause_at=state or "none")
+        told = await world.execute(first, world.request())
+        assert (told.status, told.detail) == (tools_pb2.STATUS_UNKNOWN_OUTCOME, "accepted")
+        if state:
+            mark = first._folder / "state" / f"paused.{state}"
+            async with asyncio.timeout(20):
+                while not mark.exists():
+                    await asyncio.wait([asyncio.create_task(world.outcome(first))])
+            first.kill9()
+            # The session's next owner asks what became of it.
+            second = world.tools("tools-2")
+            again = await world.execute(second, world.request(epoch=2))
+            assert again.status in (tools_pb2.STATUS_UNKNOWN_OUTCOME, tools_pb2.STATUS_OK)
+        async with asyncio.timeout(60):
+            fact = await facts.get()
+        assert fact.job_finished.status == events_pb2.ACTION_STATUS_OK
+        assert len(world.backend.effects()) == 1
+
+
+async def test_a_tool_switched_off_is_off_on_every_replica_also_one_that_starts_later(tmp_path, kit):
+    async with stack(tmp_path, kit.airline_files(), keys=True) as world:
+        one, two = world.tools("tools-1"), world.tools("tools-2")
+        off = events_pb2.ControlFact(schema_version=1, producer="cli")
+        off.tool_disabled.CopyFrom(
+            events_pb2.ToolDisabled(tool="cancel_reservation", disabled=True, reason="drill", actor="ann")
+        )
+        await world.bus.publish_now("ringback.control.tool_disabled", off.SerializeToString(), msg_id="ctl_1")
+        three = world.tools("tools-3")
+        for process in (three, one, two):
+            async with asyncio.timeout(10):
+                while not await listed_off(world, process):
+                    assert process.running
+            result = await world.execute(process, world.request())
+            assert result.error_code == tools_pb2.ERROR_CODE_TOOL_UNAVAILABLE
+        assert world.backend.effects() == []
+
+
+async def listed_off(world, process):
+    asked = tools_pb2.ListToolsRequest(tenant="local", pack_digest=world.digest, agent="reservations")
+    async with grpc.aio.insecure_channel(process.address) as channel:
+        listed = await tools_pb2_grpc.ToolsServiceStub(channel).ListTools(asked, timeout=10)
+    found = next(tool for tool in listed.tools if tool.name == "cancel_reservation")
+    return not found.available and found.unavailable_reason == "switched off: drill"
+
+
 @pytest.mark.parametrize(
     ("env", "said"),
     [

@@ -181,3 +181,38 @@ RECORDS = st.builds(
 @given(RECORDS)
 def test_a_record_survives_its_stored_form(record):
     assert record_from_bytes(record_to_bytes(record)) == record
+
+
+async def test_fences_that_come_together_share_a_write_that_began_after_they_came():
+    bus = MemoryBus()
+    bucket = bus.bucket("outcomes")
+    writes = []
+
+    class Slow:
+        """A bucket whose writes take a turn of the loop, counted."""
+
+        async def get(self, key, *, timeout_ms):
+            return await bucket.get(key)
+
+        async def create(self, key, value, *, timeout_ms):
+            return await self._later(bucket.create(key, value))
+
+        async def update(self, key, value, *, revision, timeout_ms):
+            return await self._later(bucket.update(key, value, revision=revision))
+
+        async def _later(self, write):
+            writes.append(1)
+            await asyncio.sleep(0)
+            return await write
+
+    journal = KvJournal(Slow())
+    try:
+        await asyncio.gather(*(journal.fence("sess_1", epoch=2) for _ in range(50)))
+        assert len(writes) == 2
+        results = await asyncio.gather(
+            *(journal.fence("sess_1", epoch=epoch) for epoch in (2, 3, 2, 3)), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [type(None), type(None), Fenced, type(None)]
+        assert journal._turns == {}
+    finally:
+        await bus.close()
