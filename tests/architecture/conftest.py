@@ -121,7 +121,10 @@ def _package(folder: Path, *, is_service: bool) -> Package:
         is_service=is_service,
         modules=_modules(folder / "src", base=folder / "src"),
         tests=_modules(folder / "tests", base=folder),
-        dependencies=frozenset(project["dependencies"]),
+        # An extra declares what only some use; the code then says what is missing where it is not installed.
+        dependencies=frozenset(project["dependencies"]).union(
+            *project.get("optional-dependencies", {}).values()
+        ),
     )
 
 

@@ -51,8 +51,7 @@ async def run_session(settings: SessionSettings) -> None:
 
     policy = Channel(settings.policy_addr, name="policy", tls=settings.tls)
     tools = Channel(settings.tools_addr, name="tools", tls=settings.tls)
-    memory = Channel(settings.memory_addr, name="memory", tls=settings.tls)
-    channels = (policy, tools, memory)
+    channels = (policy, tools, memory := Channel(settings.memory_addr, name="memory", tls=settings.tls))
     await asyncio.gather(*(channel.warm() for channel in channels))
 
     services = Services(
