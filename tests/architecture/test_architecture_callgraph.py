@@ -24,6 +24,7 @@ READ = {
     "ALL_FACTS": "FACTS",
     "session_facts": "FACTS",
     "ALL_CONTROL": "CONTROL",
+    "ALL_AUDIT": "AUDIT",
 }
 # Streams with one writer; of the others each subject is written by the service that it names.
 ONLY_WRITER = {"EVENTS": "session", "AUDIT": "policy", "JOBS": "tools"}

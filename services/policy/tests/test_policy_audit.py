@@ -70,10 +70,17 @@ async def test_a_tenant_that_is_no_name_is_refused_at_once():
     await bus.close()
 
 
+class NoRollout:
+    """Nothing is being rolled out."""
+
+    async def gate_failed(self, digest, **told):
+        """Concerns nobody."""
+
+
 async def test_a_fallback_decision_of_a_session_is_audited_once():
     bus = MemoryBus()
     chain = AuditChain(bus, replica="one")
-    intake = AuditIntake(bus, Recording(chain))
+    intake = AuditIntake(bus, Recording(chain), NoRollout())
     await intake.open()
     event = events_pb2.SessionEvent(
         tenant="local", session_id="sess_1", epoch=1, seq=4, occurred_at=Timestamp(seconds=1)
@@ -110,7 +117,7 @@ async def test_a_fallback_decision_of_a_session_is_audited_once():
 async def test_a_change_by_another_service_is_audited():
     bus = MemoryBus()
     chain = AuditChain(bus, replica="one")
-    intake = AuditIntake(bus, Recording(chain))
+    intake = AuditIntake(bus, Recording(chain), NoRollout())
     fact = events_pb2.ControlFact(producer="tools", occurred_at=Timestamp(seconds=1))
     fact.tool_disabled.tool = "cancel_reservation"
     fact.tool_disabled.disabled = True

@@ -31,7 +31,7 @@ class Replica:
         self.bus = MemoryBus(broker, name=name)
         self.parts = assemble(self.bus, keys, instance=name, clock=lambda: NOW_MS)
         self.policy = PolicyServicer(self.parts.deciding)
-        self.admin = PolicyAdminServicer(self.parts.publishing)
+        self.admin = PolicyAdminServicer(self.parts.publishing, self.parts.rolling_out)
 
     async def publish(self, files, *, pack="airline", tools=TOOLS):
         request = pb.PublishBundleRequest(pack=pack, files=files, tools=tools, actor="ana")

@@ -16,6 +16,7 @@ from ringback_cli.commands import (
     events,
     memory,
     pack,
+    policy,
     provision,
     talk,
     tools,
@@ -42,6 +43,7 @@ app.command("doctor")(doctor.doctor)
 app.command("provision")(provision.provision)
 app.add_typer(pack.app, name="pack")
 app.add_typer(events.app, name="events")
+app.add_typer(policy.app, name="policy")
 app.add_typer(tools.app, name="tools")
 app.add_typer(memory.app, name="memory")
 app.add_typer(evaluate.app, name="eval")

@@ -31,6 +31,7 @@ from ringback_events.nats_bus import NatsBus, connect
 from ringback_events.publisher import PublisherLimits
 from ringback_events.spool import DiskSpool, MemorySpool
 from ringback_events.subjects import (
+    ALL_AUDIT,
     ALL_CONTROL,
     ALL_EVENTS,
     ALL_FACTS,
@@ -50,6 +51,7 @@ from ringback_events.subjects import (
 from ringback_events.topology import Topology, load_topology
 
 __all__ = [
+    "ALL_AUDIT",
     "ALL_CONTROL",
     "ALL_EVENTS",
     "ALL_FACTS",

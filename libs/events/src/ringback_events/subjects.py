@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ringback_errors import InvalidInput
 
 __all__ = [
+    "ALL_AUDIT",
     "ALL_CONTROL",
     "ALL_EVENTS",
     "ALL_FACTS",
@@ -31,6 +32,7 @@ __all__ = [
 ALL_EVENTS = "ringback.events.>"
 ALL_FACTS = "ringback.facts.>"
 ALL_CONTROL = "ringback.control.>"
+ALL_AUDIT = "ringback.audit.>"
 ALL_PARKED = "ringback.parked.>"
 
 TOKEN_CHARS_MAX = 128

@@ -1,7 +1,6 @@
 """Puts policy together: the only file that names concrete adapters."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 
 import grpc
@@ -14,6 +13,7 @@ from ringback_telemetry import setup
 
 from ringback_policy.adapters.audit_trail import AuditChain
 from ringback_policy.adapters.bundle_store import BundleStore
+from ringback_policy.adapters.clock import wall_clock_ms
 from ringback_policy.adapters.control_facts import BusControlFacts
 from ringback_policy.adapters.intake import AuditIntake
 from ringback_policy.adapters.pack_roles import PackRoles
@@ -26,15 +26,11 @@ from ringback_policy.settings import PolicySettings
 from ringback_policy.usecases.deciding import Deciding
 from ringback_policy.usecases.publishing import Publishing
 from ringback_policy.usecases.recording import Recording
+from ringback_policy.usecases.rolling_out import Questions, RollingOut
 
 __all__ = ["SERVICE_NAMES", "Policy", "assemble", "author", "serve_policy"]
 
 SERVICE_NAMES = tuple(service.full_name for service in policy_pb2.DESCRIPTOR.services_by_name.values())
-
-
-def wall_clock_ms() -> int:
-    """Unix time, ms."""
-    return time.time_ns() // 1_000_000
 
 
 class Policy:
@@ -44,7 +40,7 @@ class Policy:
         self.bus = bus
         self.store = BundleStore(bus)
         self.audit = AuditChain(bus, replica=new_id(f"{instance or 'policy'}"))
-        self.intake = AuditIntake(bus, Recording(self.audit))
+        questions = Questions()
         self.deciding = Deciding(
             self.store,
             audit=self.audit,
@@ -53,9 +49,14 @@ class Policy:
             clock=clock,
             speaker=speak_value,
             finder=says_value,
+            questions=questions,
         )
         facts = BusControlFacts(bus, clock=clock)
         self.publishing = Publishing(self.store, audit=self.audit, facts=facts, clock=clock)
+        self.rolling_out = RollingOut(
+            self.store, audit=self.audit, facts=facts, clock=clock, questions=questions, speaker=speak_value
+        )
+        self.intake = AuditIntake(bus, Recording(self.audit), self.rolling_out)
 
     async def open(self) -> None:
         """Reads bundles and begins the intake; tries until NATS is there."""
@@ -65,7 +66,8 @@ class Policy:
     def register(self, server: grpc.aio.Server) -> None:
         """Adds both servicers."""
         policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(self.deciding), server)
-        policy_pb2_grpc.add_PolicyAdminServiceServicer_to_server(PolicyAdminServicer(self.publishing), server)
+        admin = PolicyAdminServicer(self.publishing, self.rolling_out)
+        policy_pb2_grpc.add_PolicyAdminServiceServicer_to_server(admin, server)
 
     async def close(self) -> None:
         """Ends what reads, then the bus, which keeps in its spool what was not delivered."""

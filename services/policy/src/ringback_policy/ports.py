@@ -1,11 +1,12 @@
 """What policy needs of the world, in its own words."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from ringback_policy.domain.auditing import AuditRecord
 from ringback_policy.domain.instructions import AgentRole
 from ringback_policy.domain.model import Bundle
+from ringback_policy.domain.rollout import Rollout
 from ringback_policy.domain.subjects import ActionSubject, Request
 from ringback_policy.domain.vocabulary import SideEffect
 
@@ -62,6 +63,20 @@ class Bundles(Protocol):
 
     def active(self, pack: str) -> Bundle:
         """The bundle that new sessions of a pack get; raises NotFound or Unavailable as `get` does."""
+
+    def for_session(self, pack: str, *, tenant: str, session_id: str) -> Bundle:
+        """The bundle that this new session gets: the active one, or the candidate inside a canary."""
+
+    def deciding(self, digest: str) -> Bundle:
+        """The bundle that decides for sessions which pinned this one: itself, or a stricter one promoted since."""
+
+    async def rollout(self, pack: str) -> Rollout:
+        """Where the pack's rollout stands in the store; an empty one when it has none."""
+
+    async def change(
+        self, pack: str, expected_revision: int, step: Callable[[Rollout], Rollout]
+    ) -> tuple[Rollout, Rollout]:
+        """One step by compare-and-set: before and after; Conflict when the rollout is at another revision."""
 
     def active_digests(self) -> Mapping[str, str]:
         """Pack → digest."""

@@ -108,7 +108,7 @@ def decide_response(request: Request, decision: Decision, proof: Proof | None) -
         effect=effect_out(decision.effect),
         rule=decision.rule,
         layer=LAYERS_OUT[decision.layer] if decision.layer else pb.LAYER_UNSPECIFIED,
-        bundle_digest=request.bundle_digest,
+        bundle_digest=decision.bundle_digest or request.bundle_digest,
         reason=decision.reason,
         say=decision.say,
         obligations=_obligations(decision.obligations),
@@ -293,6 +293,7 @@ def _read_back(made: ReadBack, out: pb.ReadBack) -> None:
     out.arguments_digest = made.arguments_digest
     out.expires_after_ms = made.expires_after_ms
     out.clarify_max = made.clarify_max
+    out.states = made.states
     out.must_contain.extend(_bound(value) for value in made.must_contain)
 
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from google.protobuf.json_format import MessageToDict
+from ringback_packs import load_pack
+
+from ringback_cli.commands.running import run
+from ringback_cli.guard.desk import open_desk
+from ringback_cli.guard.evidence import read_slot_words
+from ringback_cli.guard.recordings import Story, read_stories
+from ringback_cli.guard.replay import Judged, Replay
+from ringback_cli.guard.report import blocked_wrongly, table, write_lines
+from ringback_cli.settings import inherited_environment, load_settings
 
 __all__ = ["app"]
 
@@ -32,6 +44,48 @@ def memory(
 ) -> None:
     """Slots and open tasks read from annotated dialogues, also with the conversation cut to an eighth."""
     _measure("ringback_memory.evaluation", "--data", str(data), json_file=json_file)
+
+
+@app.command("airline-guard")
+def airline_guard(
+    data: Annotated[
+        Path, typer.Option(help="Folder: runs_*.json, tasks_*.json, flights, reservations, users.")
+    ],
+    json_file: Json = None,
+    questions: Annotated[
+        Path | None, typer.Option(help="File for the questions to policy, for `ringback policy diff`.")
+    ] = None,
+) -> None:
+    """What policy and tools do with the writes of recorded conversations, and with the correct actions of tasks.
+
+    Starts both services with the pack `tau-airline`. Exit code 1: a correct action was not executed.
+    """
+    pack = load_settings().packs / "tau-airline"
+    stories = read_stories(data, frozenset(_writes(pack)))
+    with tempfile.TemporaryDirectory(prefix="ringback-guard-") as root:
+        judged, asked = run(_replay(pack, data.resolve(), Path(root), stories))
+    typer.echo(table(judged))
+    if questions:
+        questions.write_text("".join(f"{json.dumps(question)}\n" for question in asked))
+    if json_file:
+        write_lines(json_file, judged)
+    if blocked_wrongly(judged):
+        raise typer.Exit(1)
+
+
+async def _replay(
+    pack: Path, data: Path, root: Path, stories: list[Story]
+) -> tuple[list[Judged], list[dict[str, Any]]]:
+    users = frozenset(json.loads((data / "users.json").read_bytes()))
+    slots = read_slot_words(pack / "evaluation" / "slots.yaml")
+    async with open_desk(pack, data=data, root=root, environment=inherited_environment()) as desk:
+        replay = Replay(desk, slots=slots, user_ids=users)
+        judged = [one for story in stories for one in await replay.story(story)]
+    return judged, [MessageToDict(asked, preserving_proto_field_name=True) for asked in replay.questions]
+
+
+def _writes(pack: Path) -> list[str]:
+    return [tool.name for tool in load_pack(pack).tools if tool.side_effect != "read"]
 
 
 def _measure(module: str, *arguments: str, json_file: Path | None) -> None:

@@ -12,7 +12,7 @@ from ringback_errors import InvalidInput, Unavailable
 from ringback_events import connect, load_topology
 from ringback_packs import Pack, load_pack, publish_pack
 
-__all__ = ["Provisioned", "activate_bundle", "publish_and_activate"]
+__all__ = ["Provisioned", "activate_bundle", "publish_and_activate", "publish_bundle"]
 
 _ACTOR = "ringback-cli"
 _TIMEOUT_S = 15.0
@@ -55,27 +55,36 @@ async def publish_and_activate(
         await bus.close()
 
 
+async def publish_bundle(
+    stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub, pack: Pack
+) -> tuple[str, tuple[str, ...]]:
+    """Publish the pack's bundle without activating it; its digest and the compiler's warnings."""
+    published = await stub.PublishBundle(
+        policy_pb2.PublishBundleRequest(
+            pack=pack.name,
+            files=dict(pack.bundle_files),
+            tools={tool.name: _SIDE_EFFECTS[tool.side_effect] for tool in pack.tools},
+            actor=_ACTOR,
+        ),
+        timeout=_TIMEOUT_S,
+    )
+    warnings = tuple(f"{w.file}:{w.line}: {w.rule} {w.message}" for w in published.warnings)
+    return published.bundle_digest, warnings
+
+
 async def activate_bundle(
     stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub, pack: Pack, *, reason: str
 ) -> tuple[str, tuple[str, ...]]:
     """Publish the pack's bundle and activate it against the digest that is active now."""
     try:
-        published = await stub.PublishBundle(
-            policy_pb2.PublishBundleRequest(
-                pack=pack.name,
-                files=dict(pack.bundle_files),
-                tools={tool.name: _SIDE_EFFECTS[tool.side_effect] for tool in pack.tools},
-                actor=_ACTOR,
-            ),
-            timeout=_TIMEOUT_S,
-        )
+        digest, warnings = await publish_bundle(stub, pack)
         bundles = (await stub.ListBundles(policy_pb2.ListBundlesRequest(), timeout=_TIMEOUT_S)).bundles
         active = next((b.bundle_digest for b in bundles if b.pack == pack.name and b.active), "")
-        if active != published.bundle_digest:
+        if active != digest:
             await stub.ActivateBundle(
                 policy_pb2.ActivateBundleRequest(
                     pack=pack.name,
-                    bundle_digest=published.bundle_digest,
+                    bundle_digest=digest,
                     actor=_ACTOR,
                     reason=reason,
                     expected_digest=active,
@@ -86,5 +95,4 @@ async def activate_bundle(
         if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
             raise InvalidInput(f"policy refuses the bundle of pack {pack.name}: {error.details()}") from None
         raise Unavailable(f"policy did not take the bundle of pack {pack.name}: {error.details()}") from None
-    warnings = tuple(f"{w.file}:{w.line}: {w.rule} {w.message}" for w in published.warnings)
-    return published.bundle_digest, warnings
+    return digest, warnings

@@ -15,6 +15,7 @@ from ringback_events import Bus, Entry, Subscription, load_topology
 from ringback_policy.domain.compiling import compile_bundle
 from ringback_policy.domain.findings import BrokenBundleError
 from ringback_policy.domain.model import Bundle
+from ringback_policy.domain.rollout import Rollout, bundle_for
 from ringback_policy.domain.vocabulary import SideEffect
 
 __all__ = ["BundleStore"]
@@ -32,10 +33,6 @@ class _Stored(msgspec.Struct, frozen=True):
     tools: dict[str, int] = {}
 
 
-class _Active(msgspec.Struct, frozen=True):
-    digest: str
-
-
 class BundleStore:
     """All bundles, compiled once when the watch brings them; what was loaded stays while NATS is away."""
 
@@ -43,7 +40,8 @@ class BundleStore:
         self._bus = bus
         self._pause = pause
         self._bundles: dict[str, Bundle] = {}
-        self._active: dict[str, str] = {}
+        self._rollouts: dict[str, Rollout] = {}
+        self._tightened: dict[str, str] = {}
         self._ready = asyncio.Event()
         self._watches: list[Subscription] = []
 
@@ -73,7 +71,7 @@ class BundleStore:
                 await self._pause(RETRY_MS / 1000)
                 continue
             self._ready.set()
-            _log.info("%d bundles loaded, %d active", len(self._bundles), len(self._active))
+            _log.info("%d bundles loaded, %d active", len(self._bundles), len(self._rollouts))
             return
 
     async def close(self) -> None:
@@ -99,17 +97,26 @@ class BundleStore:
             )
         return self.get(digest)
 
+    def deciding(self, digest: str) -> Bundle:
+        """The bundle itself, or the stricter one that was promoted over it since."""
+        tightened = self._tightened.get(digest) if self._tightened else None
+        return self.get(digest if tightened is None or tightened not in self._bundles else tightened)
+
     def active(self, pack: str) -> Bundle:
         """The pack's active bundle; raises NotFound, or Unavailable before the first reading."""
-        digest = self._active.get(pack)
-        if digest is None:
+        return self.for_session(pack, tenant="", session_id="")
+
+    def for_session(self, pack: str, *, tenant: str, session_id: str) -> Bundle:
+        """The active bundle or, inside a canary, its candidate; raises as `active` does."""
+        rollout = self._rollouts.get(pack)
+        if rollout is None or not rollout.digest:
             self._check_ready()
             raise NotFound("this pack has no active bundle", field="pack")
-        return self.get(digest)
+        return self.get(bundle_for(rollout, tenant=tenant, session_id=session_id))
 
     def active_digests(self) -> Mapping[str, str]:
         """Pack → digest."""
-        return dict(self._active)
+        return {pack: rollout.digest for pack, rollout in self._rollouts.items()}
 
     def all(self) -> tuple[Bundle, ...]:
         """All loaded bundles, by pack and digest."""
@@ -134,22 +141,49 @@ class BundleStore:
         self._bundles[bundle.digest] = bundle
 
     async def activate(self, pack: str, digest: str, *, expected: str) -> str:
-        """Compare-and-set of the active digest; raises Conflict naming what is active."""
+        """Compare-and-set of the active digest, past a rollout; raises Conflict naming what is active."""
+        now = await self.rollout(pack)
+        if now.digest == digest:
+            return digest
+        if now.digest != expected:
+            raise Conflict(f"active is {now.digest or 'none'}, not the expected one", field="expected_digest")
+        if now.share:
+            raise Conflict("a canary runs; promote it or roll it back first", field="bundle_digest")
+
+        def step(current: Rollout) -> Rollout:
+            return msgspec.structs.replace(
+                current, digest=digest, previous=current.digest, candidate="", revision=current.revision + 1
+            )
+
+        await self.change(pack, now.revision, step)
+        return now.digest
+
+    async def rollout(self, pack: str) -> Rollout:
+        """What the bucket holds now."""
         self._check_ready()
-        bucket = self._bus.bucket(BUCKET)
-        entry = await bucket.get(f"active.{pack}")
-        previous = msgspec.json.decode(entry.value, type=_Active).digest if entry else ""
-        if previous == digest:
-            return previous
-        if previous != expected:
-            raise Conflict(f"active is {previous or 'none'}, not the expected one", field="expected_digest")
-        value = msgspec.json.encode(_Active(digest))
+        entry = await self._bus.bucket(BUCKET).get(f"active.{pack}")
+        return msgspec.json.decode(entry.value, type=Rollout) if entry else Rollout()
+
+    async def change(
+        self, pack: str, expected_revision: int, step: Callable[[Rollout], Rollout]
+    ) -> tuple[Rollout, Rollout]:
+        """One step by compare-and-set; raises Conflict naming the revision that it is at."""
+        self._check_ready()
+        bucket, key = self._bus.bucket(BUCKET), f"active.{pack}"
+        entry = await bucket.get(key)
+        before = msgspec.json.decode(entry.value, type=Rollout) if entry else Rollout()
+        if before.revision != expected_revision:
+            raise Conflict(
+                f"the rollout is at revision {before.revision}: look at it again", field="expected_revision"
+            )
+        after = step(before)
+        value = msgspec.json.encode(after)
         if entry is None:
-            await bucket.create(f"active.{pack}", value)
+            await bucket.create(key, value)
         else:
-            await bucket.update(f"active.{pack}", value, revision=entry.revision)
-        self._active[pack] = digest
-        return previous
+            await bucket.update(key, value, revision=entry.revision)
+        self._take(pack, after)
+        return before, after
 
     def _check_ready(self) -> None:
         if not self._ready.is_set():
@@ -177,12 +211,23 @@ class BundleStore:
     async def _on_active(self, key: str, entry: Entry | None) -> None:
         pack = key.removeprefix("active.")
         if entry is None:
-            self._active.pop(pack, None)
+            self._take(pack, Rollout())
             return
         try:
-            self._active[pack] = msgspec.json.decode(entry.value, type=_Active).digest
+            self._take(pack, msgspec.json.decode(entry.value, type=Rollout))
         except msgspec.MsgspecError as error:
-            _log.error("the active bundle of pack %s cannot be read: %s", pack, error)
+            _log.error("the rollout of pack %s cannot be read: %s", pack, error)
+
+    def _take(self, pack: str, rollout: Rollout) -> None:
+        """The watch may bring what was known already, never something older than that."""
+        known = self._rollouts.get(pack)
+        if rollout.digest and known is not None and rollout.revision < known.revision:
+            return
+        if rollout.digest or rollout.candidate:
+            self._rollouts[pack] = rollout
+        else:
+            self._rollouts.pop(pack, None)
+        self._tightened = {old: new for one in self._rollouts.values() for old, new in one.tightened.items()}
 
 
 def _bundle_key(digest: str) -> str:

@@ -1,16 +1,18 @@
-"""What policy reads from the bus for the audit: fallback decisions in EVENTS, changes by other services in CONTROL."""
+"""What policy reads from the bus: fallback decisions in EVENTS; changes of others and failed gates in CONTROL."""
 
 import logging
 
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from ringback.events.v1 import events_pb2
+from ringback_errors import NotFound
 from ringback_events import ALL_CONTROL, ALL_EVENTS, Bus, Delivery, Subscription
 
 from ringback_policy.domain.auditing import ChangeRecord, DecisionRecord
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer
 from ringback_policy.usecases.publishing import OPERATOR_TENANT
 from ringback_policy.usecases.recording import Recording
+from ringback_policy.usecases.rolling_out import RollingOut
 
 __all__ = ["AuditIntake"]
 
@@ -22,9 +24,10 @@ _log = logging.getLogger("ringback.policy.intake")
 class AuditIntake:
     """Two durable consumers, shared by all replicas."""
 
-    def __init__(self, bus: Bus, recording: Recording) -> None:
+    def __init__(self, bus: Bus, recording: Recording, rolling_out: RollingOut) -> None:
         self._bus = bus
         self._recording = recording
+        self._rolling_out = rolling_out
         self._subscriptions: list[Subscription] = []
 
     async def open(self) -> None:
@@ -59,6 +62,8 @@ class AuditIntake:
         if not _parsed(fact, delivery) or fact.producer == "policy":
             return
         kind = fact.WhichOneof("body")
+        if kind == "gate_failed":
+            await self._on_gate_failed(fact.gate_failed, delivery.stream_seq)
         if kind == "tool_disabled":
             change = fact.tool_disabled
             record = ChangeRecord(
@@ -69,6 +74,14 @@ class AuditIntake:
                 reason=f"{change.tool}: {change.reason}",
             )
             self._recording.record(f"control:{delivery.stream_seq}", record)
+
+    async def _on_gate_failed(self, failed: events_pb2.GateFailed, seq: int) -> None:
+        try:
+            await self._rolling_out.gate_failed(
+                failed.bundle_digest, gate=failed.gate, reason=failed.reason, seq=seq
+            )
+        except NotFound:
+            _log.warning("a gate failed for a bundle that is not stored: %s", failed.bundle_digest)
 
 
 def _parsed(message: events_pb2.SessionEvent | events_pb2.ControlFact, delivery: Delivery) -> bool:

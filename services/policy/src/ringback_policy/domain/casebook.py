@@ -55,6 +55,7 @@ class SessionEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     agent: str = ""
     turn: int = 1
+    caller_id: str = ""
     auth_level: int = 0
     scopes: list[str] = []
     actions: list[dict[str, Any]] = []
@@ -210,7 +211,7 @@ def _view(case: Case) -> SessionView:
         tenant="case",
         agent=given.agent,
         turn=given.turn,
-        caller=Caller("", given.auth_level, tuple(given.scopes)),
+        caller=Caller(given.caller_id, given.auth_level, tuple(given.scopes)),
         actions=actions,
         totals=tuple(ActionTotals(tool, **values) for tool, values in given.totals.items()),
         slots=tuple(Slot(name, canonical_json(value), 1, 0, 1.0) for name, value in given.slots.items()),

@@ -109,9 +109,9 @@ def _argument(
 ) -> Any:
     values = variables(request, condition.paths, subject=subject, facts=facts)
     value = _at(values, condition.path) if condition.path else condition.value(Environment(values))
-    if isinstance(value, str | int | float | bool):
+    if isinstance(value, str | int | float | bool | list | dict):
         return value
-    raise ConditionError("expected text, a number or a boolean")
+    raise ConditionError("expected text, a number, a boolean, or a list or object of them")
 
 
 def _at(values: Any, path: tuple[str, ...]) -> Any:

@@ -32,6 +32,7 @@ def read_back(
         arguments_digest=digest,
         expires_after_ms=rule.expires_after_ms,
         clarify_max=rule.clarify_max if rule.clarify_max >= 0 else clarify_max,
+        states=states,
     )
 
 

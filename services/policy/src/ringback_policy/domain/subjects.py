@@ -211,6 +211,7 @@ class ReadBack(Frozen, frozen=True):
     arguments_digest: str
     expires_after_ms: int
     clarify_max: int
+    states: str = ""
 
 
 class Span(Frozen, frozen=True):
@@ -246,6 +247,8 @@ class Decision(Frozen, frozen=True):
     proof_until_ms: int = 0
     consent_id: str = ""
     rule_errors: tuple[str, ...] = ()
+    # Set when another bundle than the pinned one decided.
+    bundle_digest: str = ""
 
 
 Json = Any

@@ -63,7 +63,10 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         self, request: pb.GetSessionRulesRequest, context: Any
     ) -> pb.GetSessionRulesResponse:
         """What a session needs to know of its bundle at the start."""
-        return wire.session_rules(await self._deciding.session_rules(request.pack, request.bundle_digest))
+        bundle = await self._deciding.session_rules(
+            request.pack, request.bundle_digest, tenant=request.tenant, session_id=request.session_id
+        )
+        return wire.session_rules(bundle)
 
 
 def _asked_attributes(asked: Request) -> dict[str, str]:

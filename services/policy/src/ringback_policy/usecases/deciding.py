@@ -20,6 +20,7 @@ from ringback_policy.ports import (
     ValueFinder,
     ValueSpeaker,
 )
+from ringback_policy.usecases.rolling_out import Questions
 
 __all__ = ["AskedConsent", "Deciding"]
 
@@ -51,6 +52,7 @@ class Deciding:
         clock: Clock,
         speaker: ValueSpeaker,
         finder: ValueFinder,
+        questions: Questions,
     ) -> None:
         self._bundles = bundles
         self._audit = audit
@@ -59,6 +61,7 @@ class Deciding:
         self._clock = clock
         self._speaker = speaker
         self._finder = finder
+        self._questions = questions
 
     async def decide(self, request: Request, *, input_digest: str) -> tuple[Decision, Proof | None]:
         """One decision, and its proof when a side effect is allowed.
@@ -68,6 +71,10 @@ class Deciding:
         """
         bundle = await self._bundle(request.bundle_digest)
         decision = decide(bundle, request, renderer=self._speaker)
+        if bundle.digest != request.bundle_digest:
+            decision = msgspec.structs.replace(decision, bundle_digest=bundle.digest)
+        if decision.effect is not None:
+            self._questions.keep(bundle.pack, request)
         proof = None
         if decision.proof_until_ms and isinstance(request.subject, ActionSubject):
             until = decision.proof_until_ms
@@ -110,16 +117,24 @@ class Deciding:
         bundle = await self._bundle(bundle_digest)
         return compose(bundle, await self._roles.role(pack_digest, agent))
 
-    async def session_rules(self, pack: str, bundle_digest: str) -> Bundle:
-        """The bundle whose rules a session takes: the one it pinned, else the active one of its pack."""
+    async def session_rules(
+        self, pack: str, bundle_digest: str, *, tenant: str = "", session_id: str = ""
+    ) -> Bundle:
+        """The bundle whose rules a session takes: the one it pinned, else its pack's active one or a canary's."""
         if bundle_digest:
-            return await self._bundle(bundle_digest)
+            return await self._stored(bundle_digest)
         if not pack:
             raise InvalidInput("expected a pack or a bundle digest", field="pack")
-        return self._bundles.active(pack)
+        return self._bundles.for_session(pack, tenant=tenant, session_id=session_id)
 
     async def _bundle(self, digest: str) -> Bundle:
-        """A session may be ahead of this replica's watch by a moment."""
+        """What decides for sessions that pinned this; one may be ahead of this replica's watch by a moment."""
+        try:
+            return self._bundles.deciding(digest)
+        except NotFound:
+            return await self._bundles.fetch(digest)
+
+    async def _stored(self, digest: str) -> Bundle:
         try:
             return self._bundles.get(digest)
         except NotFound:
@@ -139,7 +154,7 @@ class Deciding:
             effect=decision.effect,
             rule=decision.rule,
             layer=decision.layer,
-            bundle_digest=request.bundle_digest,
+            bundle_digest=decision.bundle_digest or request.bundle_digest,
             reason=decision.reason,
             needs_facts=tuple(need.name for need in decision.needs_facts),
             consent_id=decision.consent_id,

@@ -11,7 +11,7 @@ from ringback_policy.domain.model import Bundle
 from ringback_policy.domain.vocabulary import SideEffect
 from ringback_policy.ports import AuditTrail, Bundles, Clock, ControlFacts
 
-__all__ = ["BundleRow", "Publishing"]
+__all__ = ["OPERATOR_TENANT", "BundleRow", "Publishing", "check_change"]
 
 # Changes belong to no tenant; the audit's subject needs one.
 OPERATOR_TENANT = "_operator"
@@ -37,7 +37,7 @@ class Publishing:
         self, pack: str, files: Mapping[str, bytes], *, tools: Mapping[str, SideEffect], actor: str
     ) -> Compiled:
         """Compiles and stores; raises BrokenBundleError with the findings, and nothing has changed."""
-        _check(pack, actor)
+        check_change(pack, actor)
         compiled = compile_bundle(files, pack=pack, tools=tools)
         await self._bundles.store(compiled.bundle, files, tools)
         self._audit.append(self._change("publish", pack, actor, to_digest=compiled.bundle.digest))
@@ -45,7 +45,7 @@ class Publishing:
 
     async def activate(self, pack: str, digest: str, *, expected: str, actor: str, reason: str) -> str:
         """Makes a stored bundle the active one; raises NotFound, InvalidInput, or Conflict if not `expected`."""
-        _check(pack, actor)
+        check_change(pack, actor)
         bundle = await self._bundles.fetch(digest)
         if bundle.pack != pack:
             raise InvalidInput(f"this bundle is of pack {bundle.pack}", field="bundle_digest")
@@ -78,7 +78,8 @@ class Publishing:
         )
 
 
-def _check(pack: str, actor: str) -> None:
+def check_change(pack: str, actor: str) -> None:
+    """What every change must name; raises InvalidInput."""
     plain = pack.replace("-", "").replace("_", "")
     if not (plain.isascii() and plain.isalnum() and len(pack) <= 64):
         raise InvalidInput("expected a pack name of letters, digits, - and _", field="pack")

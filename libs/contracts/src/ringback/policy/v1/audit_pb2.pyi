@@ -179,7 +179,7 @@ class AuditedChange(_message.Message):
     TO_DIGEST_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """publish, activate."""
+    """publish, activate, stage, canary, promote, rollback."""
     pack: _builtins.str
     from_digest: _builtins.str
     to_digest: _builtins.str

@@ -775,6 +775,7 @@ class ReadBack(_message.Message):
     ARGUMENTS_DIGEST_FIELD_NUMBER: _builtins.int
     EXPIRES_AFTER_MS_FIELD_NUMBER: _builtins.int
     CLARIFY_MAX_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The text to speak, rendered for the ear from the bound arguments."""
     arguments_digest: _builtins.str
@@ -783,6 +784,8 @@ class ReadBack(_message.Message):
     """How long a yes may take, from the end of the read-back, ms."""
     clarify_max: _builtins.int
     """Unclear answers before a person is offered."""
+    states: _builtins.str
+    """The part of text that states what the caller only told (a reason, a complaint); empty when nothing is."""
     @_builtins.property
     def must_contain(self) -> _containers.RepeatedCompositeFieldContainer[Global___BoundValue]:
         """Values that the spoken transcript must contain, in the order in which they are spoken."""
@@ -795,10 +798,11 @@ class ReadBack(_message.Message):
         arguments_digest: _builtins.str = ...,
         expires_after_ms: _builtins.int = ...,
         clarify_max: _builtins.int = ...,
+        states: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_digest", b"arguments_digest", "clarify_max", b"clarify_max", "expires_after_ms", b"expires_after_ms", "must_contain", b"must_contain", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_digest", b"arguments_digest", "clarify_max", b"clarify_max", "expires_after_ms", b"expires_after_ms", "must_contain", b"must_contain", "states", b"states", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1117,20 +1121,24 @@ class GetSessionRulesRequest(_message.Message):
     TENANT_FIELD_NUMBER: _builtins.int
     PACK_FIELD_NUMBER: _builtins.int
     BUNDLE_DIGEST_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     pack: _builtins.str
     bundle_digest: _builtins.str
-    """Empty: the active bundle of the pack."""
+    """Empty: the active bundle of the pack, or its candidate when the session falls into the canary."""
+    session_id: _builtins.str
+    """Places the session in or out of a canary, always in the same way; empty: never in it."""
     def __init__(
         self,
         *,
         tenant: _builtins.str = ...,
         pack: _builtins.str = ...,
         bundle_digest: _builtins.str = ...,
+        session_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_digest", b"bundle_digest", "pack", b"pack", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_digest", b"bundle_digest", "pack", b"pack", "session_id", b"session_id", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1561,3 +1569,422 @@ class BundleInfo(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BundleInfo: _TypeAlias = BundleInfo  # noqa: Y015
+
+@_typing.final
+class Rollout(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PACK_FIELD_NUMBER: _builtins.int
+    ACTIVE_DIGEST_FIELD_NUMBER: _builtins.int
+    CANDIDATE_DIGEST_FIELD_NUMBER: _builtins.int
+    CANARY_PERCENT_FIELD_NUMBER: _builtins.int
+    CANARY_TENANTS_FIELD_NUMBER: _builtins.int
+    PREVIOUS_DIGEST_FIELD_NUMBER: _builtins.int
+    TIGHTENING_FIELD_NUMBER: _builtins.int
+    GATES_FAILED_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    pack: _builtins.str
+    active_digest: _builtins.str
+    candidate_digest: _builtins.str
+    canary_percent: _builtins.float
+    """Share of new sessions that get the candidate, percent with two decimals; 0: staged only."""
+    previous_digest: _builtins.str
+    """Active before the present one; what a rollback without a candidate returns to."""
+    tightening: _builtins.bool
+    """Whether the candidate may also reach sessions that run already."""
+    gates_failed: _builtins.int
+    """Failed quality gates of the candidate in a row."""
+    revision: _builtins.int
+    """Counts every change of this pack's rollout."""
+    @_builtins.property
+    def canary_tenants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these tenants' sessions; empty: all tenants."""
+
+    def __init__(
+        self,
+        *,
+        pack: _builtins.str = ...,
+        active_digest: _builtins.str = ...,
+        candidate_digest: _builtins.str = ...,
+        canary_percent: _builtins.float = ...,
+        canary_tenants: _abc.Iterable[_builtins.str] | None = ...,
+        previous_digest: _builtins.str = ...,
+        tightening: _builtins.bool = ...,
+        gates_failed: _builtins.int = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_digest", b"active_digest", "canary_percent", b"canary_percent", "canary_tenants", b"canary_tenants", "candidate_digest", b"candidate_digest", "gates_failed", b"gates_failed", "pack", b"pack", "previous_digest", b"previous_digest", "revision", b"revision", "tightening", b"tightening"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Rollout: _TypeAlias = Rollout  # noqa: Y015
+
+@_typing.final
+class GetRolloutRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PACK_FIELD_NUMBER: _builtins.int
+    pack: _builtins.str
+    def __init__(
+        self,
+        *,
+        pack: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pack", b"pack"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRolloutRequest: _TypeAlias = GetRolloutRequest  # noqa: Y015
+
+@_typing.final
+class GetRolloutResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOUT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rollout(self) -> Global___Rollout: ...
+    def __init__(
+        self,
+        *,
+        rollout: Global___Rollout | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rollout", b"rollout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rollout", b"rollout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRolloutResponse: _TypeAlias = GetRolloutResponse  # noqa: Y015
+
+@_typing.final
+class StageBundleRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PACK_FIELD_NUMBER: _builtins.int
+    BUNDLE_DIGEST_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    TIGHTENING_FIELD_NUMBER: _builtins.int
+    pack: _builtins.str
+    bundle_digest: _builtins.str
+    actor: _builtins.str
+    reason: _builtins.str
+    expected_revision: _builtins.int
+    """Compare-and-set: the revision that the operator looked at."""
+    tightening: _builtins.bool
+    """Asks that the candidate reach running sessions at its promotion; refused there if one decision gets laxer."""
+    def __init__(
+        self,
+        *,
+        pack: _builtins.str = ...,
+        bundle_digest: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        expected_revision: _builtins.int = ...,
+        tightening: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "bundle_digest", b"bundle_digest", "expected_revision", b"expected_revision", "pack", b"pack", "reason", b"reason", "tightening", b"tightening"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StageBundleRequest: _TypeAlias = StageBundleRequest  # noqa: Y015
+
+@_typing.final
+class StageBundleResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOUT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rollout(self) -> Global___Rollout: ...
+    def __init__(
+        self,
+        *,
+        rollout: Global___Rollout | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rollout", b"rollout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rollout", b"rollout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StageBundleResponse: _TypeAlias = StageBundleResponse  # noqa: Y015
+
+@_typing.final
+class StartCanaryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PACK_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    TENANTS_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    pack: _builtins.str
+    percent: _builtins.float
+    """More than 0, at most 100."""
+    actor: _builtins.str
+    reason: _builtins.str
+    expected_revision: _builtins.int
+    @_builtins.property
+    def tenants(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        pack: _builtins.str = ...,
+        percent: _builtins.float = ...,
+        tenants: _abc.Iterable[_builtins.str] | None = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        expected_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "expected_revision", b"expected_revision", "pack", b"pack", "percent", b"percent", "reason", b"reason", "tenants", b"tenants"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartCanaryRequest: _TypeAlias = StartCanaryRequest  # noqa: Y015
+
+@_typing.final
+class StartCanaryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOUT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rollout(self) -> Global___Rollout: ...
+    def __init__(
+        self,
+        *,
+        rollout: Global___Rollout | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rollout", b"rollout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rollout", b"rollout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartCanaryResponse: _TypeAlias = StartCanaryResponse  # noqa: Y015
+
+@_typing.final
+class PromoteBundleRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PACK_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    pack: _builtins.str
+    actor: _builtins.str
+    reason: _builtins.str
+    expected_revision: _builtins.int
+    @_builtins.property
+    def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DecideRequest]:
+        """More questions for the check of a tightening candidate, beside those that the replica kept."""
+
+    def __init__(
+        self,
+        *,
+        pack: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        expected_revision: _builtins.int = ...,
+        questions: _abc.Iterable[Global___DecideRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "expected_revision", b"expected_revision", "pack", b"pack", "questions", b"questions", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromoteBundleRequest: _TypeAlias = PromoteBundleRequest  # noqa: Y015
+
+@_typing.final
+class PromoteBundleResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOUT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rollout(self) -> Global___Rollout: ...
+    def __init__(
+        self,
+        *,
+        rollout: Global___Rollout | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rollout", b"rollout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rollout", b"rollout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PromoteBundleResponse: _TypeAlias = PromoteBundleResponse  # noqa: Y015
+
+@_typing.final
+class RollbackBundleRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PACK_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    pack: _builtins.str
+    actor: _builtins.str
+    reason: _builtins.str
+    expected_revision: _builtins.int
+    def __init__(
+        self,
+        *,
+        pack: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        expected_revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "expected_revision", b"expected_revision", "pack", b"pack", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollbackBundleRequest: _TypeAlias = RollbackBundleRequest  # noqa: Y015
+
+@_typing.final
+class RollbackBundleResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLLOUT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rollout(self) -> Global___Rollout: ...
+    def __init__(
+        self,
+        *,
+        rollout: Global___Rollout | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rollout", b"rollout"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rollout", b"rollout"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollbackBundleResponse: _TypeAlias = RollbackBundleResponse  # noqa: Y015
+
+@_typing.final
+class DiffBundlesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PACK_FIELD_NUMBER: _builtins.int
+    BASE_DIGEST_FIELD_NUMBER: _builtins.int
+    CANDIDATE_DIGEST_FIELD_NUMBER: _builtins.int
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    pack: _builtins.str
+    base_digest: _builtins.str
+    """Empty: the active bundle."""
+    candidate_digest: _builtins.str
+    """Empty: the candidate."""
+    @_builtins.property
+    def questions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DecideRequest]:
+        """Recorded questions; empty: those that the answering replica kept."""
+
+    def __init__(
+        self,
+        *,
+        pack: _builtins.str = ...,
+        base_digest: _builtins.str = ...,
+        candidate_digest: _builtins.str = ...,
+        questions: _abc.Iterable[Global___DecideRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_digest", b"base_digest", "candidate_digest", b"candidate_digest", "pack", b"pack", "questions", b"questions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiffBundlesRequest: _TypeAlias = DiffBundlesRequest  # noqa: Y015
+
+@_typing.final
+class DiffBundlesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BASE_DIGEST_FIELD_NUMBER: _builtins.int
+    CANDIDATE_DIGEST_FIELD_NUMBER: _builtins.int
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    LAXER_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    base_digest: _builtins.str
+    candidate_digest: _builtins.str
+    questions: _builtins.int
+    """How many questions both bundles were asked."""
+    changed: _builtins.int
+    """How many decisions differ; changes holds at most 1,000 of them."""
+    laxer: _builtins.int
+    """How many of them are laxer than before."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___DecisionChange]: ...
+    def __init__(
+        self,
+        *,
+        base_digest: _builtins.str = ...,
+        candidate_digest: _builtins.str = ...,
+        questions: _builtins.int = ...,
+        changed: _builtins.int = ...,
+        laxer: _builtins.int = ...,
+        changes: _abc.Iterable[Global___DecisionChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_digest", b"base_digest", "candidate_digest", b"candidate_digest", "changed", b"changed", "changes", b"changes", "laxer", b"laxer", "questions", b"questions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiffBundlesResponse: _TypeAlias = DiffBundlesResponse  # noqa: Y015
+
+@_typing.final
+class DecisionChange(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    RULE_BEFORE_FIELD_NUMBER: _builtins.int
+    RULE_AFTER_FIELD_NUMBER: _builtins.int
+    LAXER_FIELD_NUMBER: _builtins.int
+    decision_id: _builtins.str
+    session_id: _builtins.str
+    gate: Global___Gate.ValueType
+    tool: _builtins.str
+    before: Global___Effect.ValueType
+    after: Global___Effect.ValueType
+    rule_before: _builtins.str
+    rule_after: _builtins.str
+    laxer: _builtins.bool
+    """UNSPECIFIED on one side only: the other bundle needs facts that the recording does not hold."""
+    def __init__(
+        self,
+        *,
+        decision_id: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+        gate: Global___Gate.ValueType = ...,
+        tool: _builtins.str = ...,
+        before: Global___Effect.ValueType = ...,
+        after: Global___Effect.ValueType = ...,
+        rule_before: _builtins.str = ...,
+        rule_after: _builtins.str = ...,
+        laxer: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "decision_id", b"decision_id", "gate", b"gate", "laxer", b"laxer", "rule_after", b"rule_after", "rule_before", b"rule_before", "session_id", b"session_id", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecisionChange: _TypeAlias = DecisionChange  # noqa: Y015

@@ -255,6 +255,36 @@ class PolicyAdminServiceStub:
                 request_serializer=ringback_dot_policy_dot_v1_dot_policy__pb2.ListBundlesRequest.SerializeToString,
                 response_deserializer=ringback_dot_policy_dot_v1_dot_policy__pb2.ListBundlesResponse.FromString,
                 _registered_method=True)
+        self.GetRollout = channel.unary_unary(
+                '/ringback.policy.v1.PolicyAdminService/GetRollout',
+                request_serializer=ringback_dot_policy_dot_v1_dot_policy__pb2.GetRolloutRequest.SerializeToString,
+                response_deserializer=ringback_dot_policy_dot_v1_dot_policy__pb2.GetRolloutResponse.FromString,
+                _registered_method=True)
+        self.StageBundle = channel.unary_unary(
+                '/ringback.policy.v1.PolicyAdminService/StageBundle',
+                request_serializer=ringback_dot_policy_dot_v1_dot_policy__pb2.StageBundleRequest.SerializeToString,
+                response_deserializer=ringback_dot_policy_dot_v1_dot_policy__pb2.StageBundleResponse.FromString,
+                _registered_method=True)
+        self.DiffBundles = channel.unary_unary(
+                '/ringback.policy.v1.PolicyAdminService/DiffBundles',
+                request_serializer=ringback_dot_policy_dot_v1_dot_policy__pb2.DiffBundlesRequest.SerializeToString,
+                response_deserializer=ringback_dot_policy_dot_v1_dot_policy__pb2.DiffBundlesResponse.FromString,
+                _registered_method=True)
+        self.StartCanary = channel.unary_unary(
+                '/ringback.policy.v1.PolicyAdminService/StartCanary',
+                request_serializer=ringback_dot_policy_dot_v1_dot_policy__pb2.StartCanaryRequest.SerializeToString,
+                response_deserializer=ringback_dot_policy_dot_v1_dot_policy__pb2.StartCanaryResponse.FromString,
+                _registered_method=True)
+        self.PromoteBundle = channel.unary_unary(
+                '/ringback.policy.v1.PolicyAdminService/PromoteBundle',
+                request_serializer=ringback_dot_policy_dot_v1_dot_policy__pb2.PromoteBundleRequest.SerializeToString,
+                response_deserializer=ringback_dot_policy_dot_v1_dot_policy__pb2.PromoteBundleResponse.FromString,
+                _registered_method=True)
+        self.RollbackBundle = channel.unary_unary(
+                '/ringback.policy.v1.PolicyAdminService/RollbackBundle',
+                request_serializer=ringback_dot_policy_dot_v1_dot_policy__pb2.RollbackBundleRequest.SerializeToString,
+                response_deserializer=ringback_dot_policy_dot_v1_dot_policy__pb2.RollbackBundleResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyAdminServiceServicer:
@@ -281,6 +311,48 @@ class PolicyAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRollout(self, request, context):
+        """Where a pack's rollout stands. Its revision is what every change below is held against.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StageBundle(self, request, context):
+        """Makes a stored bundle the pack's candidate; no session gets it yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiffBundles(self, request, context):
+        """What the candidate would decide otherwise than the active bundle, over recorded questions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartCanary(self, request, context):
+        """Gives the candidate to a share of new sessions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PromoteBundle(self, request, context):
+        """Makes the candidate the active bundle.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollbackBundle(self, request, context):
+        """Drops the candidate; without one, the bundle that was active before is active again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -298,6 +370,36 @@ def add_PolicyAdminServiceServicer_to_server(servicer, server):
                     servicer.ListBundles,
                     request_deserializer=ringback_dot_policy_dot_v1_dot_policy__pb2.ListBundlesRequest.FromString,
                     response_serializer=ringback_dot_policy_dot_v1_dot_policy__pb2.ListBundlesResponse.SerializeToString,
+            ),
+            'GetRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRollout,
+                    request_deserializer=ringback_dot_policy_dot_v1_dot_policy__pb2.GetRolloutRequest.FromString,
+                    response_serializer=ringback_dot_policy_dot_v1_dot_policy__pb2.GetRolloutResponse.SerializeToString,
+            ),
+            'StageBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.StageBundle,
+                    request_deserializer=ringback_dot_policy_dot_v1_dot_policy__pb2.StageBundleRequest.FromString,
+                    response_serializer=ringback_dot_policy_dot_v1_dot_policy__pb2.StageBundleResponse.SerializeToString,
+            ),
+            'DiffBundles': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiffBundles,
+                    request_deserializer=ringback_dot_policy_dot_v1_dot_policy__pb2.DiffBundlesRequest.FromString,
+                    response_serializer=ringback_dot_policy_dot_v1_dot_policy__pb2.DiffBundlesResponse.SerializeToString,
+            ),
+            'StartCanary': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartCanary,
+                    request_deserializer=ringback_dot_policy_dot_v1_dot_policy__pb2.StartCanaryRequest.FromString,
+                    response_serializer=ringback_dot_policy_dot_v1_dot_policy__pb2.StartCanaryResponse.SerializeToString,
+            ),
+            'PromoteBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.PromoteBundle,
+                    request_deserializer=ringback_dot_policy_dot_v1_dot_policy__pb2.PromoteBundleRequest.FromString,
+                    response_serializer=ringback_dot_policy_dot_v1_dot_policy__pb2.PromoteBundleResponse.SerializeToString,
+            ),
+            'RollbackBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackBundle,
+                    request_deserializer=ringback_dot_policy_dot_v1_dot_policy__pb2.RollbackBundleRequest.FromString,
+                    response_serializer=ringback_dot_policy_dot_v1_dot_policy__pb2.RollbackBundleResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -382,6 +484,168 @@ class PolicyAdminService:
             '/ringback.policy.v1.PolicyAdminService/ListBundles',
             ringback_dot_policy_dot_v1_dot_policy__pb2.ListBundlesRequest.SerializeToString,
             ringback_dot_policy_dot_v1_dot_policy__pb2.ListBundlesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.policy.v1.PolicyAdminService/GetRollout',
+            ringback_dot_policy_dot_v1_dot_policy__pb2.GetRolloutRequest.SerializeToString,
+            ringback_dot_policy_dot_v1_dot_policy__pb2.GetRolloutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StageBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.policy.v1.PolicyAdminService/StageBundle',
+            ringback_dot_policy_dot_v1_dot_policy__pb2.StageBundleRequest.SerializeToString,
+            ringback_dot_policy_dot_v1_dot_policy__pb2.StageBundleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiffBundles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.policy.v1.PolicyAdminService/DiffBundles',
+            ringback_dot_policy_dot_v1_dot_policy__pb2.DiffBundlesRequest.SerializeToString,
+            ringback_dot_policy_dot_v1_dot_policy__pb2.DiffBundlesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartCanary(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.policy.v1.PolicyAdminService/StartCanary',
+            ringback_dot_policy_dot_v1_dot_policy__pb2.StartCanaryRequest.SerializeToString,
+            ringback_dot_policy_dot_v1_dot_policy__pb2.StartCanaryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PromoteBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.policy.v1.PolicyAdminService/PromoteBundle',
+            ringback_dot_policy_dot_v1_dot_policy__pb2.PromoteBundleRequest.SerializeToString,
+            ringback_dot_policy_dot_v1_dot_policy__pb2.PromoteBundleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.policy.v1.PolicyAdminService/RollbackBundle',
+            ringback_dot_policy_dot_v1_dot_policy__pb2.RollbackBundleRequest.SerializeToString,
+            ringback_dot_policy_dot_v1_dot_policy__pb2.RollbackBundleResponse.FromString,
             options,
             channel_credentials,
             insecure,

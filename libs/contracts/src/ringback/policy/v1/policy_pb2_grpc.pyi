@@ -99,6 +99,18 @@ class PolicyAdminServiceStub:
     ActivateBundle: _grpc.UnaryUnaryMultiCallable[_policy_pb2.ActivateBundleRequest, _policy_pb2.ActivateBundleResponse]
     """Makes a stored bundle the one that new sessions of a pack get."""
     ListBundles: _grpc.UnaryUnaryMultiCallable[_policy_pb2.ListBundlesRequest, _policy_pb2.ListBundlesResponse]
+    GetRollout: _grpc.UnaryUnaryMultiCallable[_policy_pb2.GetRolloutRequest, _policy_pb2.GetRolloutResponse]
+    """Where a pack's rollout stands. Its revision is what every change below is held against."""
+    StageBundle: _grpc.UnaryUnaryMultiCallable[_policy_pb2.StageBundleRequest, _policy_pb2.StageBundleResponse]
+    """Makes a stored bundle the pack's candidate; no session gets it yet."""
+    DiffBundles: _grpc.UnaryUnaryMultiCallable[_policy_pb2.DiffBundlesRequest, _policy_pb2.DiffBundlesResponse]
+    """What the candidate would decide otherwise than the active bundle, over recorded questions."""
+    StartCanary: _grpc.UnaryUnaryMultiCallable[_policy_pb2.StartCanaryRequest, _policy_pb2.StartCanaryResponse]
+    """Gives the candidate to a share of new sessions."""
+    PromoteBundle: _grpc.UnaryUnaryMultiCallable[_policy_pb2.PromoteBundleRequest, _policy_pb2.PromoteBundleResponse]
+    """Makes the candidate the active bundle."""
+    RollbackBundle: _grpc.UnaryUnaryMultiCallable[_policy_pb2.RollbackBundleRequest, _policy_pb2.RollbackBundleResponse]
+    """Drops the candidate; without one, the bundle that was active before is active again."""
 
 @_typing.type_check_only
 class PolicyAdminServiceAsyncStub(PolicyAdminServiceStub):
@@ -110,6 +122,18 @@ class PolicyAdminServiceAsyncStub(PolicyAdminServiceStub):
     ActivateBundle: _aio.UnaryUnaryMultiCallable[_policy_pb2.ActivateBundleRequest, _policy_pb2.ActivateBundleResponse]  # type: ignore[assignment]
     """Makes a stored bundle the one that new sessions of a pack get."""
     ListBundles: _aio.UnaryUnaryMultiCallable[_policy_pb2.ListBundlesRequest, _policy_pb2.ListBundlesResponse]  # type: ignore[assignment]
+    GetRollout: _aio.UnaryUnaryMultiCallable[_policy_pb2.GetRolloutRequest, _policy_pb2.GetRolloutResponse]  # type: ignore[assignment]
+    """Where a pack's rollout stands. Its revision is what every change below is held against."""
+    StageBundle: _aio.UnaryUnaryMultiCallable[_policy_pb2.StageBundleRequest, _policy_pb2.StageBundleResponse]  # type: ignore[assignment]
+    """Makes a stored bundle the pack's candidate; no session gets it yet."""
+    DiffBundles: _aio.UnaryUnaryMultiCallable[_policy_pb2.DiffBundlesRequest, _policy_pb2.DiffBundlesResponse]  # type: ignore[assignment]
+    """What the candidate would decide otherwise than the active bundle, over recorded questions."""
+    StartCanary: _aio.UnaryUnaryMultiCallable[_policy_pb2.StartCanaryRequest, _policy_pb2.StartCanaryResponse]  # type: ignore[assignment]
+    """Gives the candidate to a share of new sessions."""
+    PromoteBundle: _aio.UnaryUnaryMultiCallable[_policy_pb2.PromoteBundleRequest, _policy_pb2.PromoteBundleResponse]  # type: ignore[assignment]
+    """Makes the candidate the active bundle."""
+    RollbackBundle: _aio.UnaryUnaryMultiCallable[_policy_pb2.RollbackBundleRequest, _policy_pb2.RollbackBundleResponse]  # type: ignore[assignment]
+    """Drops the candidate; without one, the bundle that was active before is active again."""
 
 class PolicyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Control plane. Every change is audited."""
@@ -136,5 +160,53 @@ class PolicyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policy_pb2.ListBundlesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.ListBundlesResponse, _abc.Awaitable[_policy_pb2.ListBundlesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetRollout(
+        self,
+        request: _policy_pb2.GetRolloutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.GetRolloutResponse, _abc.Awaitable[_policy_pb2.GetRolloutResponse]]:
+        """Where a pack's rollout stands. Its revision is what every change below is held against."""
+
+    @_abc_1.abstractmethod
+    def StageBundle(
+        self,
+        request: _policy_pb2.StageBundleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.StageBundleResponse, _abc.Awaitable[_policy_pb2.StageBundleResponse]]:
+        """Makes a stored bundle the pack's candidate; no session gets it yet."""
+
+    @_abc_1.abstractmethod
+    def DiffBundles(
+        self,
+        request: _policy_pb2.DiffBundlesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.DiffBundlesResponse, _abc.Awaitable[_policy_pb2.DiffBundlesResponse]]:
+        """What the candidate would decide otherwise than the active bundle, over recorded questions."""
+
+    @_abc_1.abstractmethod
+    def StartCanary(
+        self,
+        request: _policy_pb2.StartCanaryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.StartCanaryResponse, _abc.Awaitable[_policy_pb2.StartCanaryResponse]]:
+        """Gives the candidate to a share of new sessions."""
+
+    @_abc_1.abstractmethod
+    def PromoteBundle(
+        self,
+        request: _policy_pb2.PromoteBundleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.PromoteBundleResponse, _abc.Awaitable[_policy_pb2.PromoteBundleResponse]]:
+        """Makes the candidate the active bundle."""
+
+    @_abc_1.abstractmethod
+    def RollbackBundle(
+        self,
+        request: _policy_pb2.RollbackBundleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.RollbackBundleResponse, _abc.Awaitable[_policy_pb2.RollbackBundleResponse]]:
+        """Drops the candidate; without one, the bundle that was active before is active again."""
 
 def add_PolicyAdminServiceServicer_to_server(servicer: PolicyAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,300 @@
+"""`ringback policy`: a bundle's way from its author to all sessions, and the audit of it."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import grpc
+import typer
+from google.protobuf.json_format import ParseDict, ParseError
+from ringback.policy.v1 import policy_pb2 as pb
+from ringback.policy.v1 import policy_pb2_grpc
+from ringback_errors import Conflict, InvalidInput, NotFound, RingbackError, Unavailable
+from ringback_packs import load_pack
+
+from ringback_cli.audit import read_audit
+from ringback_cli.commands.connection import find_stack
+from ringback_cli.commands.running import run
+from ringback_cli.console import console
+from ringback_cli.stack.provision import publish_bundle
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Check bundles, roll them out, read the audit.", no_args_is_help=True)
+
+TIMEOUT_S = 60.0
+QUESTIONS_A_CALL_MAX = 500
+CHANGES_PRINTED_MAX = 20
+_ERRORS: dict[grpc.StatusCode, type[RingbackError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidInput,
+    grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.ABORTED: Conflict,
+    grpc.StatusCode.FAILED_PRECONDITION: Conflict,
+    grpc.StatusCode.ALREADY_EXISTS: Conflict,
+}
+_T = TypeVar("_T")
+
+Pack = Annotated[str, typer.Argument(help="The pack, such as airline.")]
+Bundle = Annotated[Path, typer.Argument(help="The bundle's folder, such as packs/airline/bundle.")]
+Address = Annotated[str, typer.Option("--policy", help="policy's host:port; default: the stack under ./var.")]
+Reason = Annotated[str, typer.Option(help="Why; kept in the audit.")]
+Revision = Annotated[
+    int, typer.Option(help="The revision that you looked at; default: the one that `status` shows now.")
+]
+Questions = Annotated[
+    Path | None,
+    typer.Option(help="JSON lines of DecideRequest; default: what the answering replica decided lately."),
+]
+
+
+@app.command()
+def check(bundle: Bundle) -> None:
+    """Compile a bundle: errors and warnings with file, line and rule."""
+    _author("check", str(bundle))
+
+
+@app.command("test")
+def run_cases(
+    bundle: Bundle,
+    untested_fails: Annotated[bool, typer.Option(help="Fail when a rule fires in no case.")] = False,
+) -> None:
+    """Run a bundle's own cases and print how often each rule fired."""
+    _author("test", str(bundle), *(["--untested-fails"] if untested_fails else []))
+
+
+@app.command()
+def explain(
+    bundle: Bundle,
+    case: Annotated[str, typer.Option(help="Only cases whose name contains this.")] = "",
+) -> None:
+    """Show why each case came out as it did, rule by rule."""
+    _author("explain", str(bundle), "--case", case)
+
+
+@app.command()
+def status(pack: Pack, policy: Address = "") -> None:
+    """Where a pack's rollout stands."""
+    _print(_ask(policy, lambda stub: _rollout(stub, pack)))
+
+
+@app.command()
+def stage(
+    folder: Annotated[
+        Path, typer.Argument(help="The pack's folder, such as packs/airline.", file_okay=False)
+    ],
+    tightening: Annotated[
+        bool, typer.Option(help="Ask that it reach running sessions when promoted.")
+    ] = False,
+    reason: Reason = "staged by hand",
+    revision: Revision = -1,
+    policy: Address = "",
+) -> None:
+    """Publish the bundle of a pack's folder and make it the candidate; no session gets it yet."""
+    pack = load_pack(folder)
+
+    async def do(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub) -> pb.Rollout:
+        digest, warnings = await publish_bundle(stub, pack)
+        for warning in warnings:
+            console.print(f"warning {warning}", markup=False)
+        request = pb.StageBundleRequest(bundle_digest=digest, tightening=tightening)
+        await _order(stub, request, pack.name, reason, revision)
+        return (await stub.StageBundle(request, timeout=TIMEOUT_S)).rollout
+
+    _print(_ask(policy, do))
+
+
+@app.command()
+def canary(
+    pack: Pack,
+    percent: Annotated[float, typer.Option(help="Share of new sessions, 0.01 to 100.")],
+    tenant: Annotated[list[str] | None, typer.Option(help="Only this tenant's sessions; repeatable.")] = None,
+    reason: Reason = "canary by hand",
+    revision: Revision = -1,
+    policy: Address = "",
+) -> None:
+    """Give the candidate to a share of new sessions, always the same ones."""
+
+    async def do(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub) -> pb.Rollout:
+        request = pb.StartCanaryRequest(percent=percent, tenants=tenant or [])
+        await _order(stub, request, pack, reason, revision)
+        return (await stub.StartCanary(request, timeout=TIMEOUT_S)).rollout
+
+    _print(_ask(policy, do))
+
+
+@app.command()
+def promote(
+    pack: Pack,
+    questions: Questions = None,
+    reason: Reason = "promoted by hand",
+    revision: Revision = -1,
+    policy: Address = "",
+) -> None:
+    """Make the candidate the active bundle; a tightening one must not be laxer on the recorded questions."""
+    recorded = list(_questions(questions))[-QUESTIONS_A_CALL_MAX:]
+
+    async def do(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub) -> pb.Rollout:
+        request = pb.PromoteBundleRequest(questions=recorded)
+        await _order(stub, request, pack, reason, revision)
+        return (await stub.PromoteBundle(request, timeout=TIMEOUT_S)).rollout
+
+    _print(_ask(policy, do))
+
+
+@app.command()
+def rollback(
+    pack: Pack, reason: Reason = "rolled back by hand", revision: Revision = -1, policy: Address = ""
+) -> None:
+    """Drop the candidate; without one, return to the bundle that was active before."""
+
+    async def do(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub) -> pb.Rollout:
+        request = pb.RollbackBundleRequest()
+        await _order(stub, request, pack, reason, revision)
+        return (await stub.RollbackBundle(request, timeout=TIMEOUT_S)).rollout
+
+    _print(_ask(policy, do))
+
+
+@app.command()
+def diff(
+    pack: Pack,
+    questions: Questions = None,
+    base: Annotated[str, typer.Option(help="Digest to compare with; default: the active one.")] = "",
+    candidate: Annotated[str, typer.Option(help="Digest to look at; default: the candidate.")] = "",
+    changed_max: Annotated[
+        int, typer.Option(help="Exit code 1 when more decisions change; -1: any number.")
+    ] = -1,
+    laxer_max: Annotated[int, typer.Option(help="Exit code 1 when more decisions get laxer; -1: any.")] = 0,
+    policy: Address = "",
+) -> None:
+    """Ask both bundles the same recorded questions and list every decision that differs, grouped by rule."""
+    recorded = list(_questions(questions))
+
+    async def do(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub) -> list[pb.DiffBundlesResponse]:
+        found = []
+        for start in range(0, max(len(recorded), 1), QUESTIONS_A_CALL_MAX):
+            part = recorded[start : start + QUESTIONS_A_CALL_MAX]
+            request = pb.DiffBundlesRequest(
+                pack=pack, base_digest=base, candidate_digest=candidate, questions=part
+            )
+            found.append(await stub.DiffBundles(request, timeout=TIMEOUT_S))
+        return found
+
+    parts = _ask(policy, do)
+    changed, laxer = sum(part.changed for part in parts), sum(part.laxer for part in parts)
+    console.print(f"base      {parts[0].base_digest}\ncandidate {parts[0].candidate_digest}", markup=False)
+    _print_changes([change for part in parts for change in part.changes])
+    total = sum(part.questions for part in parts)
+    console.print(f"{total} questions, {changed} decisions change, {laxer} of them laxer", markup=False)
+    if 0 <= changed_max < changed or 0 <= laxer_max < laxer:
+        raise typer.Exit(1)
+
+
+@app.command()
+def audit(
+    kind: Annotated[str, typer.Option(help="Only decision, consent or change.")] = "",
+    last: Annotated[int, typer.Option(help="Print the last so many; 0: all.", min=0)] = 20,
+    nats_url: Annotated[str, typer.Option(help="NATS server; default: the stack under ./var.")] = "",
+) -> None:
+    """Read the audit and verify its hash chains. Exit code 1: a chain is broken."""
+    found = run(read_audit(nats_url or find_stack().nats_url))
+    lines = [line for own, line in found.lines if not kind or own == kind]
+    for line in lines[-last:] if last else lines:
+        console.print(line, markup=False)
+    console.print(f"{len(found.lines)} entries in {found.chains} chains", markup=False)
+    for problem in found.breaks:
+        console.print(f"broken: {problem}", style="red", markup=False)
+    if found.breaks:
+        raise typer.Exit(1)
+    console.print("every chain holds", style="green")
+
+
+def _author(*arguments: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "ringback_policy", *arguments], check=False)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+
+
+def _ask(address: str, do: Callable[[policy_pb2_grpc.PolicyAdminServiceAsyncStub], Awaitable[_T]]) -> _T:
+    target = address or find_stack().policy_address
+
+    async def asked() -> _T:
+        async with grpc.aio.insecure_channel(target) as channel:
+            stub: Any = policy_pb2_grpc.PolicyAdminServiceStub(channel)
+            try:
+                return await do(stub)
+            except grpc.aio.AioRpcError as error:
+                raise _ERRORS.get(error.code(), Unavailable)(error.details() or error.code().name) from None
+
+    return run(asked())
+
+
+async def _rollout(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub, pack: str) -> pb.Rollout:
+    return (await stub.GetRollout(pb.GetRolloutRequest(pack=pack), timeout=TIMEOUT_S)).rollout
+
+
+async def _order(
+    stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub,
+    request: pb.StageBundleRequest
+    | pb.StartCanaryRequest
+    | pb.PromoteBundleRequest
+    | pb.RollbackBundleRequest,
+    pack: str,
+    reason: str,
+    revision: int,
+) -> None:
+    """Who, why, and what was looked at."""
+    request.pack, request.actor, request.reason = pack, getpass.getuser(), reason
+    request.expected_revision = revision if revision >= 0 else (await _rollout(stub, pack)).revision
+
+
+def _questions(path: Path | None) -> Iterator[pb.DecideRequest]:
+    for number, line in enumerate(path.read_text().splitlines() if path else (), 1):
+        try:
+            yield ParseDict(json.loads(line), pb.DecideRequest())
+        except (ValueError, ParseError) as error:
+            raise InvalidInput(f"expected a DecideRequest: {error}", field=f"{path}:{number}") from None
+
+
+def _print(rollout: pb.Rollout) -> None:
+    tenants = f" of {', '.join(rollout.canary_tenants)}" if rollout.canary_tenants else ""
+    share = (
+        f"{rollout.canary_percent:g} % of new sessions{tenants}" if rollout.canary_percent else "staged only"
+    )
+    rows = [
+        ("active", rollout.active_digest or "none"),
+        ("candidate", f"{rollout.candidate_digest}  {share}" if rollout.candidate_digest else "none"),
+        ("previous", rollout.previous_digest or "none"),
+        ("tightening", "yes" if rollout.tightening else "no"),
+        ("gates failed", str(rollout.gates_failed)),
+        ("revision", str(rollout.revision)),
+    ]
+    console.print(f"pack {rollout.pack}", markup=False)
+    for name, text in rows:
+        console.print(f"  {name:<13}{text}", markup=False)
+
+
+def _print_changes(changes: list[pb.DecisionChange]) -> None:
+    groups = Counter(
+        (change.rule_before, change.rule_after, _effect(change.before), _effect(change.after))
+        for change in changes
+    )
+    for (before, after, effect, now), count in groups.most_common():
+        console.print(
+            f"{count:>6}  {before} → {after or '(needs facts)'}: {effect} → {now}", style="bold", markup=False
+        )
+        own = [c for c in changes if (c.rule_before, c.rule_after) == (before, after)]
+        for change in own[:CHANGES_PRINTED_MAX]:
+            laxer = "  laxer" if change.laxer else ""
+            console.print(f"        {change.decision_id} {change.tool}{laxer}", markup=False)
+
+
+def _effect(effect: pb.Effect.ValueType) -> str:
+    return pb.Effect.Name(effect).removeprefix("EFFECT_").lower().replace("unspecified", "needs facts")

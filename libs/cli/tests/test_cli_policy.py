@@ -1,0 +1,155 @@
+"""The rollout of bundles and the audit from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ringback.policy.v1 import audit_pb2, policy_pb2
+from ringback_cli.audit import _hash, chain_breaks, entry_line
+from ringback_cli.stack.nats_server import nats_program, write_config
+from ringback_cli.stack.paths import StackPaths
+from ringback_cli.stack.ports import free_ports
+from ringback_cli.stack.probes import grpc_serving, nats_listening
+from ringback_cli.stack.process import ProgramSpec
+from ringback_cli.stack.provision import publish_and_activate
+from ringback_cli.stack.supervisor import Supervisor
+from ringback_cli.stack.tenancy import ensure_proof_keys
+
+ROOT = Path(__file__).parents[3]
+
+
+def chain(count, *, replica="one"):
+    entries, last = [], b""
+    for seq in range(1, count + 1):
+        entry = audit_pb2.AuditEntry(replica=replica, chain_seq=seq, previous_hash=last, tenant="local")
+        entry.change.kind, entry.change.reason = "publish", f"reason {seq}"
+        entry.hash = last = _hash(entry)
+        entries.append(entry)
+    return entries
+
+
+@given(data=st.data(), count=st.integers(2, 8))
+def test_a_chain_holds_in_any_order_and_with_repeats_but_with_no_entry_gone_or_changed(data, count):
+    entries = [*chain(count), *chain(3, replica="two")]
+    shuffled = data.draw(st.permutations([*entries, entries[0]]))
+    assert chain_breaks(shuffled) == []
+    gone = data.draw(st.integers(0, count - 2))
+    assert chain_breaks([*entries[:gone], *entries[gone + 1 :]]) != []
+    entries[gone].change.reason = "another"
+    assert f"one: entry {gone + 1} was changed" in chain_breaks(entries)
+
+
+def test_an_entry_that_was_made_anew_with_its_hash_breaks_the_link_behind_it():
+    entries = chain(3)
+    entries[1].change.reason = "another"
+    entries[1].hash = _hash(entries[1])
+    assert chain_breaks(entries) == ["one: entry 3 does not follow entry 2"]
+
+
+def test_a_line_says_who_what_and_why():
+    entry = audit_pb2.AuditEntry(tenant="local", actor="policy")
+    entry.decision.decision_id, entry.decision.tool, entry.decision.rule = "dec_1", "pay", "too-much"
+    entry.decision.effect = policy_pb2.EFFECT_DENY
+    line = entry_line(entry)
+    assert all(word in line for word in ("decision", "local", "policy", "dec_1", "pay", "deny", "too-much"))
+
+
+def ringback(*arguments):
+    """A process of its own: the command handles signals, which only a main thread can."""
+    command = [sys.executable, "-m", "ringback_cli.main", "policy", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_authors_commands_pass_on_what_the_compiler_says(tmp_path):
+    assert ringback("check", str(ROOT / "packs" / "airline" / "bundle"))[0] == 0
+    assert ringback("check", str(tmp_path))[0] == 1
+
+
+@pytest.mark.stack
+async def test_a_bundle_goes_from_stage_over_canary_to_promoted_and_back(tmp_path):
+    paths = StackPaths(tmp_path)
+    paths.make()
+    ensure_proof_keys(paths.mac_keys)
+    nats, policy = free_ports(2)
+    async with Supervisor(on_note=lambda note: None) as supervisor:
+        for program in programs(paths, nats, policy):
+            await supervisor.start(program)
+        await publish_and_activate(
+            [ROOT / "packs" / "airline"],
+            nats_url=f"nats://127.0.0.1:{nats}",
+            policy_address=f"127.0.0.1:{policy}",
+            reason="test",
+        )
+        await asyncio.to_thread(walk, tmp_path, f"127.0.0.1:{policy}", f"nats://127.0.0.1:{nats}")
+
+
+def walk(folder, policy, nats):
+    at = ("--policy", policy)
+    stricter = stricter_airline(folder)
+    code, said = ringback("stage", str(stricter), *at)
+    assert code == 0, said
+    assert "staged only" in said
+    questions = folder / "questions.jsonl"
+    code, said = ringback("diff", "airline", *at)
+    assert (code, "0 questions, 0 decisions change" in said) == (0, True), said
+    questions.write_text("{}\nnot json\n")
+    code, said = ringback("diff", "airline", "--questions", str(questions), *at)
+    assert (code, "questions.jsonl:2" in said.replace("\n", "")) == (2, True), said
+    code, said = ringback("canary", "airline", "--percent", "5", "--tenant", "local", *at)
+    assert (code, "5 % of new sessions of local" in said) == (0, True), said
+    code, said = ringback("promote", "airline", "--revision", "1", *at)
+    assert (code, "look at it again" in said) == (1, True), said
+    assert ringback("promote", "airline", *at)[0] == 0
+    assert ringback("rollback", "airline", *at)[0] == 0
+    code, said = ringback("status", "airline", *at)
+    assert "candidate    none" in said
+    code, said = ringback("audit", "--kind", "change", "--nats-url", nats)
+    assert (code, "every chain holds" in said) == (0, True), said
+    assert [word for word in ("stage", "canary", "promote", "rollback") if word not in said] == []
+
+
+def stricter_airline(folder):
+    """The airline with four cancellations a call at most."""
+    copy = folder / "airline"
+    for path in (ROOT / "packs" / "airline").rglob("*.yaml"):
+        target = copy / path.relative_to(ROOT / "packs" / "airline")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(path.read_text().replace("succeeded >= 5", "succeeded >= 4"))
+    return copy
+
+
+def programs(paths, nats, policy):
+    config = paths.state / "nats.conf"
+    write_config(config, host="127.0.0.1", port=nats, store=paths.nats_store)
+    state = paths.state_of("policy")
+    state.mkdir(parents=True)
+    env = {
+        "RINGBACK_PORT": str(policy),
+        "RINGBACK_READY_FILE": str(paths.ready_file_of("policy")),
+        "RINGBACK_NATS_URL": f"nats://127.0.0.1:{nats}",
+        "RINGBACK_STATE_DIR": str(state),
+        "RINGBACK_MAC_KEYS_FILE": str(paths.mac_keys),
+    }
+    yield ProgramSpec(
+        name="nats",
+        argv=(str(nats_program()), "--config", str(config)),
+        log_file=paths.log_of("nats"),
+        env=dict(os.environ),
+        probe=nats_listening("127.0.0.1", nats),
+    )
+    yield ProgramSpec(
+        name="policy",
+        argv=(sys.executable, "-m", "ringback_policy"),
+        log_file=paths.log_of("policy"),
+        env={**os.environ, **env},
+        ready_file=paths.ready_file_of("policy"),
+        probe=grpc_serving(f"127.0.0.1:{policy}"),
+    )
