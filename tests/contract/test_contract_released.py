@@ -107,7 +107,9 @@ async def test_an_old_session_decides_with_this_policy(old_client, wires, keys):
     request = policy_pb2.PublishBundleRequest(
         pack="airline", files=pack.bundle_files, tools=TOOLS, actor="ana"
     )
-    bundle = (await PolicyAdminServicer(parts.publishing, parts.rolling_out).PublishBundle(request, None)).bundle_digest
+    bundle = (
+        await PolicyAdminServicer(parts.publishing, parts.rolling_out).PublishBundle(request, None)
+    ).bundle_digest
     client = await old_client(parts.register)
     subject = wires.type("policy.v1.ActionSubject")(
         action_id="act_1",

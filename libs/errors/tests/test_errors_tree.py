@@ -3,10 +3,9 @@
 import pickle
 
 import pytest
+import ringback_errors
 from hypothesis import given
 from hypothesis import strategies as st
-
-import ringback_errors
 from ringback_errors import (
     Internal,
     InvalidInput,

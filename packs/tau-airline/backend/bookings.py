@@ -324,7 +324,8 @@ class Handler(BaseHTTPRequestHandler):
             case ["itinerary"]:
                 self._answer(lambda: self.bookings.show_itinerary(body["flights"]))
             case ["replay", "reset"]:
-                self._answer(lambda: self.bookings.reset() or {})
+                self.bookings.reset()
+                self._answer(dict)
             case ["replay", "apply"]:
                 self._answer(lambda: self.bookings.do(body["tool"], body["arguments"]))
             case [operation] if operation in OPERATIONS:
