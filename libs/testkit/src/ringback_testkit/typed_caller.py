@@ -33,6 +33,7 @@ class TypedCaller:
         self.session_id = ""
         self.events: list[dict[str, Any]] = []
         self.said: list[str] = []
+        self._saying: list[str] = []
         self.closed: Closed | None = None
 
     async def __aenter__(self) -> Self:
@@ -131,7 +132,11 @@ class TypedCaller:
         event = orjson.loads(frame)
         self.events.append(event)
         if event["type"] == "response.output_text.done":
-            self.said.append(event["text"])
+            self._saying.append(event["text"])
+        elif event["type"] == "response.done":
+            # Heard once it is over: a line typed earlier would be refused, for a response is still active.
+            self.said += self._saying
+            self._saying.clear()
         self._notify()
 
     def _on_closed(self, closed: Closed) -> None:

@@ -312,9 +312,9 @@ def progress_or_result(
 
 def reconciled(message: events_pb2.LateFact) -> ActionReconciled | None:
     """None for a kind of late fact that is not the session's to fold, or that this version does not know."""
-    if message.WhichOneof("body") != "action_reconciled":
+    if (kind := message.WhichOneof("body")) not in ("action_reconciled", "job_finished"):
         return None
-    fact = message.action_reconciled
+    fact = getattr(message, kind)
     status = events_pb2.ActionStatus.Name(fact.status).removeprefix("ACTION_STATUS_").lower()
     return ActionReconciled(
         action_id=fact.action_id,
