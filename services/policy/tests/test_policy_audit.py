@@ -9,9 +9,10 @@ from ringback.policy.v1 import audit_pb2
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback_errors import InvalidInput, Overloaded
 from ringback_events import Delivery, MemoryBroker, MemoryBus, SpoolFull, event_subject
-from ringback_policy.adapters.audit_trail import AuditChain, chain_breaks
+from ringback_policy.adapters.audit_trail import BATCH_MAX, AuditChain, chain_breaks
 from ringback_policy.adapters.intake import AuditIntake
-from ringback_policy.domain.auditing import ChangeRecord
+from ringback_policy.domain.auditing import ChangeRecord, ConsentRecord
+from ringback_policy.domain.vocabulary import Reading
 from ringback_policy.usecases.recording import Recording
 
 
@@ -54,6 +55,29 @@ async def test_what_cannot_be_audited_is_refused_and_nothing_is_lost_or_doubled_
     await bus.flush()
     kinds = [entry.change.kind for entry in entries(bus)]
     assert kinds == ["a", "b", "d"]
+    assert chain_breaks(entries(bus)) == []
+    await bus.close()
+
+
+async def test_readings_go_to_the_bus_together_and_none_is_left_behind():
+    bus = MemoryBus()
+    chain = AuditChain(bus, replica="one")
+    for n in range(BATCH_MAX + 1):
+        chain.append(
+            ConsentRecord(
+                at_ms=1,
+                tenant="local",
+                consent_id=f"con_{n}",
+                session_id="s",
+                reading=Reading.NO,
+                evidence="",
+            )
+        )
+    await bus.flush()
+    assert len(entries(bus)) == BATCH_MAX
+    chain.deliver()
+    await bus.flush()
+    assert [entry.consent.consent_id for entry in entries(bus)] == [f"con_{n}" for n in range(BATCH_MAX + 1)]
     assert chain_breaks(entries(bus)) == []
     await bus.close()
 

@@ -73,6 +73,7 @@ class Policy:
         """Ends what reads, then the bus, which keeps in its spool what was not delivered."""
         await self.intake.close()
         await self.store.close()
+        self.audit.deliver()
         await self.bus.close()
 
 

@@ -116,7 +116,7 @@ def _argument(
 
 def _at(values: Any, path: tuple[str, ...]) -> Any:
     for name in path:
-        if not isinstance(values, Mapping) or name not in values:
+        if not isinstance(values, dict) or name not in values:
             raise ConditionError(f"missing value {name!r}")
         values = values[name]
     return values

@@ -75,7 +75,7 @@ def lookup(values: Mapping[str, Any], path: tuple[str, ...]) -> str:
     """The plain value at a path as text; raises TemplateError."""
     found: Any = values
     for name in path:
-        if not isinstance(found, Mapping) or name not in found:
+        if not isinstance(found, dict) or name not in found:
             raise TemplateError(f"no value for {'.'.join(path)}")
         found = found[name]
     if isinstance(found, bool) or not isinstance(found, str | int | float):
