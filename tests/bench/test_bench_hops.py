@@ -16,8 +16,9 @@ from ringback_identity import canonical_json, digest
 from ringback_telemetry import setup, tracing
 
 if TYPE_CHECKING:
-    from conftest import Bench, Helpers
     from ringback_telemetry.sink import OtlpSink
+
+    from conftest import Bench, Helpers
 
 ROUNDS = 30
 CALLS = 50

@@ -86,11 +86,10 @@ def assemble(
 
 async def serve_policy(settings: PolicySettings) -> None:
     """Serves at once; NOT_SERVING until bundles can be read."""
-    keys = MacKeys.load(settings.mac_keys_file)
     telemetry = setup("policy", endpoint=settings.otlp_endpoint, instance=settings.instance)
     name = settings.instance or "policy"
     bus = NatsBus(settings.nats_url, name=name, spool_dir=settings.state_dir / "spool" / name)
-    policy = assemble(bus, keys, instance=settings.instance)
+    policy = assemble(bus, MacKeys.load(settings.mac_keys_file), instance=settings.instance)
 
     async def open_all() -> None:
         await bus.open(wait_ms=None)
