@@ -146,7 +146,7 @@ class PolicyTwin:
         reading = "yes" if first.startswith("yes") else "no" if first.startswith("no") else "unclear"
         return ConsentRead(consent_id=question.consent_id, reading=reading, item_id=question.item_id)
 
-    async def session_rules(self, *, tenant, pack, bundle_digest=""):
+    async def session_rules(self, *, tenant, pack, bundle_digest="", session_id=""):
         if self.away:
             raise Unavailable("policy is not reachable")
         return "sha256:bundle", self.rules

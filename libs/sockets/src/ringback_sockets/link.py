@@ -201,6 +201,10 @@ class RealtimeLink(WSListener):
         self._stop_reader_timer()
 
     def _on_data(self, frame: WSFrame) -> None:
+        if frame.payload_size > FRAME_BYTES_MAX:
+            # picows has begun to hang up, and still hands over what it refused if the rest comes in quickly.
+            self.close(TOO_BIG)
+            return
         payload = frame.get_payload_as_bytes()
         if not frame.fin or frame.msg_type is WSMsgType.CONTINUATION:
             self._fragments += payload

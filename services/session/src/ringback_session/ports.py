@@ -134,7 +134,7 @@ class Policy(Protocol):
         ...
 
     async def session_rules(
-        self, *, tenant: str, pack: str, bundle_digest: str = ""
+        self, *, tenant: str, pack: str, bundle_digest: str = "", session_id: str = ""
     ) -> tuple[str, TurnRules]:
         """The pinned bundle's digest and rules. Raises Unavailable, NotFound."""
         ...

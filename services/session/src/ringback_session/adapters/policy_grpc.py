@@ -66,9 +66,11 @@ class PolicyOverGrpc:
         )
 
     async def session_rules(
-        self, *, tenant: str, pack: str, bundle_digest: str = ""
+        self, *, tenant: str, pack: str, bundle_digest: str = "", session_id: str = ""
     ) -> tuple[str, TurnRules]:
-        request = policy_pb2.GetSessionRulesRequest(tenant=tenant, pack=pack, bundle_digest=bundle_digest)
+        request = policy_pb2.GetSessionRulesRequest(
+            tenant=tenant, pack=pack, bundle_digest=bundle_digest, session_id=session_id
+        )
         answer = await self._channel.unary(
             self._stub.GetSessionRules, request, deadline_ms=START_DEADLINE_MS, idempotent=True
         )

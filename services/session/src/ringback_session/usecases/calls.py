@@ -112,7 +112,9 @@ class Calls:
         self._starting += 1
         try:
             info = await self._services.packs.resolve(pack)
-            bundle, rules = await self._services.policy.session_rules(tenant=caller.tenant, pack=info.name)
+            bundle, rules = await self._services.policy.session_rules(
+                tenant=caller.tenant, pack=info.name, session_id=session_id
+            )
             pinned = Pinned(
                 tenant=caller.tenant,
                 session_id=session_id,
