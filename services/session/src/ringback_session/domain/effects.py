@@ -16,7 +16,6 @@ __all__ = [
     "DeliverClientCall",
     "Effect",
     "Effects",
-    "EndCall",
     "Execute",
     "FetchFact",
     "FetchPacket",
@@ -213,10 +212,6 @@ class StopTimer(_Effect, frozen=True):
     name: str
 
 
-class EndCall(_Effect, frozen=True):
-    reason: str
-
-
 Effect = (
     RequestReply
     | CancelReply
@@ -240,6 +235,5 @@ Effect = (
     | PullContext
     | StartTimer
     | StopTimer
-    | EndCall
 )
 Effects = list[Effect]

@@ -162,7 +162,6 @@ class Speech(msgspec.Struct):
     transcript: str = ""
     item_id: str = ""
     response_id: str = ""
-    ends_call: bool = False
 
 
 class Action(msgspec.Struct):

@@ -254,8 +254,6 @@ class Call:
             case effects.Persist():
                 self.keeper.soon()
                 self._finish_if_settled()
-            case effects.EndCall():
-                self.end(effect.reason)
             case (
                 effects.AskPolicy()
                 | effects.ReadConsent()
