@@ -71,14 +71,20 @@ class TypedCaller:
     async def come_back(self, *, base: str | None = None) -> None:
         """Resume with the token, trying for a while: the replica may be starting again."""
         token = self.resume_token
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                try:
-                    await self.connect(path=f"/r/{token}/v1/realtime", base=base)
-                    return
-                except Exception:
-                    self.resume_token = token
-                    await asyncio.sleep(0.2)
+        refusals: list[str] = []
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    try:
+                        await self.connect(path=f"/r/{token}/v1/realtime", base=base)
+                        return
+                    except Exception as refusal:
+                        refusals.append(repr(refusal))
+                        self.resume_token = token
+                        await asyncio.sleep(0.2)
+        except TimeoutError:
+            told = "\n".join([f"{len(refusals)} refusals", *refusals[:3], *refusals[-3:]])
+            raise AssertionError(f"no way back within {PATIENCE_S} s: {told}") from None
 
     def send(self, event: dict[str, Any]) -> None:
         assert self._link is not None

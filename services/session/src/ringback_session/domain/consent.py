@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ringback_session.domain import decisions, outcomes, playback, replies, speaking
-from ringback_session.domain.effects import ReadConsent, StartTimer, StopTimer
+from ringback_session.domain.effects import Persist, ReadConsent, StartTimer, StopTimer
 from ringback_session.domain.inputs import ConsentRead, ReadBack
 from ringback_session.domain.state import (
     Action,
@@ -87,6 +87,8 @@ def read_back_spoken(step: Step, speech: Speech) -> None:
     delay_ms = playback.remaining_ms(step) + consent.expires_after_ms
     consent.expires_at_ms = step.at.now_ms + delay_ms
     step.effects.append(StartTimer(name=f"consent:{consent.consent_id}", delay_ms=delay_ms))
+    # Whoever owns the call next knows what the caller was asked.
+    step.effects.append(Persist())
 
 
 def answer(step: Step, consent: Consent, utterance: Utterance) -> None:

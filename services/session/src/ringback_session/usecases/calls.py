@@ -143,18 +143,18 @@ class Calls:
                 started_at_ms=now_ms,
             )
             config = self._config(session_id, model, now_ms=now_ms, session=session, tools=tools)
-            record = await self._services.records.create(
-                Record(
-                    session_id=session_id,
-                    tenant=caller.tenant,
-                    epoch=1,
-                    owner=self._owner,
-                    lease_until_ms=now_ms + self._limits.lease_ms,
-                    token_hashes=[token_hash],
-                )
+            record = Record(
+                session_id=session_id,
+                tenant=caller.tenant,
+                epoch=1,
+                owner=self._owner,
+                lease_until_ms=now_ms + self._limits.lease_ms,
+                token_hashes=[token_hash],
             )
-            await self._services.records.bind_token(token_hash, session_id)
             call = self._make(state, record, pinned, config)
+            await call.keeper.create()
+            await self._services.records.bind_token(token_hash, session_id)
+            self.running[session_id] = call
             await self._open(call, client, CallStarted())
             call.feed(call.view.configured())
             return call
@@ -303,6 +303,7 @@ class Calls:
         call = self._make(state, taken, pinned, saved.client.config)
         call.view.load(saved.client)
         call.keeper.republish()
+        self.running[state.session_id] = call
         return call
 
     def _make(self, state: CallState, record: Record, pinned: Pinned, config: SessionConfig) -> Call:
@@ -337,7 +338,6 @@ class Calls:
             limits=self._limits,
             on_over=self._over,
         )
-        self.running[state.session_id] = call
         return call
 
     async def _open(self, call: Call, client: ClientSocket, first: Input, *, context: str = "") -> None:

@@ -87,21 +87,17 @@ class Keeper:
         """Write when convenient; several requests become one write."""
         self._dirty.set()
 
+    async def create(self) -> None:
+        """The first write, before anybody is told the token: it always leads back. Raises Unavailable, Conflict."""
+        self.record = await self._records.create(self._as_it_stands())
+
     async def write(self) -> None:
         """Write now. Raises Unavailable; Fenced ends the ownership."""
         async with self._lock:
             if self.fenced:
                 raise Fenced("another replica owns this session")
-            record = msgspec.structs.replace(
-                self.record,
-                snapshot=self._take_snapshot(),
-                outbox=list(self._outbox.values()),
-                token_hashes=list(self.token_hashes),
-                ended=self.ended,
-                lease_until_ms=self._clock.now_ms() + self._lease_ms,
-            )
             try:
-                self.record = await self._records.save(record)
+                self.record = await self._records.save(self._as_it_stands())
             except Fenced:
                 self.fenced = True
                 self._on_fenced()
@@ -138,6 +134,16 @@ class Keeper:
                 await asyncio.sleep(RETRY_MS / 1000)
             except Fenced:
                 return
+
+    def _as_it_stands(self) -> Record:
+        return msgspec.structs.replace(
+            self.record,
+            snapshot=self._take_snapshot(),
+            outbox=list(self._outbox.values()),
+            token_hashes=list(self.token_hashes),
+            ended=self.ended,
+            lease_until_ms=self._clock.now_ms() + self._lease_ms,
+        )
 
     def _acknowledged(self, key: tuple[int, int]) -> None:
         self._outbox.pop(key, None)
