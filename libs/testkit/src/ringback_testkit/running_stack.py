@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
@@ -18,6 +19,7 @@ from ringback_cli.stack.paths import StackPaths
 from ringback_cli.stack.stack import Stack, run_stack
 from ringback_cli.stack.supervisor import Note
 from ringback_cli.watch.watcher import Watcher
+from ringback_events import Entry, connect
 from ringback_telemetry.sink import OtlpSink
 
 __all__ = ["FAILING_WORDS", "ROOT", "RunningStack", "running_stack"]
@@ -52,6 +54,22 @@ class RunningStack:
         kinds = [event.WhichOneof("body") for event in self.watcher.of(session_id)]
         assert seen, f"no {at_least} × {kind} within {timeout_s} s; seen: {kinds}"
         return self.facts(session_id, kind)[-1]
+
+    async def journalled(self, session_id: str, mark: str, *, timeout_s: float = 20.0) -> None:
+        """Wait until a session's record holds this id: whoever owns the session next knows of it."""
+        bus = await connect(self.stack.addresses.nats_url, name="ringback-testkit")
+        written = asyncio.Event()
+
+        async def seen(key: str, entry: Entry | None) -> None:
+            if entry is not None and mark.encode() in entry.value:
+                written.set()
+
+        try:
+            await bus.bucket("sessions").watch(f"record.{session_id}", seen)
+            async with asyncio.timeout(timeout_s):
+                await written.wait()
+        finally:
+            await bus.close()
 
     @property
     def ws_url(self) -> str:
