@@ -6,6 +6,7 @@ import pytest
 from ringback_errors import NotFound, Overloaded, Unavailable
 from ringback_session.ports import Caller, Record
 from ringback_session.usecases.call import Limits
+from ringback_session.usecases.keeping import load_saved
 from session_call_kit import CALLER, ClientTwin, UpstreamTwin, World, append, client_event
 
 
@@ -49,6 +50,19 @@ async def test_a_cancellation_runs_once_after_the_yes_and_is_told(world):
     assert [fact.seq for fact in world.facts()] == list(range(1, len(kinds) + 1))
 
 
+async def test_the_first_record_already_leads_back():
+    class LooksAtTheRecord(UpstreamTwin):
+        async def connect(self, *, on_frame, on_lost):
+            self.record = await world.record()
+            return await super().connect(on_frame=on_frame, on_lost=on_lost)
+
+    world = World()
+    upstream = LooksAtTheRecord()
+    await world.start(calls=world.replica("session-1", upstream=upstream))
+    assert load_saved(upstream.record.snapshot).core.session_id == "sess_1"
+    await world.close()
+
+
 async def test_the_record_is_written_before_a_side_effect_is_asked_for(world):
     call, _client = await world.start()
     world.tools.hold = asyncio.Event()
@@ -56,8 +70,6 @@ async def test_the_record_is_written_before_a_side_effect_is_asked_for(world):
     call.client_frame(append(80))
     world.upstream.hears("Yes.")
     await world.until(lambda: world.tools.executed)
-    from ringback_session.usecases.keeping import load_saved
-
     saved = load_saved((await world.record()).snapshot).core
     (action,) = saved.actions.values()
     assert action.phase in ("journalling", "running")

@@ -313,7 +313,7 @@ class Calls:
         view = ClientView(
             state, config=config, model=model_view, ids_seed=f"{state.session_id}/{pinned.epoch}"
         )
-        call = Call(
+        return Call(
             state=state,
             view=view,
             model_view=model_view,
@@ -338,7 +338,6 @@ class Calls:
             limits=self._limits,
             on_over=self._over,
         )
-        return call
 
     async def _open(self, call: Call, client: ClientSocket, first: Input, *, context: str = "") -> None:
         try:
