@@ -24,7 +24,7 @@ from ringback_memory.wire.facts import event_from_bytes, late_fact_from_bytes
 from ringback_packs import load_pack, publish_pack
 from ringback_policy.bootstrap import assemble
 from ringback_policy.server.admin import PolicyAdminServicer
-from ringback_session import wire
+from ringback_session import wire, wire_policy
 from ringback_session.adapters.policy_grpc import PolicyOverGrpc
 from ringback_session.domain.effects import ReadConsent
 from ringback_session.domain.inputs import ActionResult
@@ -208,7 +208,7 @@ async def test_an_old_session_publishes_to_and_asks_this_memory(old_client, wire
 
 def test_this_session_reads_the_answers_of_an_old_policy(wires):
     old = wires.type("policy.v1.DecideResponse")(decision_id="dec_1", effect=4, rule="r", layer=2, say="No.")
-    decided = wire.decided(policy_pb2.DecideResponse.FromString(old.SerializeToString()), 1.0)
+    decided = wire_policy.decided(policy_pb2.DecideResponse.FromString(old.SerializeToString()), 1.0)
     assert (decided.effect, decided.layer, decided.say) == (Effect.DENY, "domain", "No.")
 
 
@@ -347,7 +347,7 @@ async def test_policys_intake_passes_facts_of_tomorrow_over(future, keys):
 def test_a_decision_of_tomorrow_allows_nothing(future):
     answer = future("policy.v1.DecideResponse")(decision_id="dec_1", effect=99, layer=99, of_tomorrow="x")
     answer.obligations.add(kind_of_tomorrow="x")
-    decided = wire.decided(policy_pb2.DecideResponse.FromString(answer.SerializeToString()), 1.0)
+    decided = wire_policy.decided(policy_pb2.DecideResponse.FromString(answer.SerializeToString()), 1.0)
     assert decided.effect is None
     assert decided.proof is None
 

@@ -11,49 +11,37 @@ from ringback.policy.v1 import policy_pb2
 from ringback.session.v1 import record_pb2
 from ringback.tools.v1 import tools_pb2
 
-from ringback_session.domain.effects import AskPolicy, Execute, Publish, ReadConsent
+from ringback_session.domain.effects import Execute, Publish
 from ringback_session.domain.inputs import (
     ActionProgressed,
     ActionReconciled,
     ActionResult,
-    Decided,
-    FactNeed,
-    ReadBack,
 )
-from ringback_session.domain.rules import ActionFallback, Effect, SideEffect, Tool, TurnRules
-from ringback_session.domain.state import BoundValue
+from ringback_session.domain.rules import SideEffect, Tool
 from ringback_session.ports import Pinned, Record
 
 __all__ = [
-    "decide_request",
-    "decided",
+    "SIDE_EFFECTS_IN",
+    "SIDE_EFFECTS_OUT",
     "event",
     "execute_request",
     "progress_or_result",
     "publish_of",
-    "read_consent_request",
     "reconciled",
     "record_from",
     "record_message",
     "timestamp",
     "tool",
-    "turn_rules",
     "word",
 ]
 
 SCHEMA_VERSION = 1
-_SIDE_EFFECT = {
+SIDE_EFFECTS_OUT = {
     SideEffect.READ: policy_pb2.SIDE_EFFECT_READ,
     SideEffect.WRITE: policy_pb2.SIDE_EFFECT_WRITE,
     SideEffect.IRREVERSIBLE: policy_pb2.SIDE_EFFECT_IRREVERSIBLE,
 }
-_SIDE_EFFECT_BACK = {value: key for key, value in _SIDE_EFFECT.items()}
-_EFFECT = {
-    policy_pb2.EFFECT_ALLOW: Effect.ALLOW,
-    policy_pb2.EFFECT_CONFIRM: Effect.CONFIRM,
-    policy_pb2.EFFECT_ESCALATE: Effect.ESCALATE,
-    policy_pb2.EFFECT_DENY: Effect.DENY,
-}
+SIDE_EFFECTS_IN = {value: key for key, value in SIDE_EFFECTS_OUT.items()}
 _STATUS = {
     tools_pb2.STATUS_OK: "ok",
     tools_pb2.STATUS_ERROR: "failed",
@@ -148,107 +136,6 @@ def record_from(message: record_pb2.SessionRecord, revision: int) -> Record:
     )
 
 
-def decide_request(question: AskPolicy, pinned: Pinned, now_ms: int) -> policy_pb2.DecideRequest:
-    request = policy_pb2.DecideRequest(
-        decision_id=question.decision_id,
-        gate=policy_pb2.Gate.Value(f"GATE_{question.gate.upper()}"),
-        tenant=pinned.tenant,
-        bundle_digest=pinned.bundle_digest,
-        session=_session_view(question.view),
-        facts=[policy_pb2.Fact(**fact) for fact in question.facts],
-        now=timestamp(now_ms),
-    )
-    subject = question.subject
-    if question.gate == "input":
-        request.utterance.text = subject["text"]
-        if subject["confidence"] is not None:
-            request.utterance.confidence = subject["confidence"]
-        return request
-    action = request.action
-    for name in ("action_id", "tool", "tool_version", "arguments_json", "arguments_digest", "client_tool"):
-        setattr(action, name, subject[name])
-    action.side_effect = _SIDE_EFFECT[subject["side_effect"]]
-    consent = subject["consent"]
-    if consent is not None:
-        action.consent.consent_id = consent["consent_id"]
-        action.consent.arguments_digest = consent["arguments_digest"]
-        action.consent.given_at.CopyFrom(timestamp(consent["given_at_ms"]))
-        action.consent.expires_at.CopyFrom(timestamp(consent["expires_at_ms"]))
-    return request
-
-
-def read_consent_request(question: ReadConsent, pinned: Pinned) -> policy_pb2.ReadConsentRequest:
-    return policy_pb2.ReadConsentRequest(
-        tenant=pinned.tenant,
-        session_id=pinned.session_id,
-        consent_id=question.consent_id,
-        bundle_digest=pinned.bundle_digest,
-        read_back=question.read_back,
-        utterance=question.utterance,
-        confidence=question.confidence,
-        bound_values=[
-            policy_pb2.BoundValue(name=bound.name, value=bound.value, kind=bound.kind)
-            for bound in question.bound_values
-        ],
-        side_effect=_SIDE_EFFECT[question.side_effect],
-    )
-
-
-def decided(answer: policy_pb2.DecideResponse, wait_ms: float) -> Decided:
-    proof: dict[str, str | int] | None = None
-    if answer.HasField("proof"):
-        proof = {
-            "key_id": answer.proof.key_id,
-            "mac": answer.proof.mac.hex(),
-            "decision_id": answer.proof.decision_id,
-            "consent_id": answer.proof.consent_id,
-            "expires_at_ms": answer.proof.expires_at_ms,
-        }
-    says = [duty.say for duty in answer.obligations if duty.WhichOneof("kind") == "say"]
-    escalate = next(
-        (duty.escalate for duty in answer.obligations if duty.WhichOneof("kind") == "escalate"), ""
-    )
-    return Decided(
-        decision_id=answer.decision_id,
-        effect=_EFFECT.get(answer.effect),
-        rule=answer.rule,
-        layer=word(policy_pb2.Layer, answer.layer),
-        bundle_digest=answer.bundle_digest,
-        reason=answer.reason,
-        say=" ".join(filter(None, [*says, answer.say])),
-        needs_facts=tuple(
-            FactNeed(name=need.name, tool=need.tool, arguments_json=need.arguments_json, ttl_ms=need.ttl_ms)
-            for need in answer.needs_facts
-        ),
-        read_back=_read_back(answer.read_back) if answer.HasField("read_back") else None,
-        proof=proof,
-        forbid_irreversible=any(duty.forbid_irreversible for duty in answer.obligations),
-        escalate=escalate,
-        wait_ms=wait_ms,
-    )
-
-
-def turn_rules(answer: policy_pb2.GetSessionRulesResponse) -> TurnRules:
-    """The bundle's rules; what it leaves at zero keeps the core's default."""
-    given = answer.turn_rules
-    values: dict[str, Any] = {}
-    for field in TurnRules.__struct_fields__:
-        if field == "fallbacks" or not hasattr(given, field):
-            continue
-        value = getattr(given, field)
-        if isinstance(value, bool | str | int | float):
-            if value or isinstance(value, bool):
-                values[field] = value
-        elif len(value):
-            values[field] = tuple(value)
-    values["fallbacks"] = {
-        _SIDE_EFFECT_BACK[entry.side_effect]: ActionFallback(effect=_EFFECT[entry.effect], say=entry.say)
-        for entry in answer.fallbacks
-        if entry.side_effect in _SIDE_EFFECT_BACK and entry.effect in _EFFECT
-    }
-    return TurnRules(**values)
-
-
 def tool(message: tools_pb2.Tool) -> Tool:
     return Tool(
         name=message.name,
@@ -256,7 +143,7 @@ def tool(message: tools_pb2.Tool) -> Tool:
         description=message.description,
         parameters_json=message.parameters_json,
         # What does not say what it does is treated as the worst.
-        side_effect=_SIDE_EFFECT_BACK.get(message.side_effect, SideEffect.IRREVERSIBLE),
+        side_effect=SIDE_EFFECTS_IN.get(message.side_effect, SideEffect.IRREVERSIBLE),
         deadline_ms=message.deadline_ms or 10_000,
         slow_after_ms=message.slow_after_ms,
         dependency=message.dependency,
@@ -338,49 +225,6 @@ def _result(action_id: str, result: tools_pb2.Result) -> ActionResult:
         fallback=result.fallback.kind or "none",
         fallback_message=result.fallback.message,
         open_breakers=tuple(result.open_breakers),
-    )
-
-
-def _read_back(message: policy_pb2.ReadBack) -> ReadBack:
-    return ReadBack(
-        text=message.text,
-        must_contain=tuple(
-            BoundValue(name=bound.name, value=bound.value, kind=_kind(bound.kind))
-            for bound in message.must_contain
-        ),
-        arguments_digest=message.arguments_digest,
-        expires_after_ms=message.expires_after_ms or 30_000,
-        clarify_max=message.clarify_max,
-    )
-
-
-def _kind(kind: str) -> Any:
-    return kind if kind in ("id", "money", "date", "time", "phone", "number") else "text"
-
-
-def _session_view(view: dict[str, Any]) -> policy_pb2.SessionView:
-    plain = {
-        name: view[name]
-        for name in (
-            "session_id",
-            "tenant",
-            "pack",
-            "agent",
-            "turn",
-            "epoch",
-            "as_of_seq",
-            "elapsed_ms",
-            "open_breakers",
-            "irreversible_forbidden",
-        )
-    }
-    return policy_pb2.SessionView(
-        **plain,
-        caller=policy_pb2.Caller(caller_id=view["caller_id"]),
-        actions=[policy_pb2.PastAction(**action) for action in view["actions"]],
-        totals=[policy_pb2.ActionTotals(**total) for total in view["totals"]],
-        slots=[policy_pb2.Slot(**slot) for slot in view["slots"]],
-        consents=[policy_pb2.PastConsent(**consent) for consent in view["consents"]],
     )
 
 

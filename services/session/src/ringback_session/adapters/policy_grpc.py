@@ -8,11 +8,12 @@ from ringback.policy.v1 import policy_pb2, policy_pb2_grpc
 from ringback_calling import Channel
 from ringback_errors import RingbackError
 
-from ringback_session import wire
+from ringback_session import wire_policy
 from ringback_session.domain.effects import AskPolicy, ReadConsent
 from ringback_session.domain.inputs import ConsentRead, Decided
 from ringback_session.domain.rules import TurnRules
 from ringback_session.ports import Clock, Pinned
+from ringback_session.wire import word
 
 __all__ = ["PolicyOverGrpc"]
 
@@ -29,7 +30,7 @@ class PolicyOverGrpc:
 
     async def decide(self, question: AskPolicy, pinned: Pinned) -> Decided:
         began = time.perf_counter()
-        request = wire.decide_request(question, pinned, self._clock.now_ms())
+        request = wire_policy.decide_request(question, pinned, self._clock.now_ms())
         try:
             answer = await self._channel.unary(
                 self._stub.Decide, request, deadline_ms=question.timeout_ms, idempotent=True
@@ -42,10 +43,10 @@ class PolicyOverGrpc:
                 source="fallback",
                 wait_ms=_ms_since(began),
             )
-        return wire.decided(answer, _ms_since(began))
+        return wire_policy.decided(answer, _ms_since(began))
 
     async def read_consent(self, question: ReadConsent, pinned: Pinned) -> ConsentRead:
-        request = wire.read_consent_request(question, pinned)
+        request = wire_policy.read_consent_request(question, pinned)
         try:
             answer = await self._channel.unary(
                 self._stub.ReadConsent, request, deadline_ms=question.timeout_ms, idempotent=True
@@ -60,7 +61,7 @@ class PolicyOverGrpc:
         return ConsentRead(
             consent_id=answer.consent_id,
             # What cannot be read is no yes.
-            reading=wire.word(policy_pb2.ConsentReading, answer.reading) or "unclear",
+            reading=word(policy_pb2.ConsentReading, answer.reading) or "unclear",
             evidence=answer.evidence,
             item_id=question.item_id,
         )
@@ -74,7 +75,7 @@ class PolicyOverGrpc:
         answer = await self._channel.unary(
             self._stub.GetSessionRules, request, deadline_ms=START_DEADLINE_MS, idempotent=True
         )
-        return answer.bundle_digest, wire.turn_rules(answer)
+        return answer.bundle_digest, wire_policy.turn_rules(answer)
 
     async def instructions(self, pinned: Pinned) -> str:
         request = policy_pb2.ComposeInstructionsRequest(

@@ -125,7 +125,7 @@ class ClientView:
         return ClientSnapshot(
             config=self.config,
             items=list(self.items)[-ITEMS_SAVED_MAX:],
-            audio_started=self.responses.audio_started,
+            audio_started=self.responses.shown.audio_started,
         )
 
     def load(self, snapshot: ClientSnapshot) -> None:
@@ -133,8 +133,8 @@ class ClientView:
         for item in snapshot.items:
             self.items.insert(item) if item.type != "function_call_output" else self._restore(item)
         self._resumed = {item.id for item in snapshot.items}
-        self.responses.apart = self._resumed - {entry.item_id for entry in self.state.history}
-        self.responses.audio_started = snapshot.audio_started
+        self.responses.shown.apart = self._resumed - {entry.item_id for entry in self.state.history}
+        self.responses.shown.audio_started = snapshot.audio_started
 
     def is_client_tool(self, name: str) -> bool:
         offered = name in self._offered or any(tool.get("name") == name for tool in self.config.tools)
@@ -173,9 +173,9 @@ class ClientView:
             case client_events.ItemDelete():
                 self.items.delete(event.item_id)
                 out.client.append(self.events.item_deleted(event.item_id))
-                if event.item_id not in self.responses.apart:
+                if event.item_id not in self.responses.shown.apart:
                     out.model.append(self.model.delete(event.item_id))
-                self.responses.apart.discard(event.item_id)
+                self.responses.shown.apart.discard(event.item_id)
             case client_events.ItemRetrieve():
                 item = self.items.retrieve(event.item_id)
                 out.client.append(self.events.item_retrieved(item.to_wire(with_audio=True)))
@@ -194,7 +194,7 @@ class ClientView:
     def _update(self, event: client_events.SessionUpdate, out: Out) -> None:
         config = self.config.merge(
             event.session,
-            audio_started=self.responses.audio_started,
+            audio_started=self.responses.shown.audio_started,
             response_active=self.responses.active() is not None,
         )
         self._check_tools(config.tools, param="session.tools")
@@ -229,7 +229,9 @@ class ClientView:
             return None
         ids = [item.id for item in self.items]
         before = ids[: ids.index(previous_item_id) + 1]
-        return next((item_id for item_id in reversed(before) if item_id not in self.responses.apart), ROOT)
+        return next(
+            (item_id for item_id in reversed(before) if item_id not in self.responses.shown.apart), ROOT
+        )
 
     def _tell_model(self, item: Item, previous_item_id: str | None, out: Out) -> None:
         wire = item.to_wire(with_audio=True)
@@ -267,7 +269,7 @@ class ClientView:
         )
         if played is not None and audio_ms is not None:
             words = heard_text(played.text, part_ms=event.audio_end_ms, whole_ms=audio_ms)
-            self.responses.cuts.cut(item, words)
+            self.responses.shown.cuts.cut(item, words)
         out.inputs.append(ClientTruncated(item_id=item.id, audio_end_ms=event.audio_end_ms))
 
     def _respond(self, event: client_events.ResponseCreate, out: Out) -> None:

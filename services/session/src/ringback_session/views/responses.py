@@ -6,8 +6,7 @@ appears. Audio payloads go through verbatim: only indices around them are rewrit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -16,10 +15,8 @@ from ringback_realtime import (
     EventHead,
     Item,
     ItemList,
-    ProtocolError,
     ServerEvents,
     peek,
-    splice_ids,
 )
 
 from ringback_session.domain.inputs import (
@@ -32,7 +29,6 @@ from ringback_session.domain.inputs import (
     SpeechEnded,
     SpeechText,
 )
-from ringback_session.views.cuts import Cuts
 from ringback_session.views.model import OWN_KEY
 from ringback_session.views.out import Out
 from ringback_session.views.route import (
@@ -40,11 +36,10 @@ from ringback_session.views.route import (
     Owner,
     Route,
     Wanted,
-    cut_item,
     history_of,
     item_of,
-    response_of,
 )
+from ringback_session.views.showing import Showing
 from ringback_session.views.upstream import (
     ItemEvent,
     RawResponse,
@@ -74,16 +69,11 @@ class Responses:
         client_tools_pass: Callable[[], bool],
     ) -> None:
         self._events = events
-        self._items = items
-        self._conversation_id = conversation_id
         self._is_client_tool = is_client_tool
         self._client_tools_pass = client_tools_pass
         self._routes: dict[str, Route] = {}
         self._wanted: dict[str, Wanted] = {}
-        self.cuts = Cuts(items)
-        self.audio_started = False
-        # Items that the client sees and the model's conversation does not hold.
-        self.apart: set[str] = set()
+        self.shown = Showing(events=events, items=items, conversation_id=conversation_id)
 
     def want(self, wanted: Wanted) -> None:
         self._wanted[wanted.own_id] = wanted
@@ -161,7 +151,7 @@ class Responses:
         if route is None or route.closed:
             return ""
         route.cancel_reason = reason
-        self._close(route, "cancelled", reason, None, out)
+        self.shown.close(route, "cancelled", reason, None, out)
         return route.response_id
 
     def refused(self, own_id: str, out: Out) -> Wanted | None:
@@ -176,7 +166,7 @@ class Responses:
         self._wanted.clear()
         for route in self._routes.values():
             if not route.closed:
-                self._close(route, "failed", None, CONNECTION_LOST, out)
+                self.shown.close(route, "failed", None, CONNECTION_LOST, out)
         self._routes.clear()
 
     def client_call(self, call_id: str, name: str, arguments: str, out: Out) -> None:
@@ -184,15 +174,15 @@ class Responses:
         ids = self._events.ids
         route = Route(owner="client", own_id=ids.next("call"), response_id=ids.response())
         item = Item(id=ids.item(), type="function_call", call_id=call_id, name=name, arguments=arguments)
-        self.apart.add(item.id)
-        self._announce(route, out)
-        self._add_item(route, item, 0, out)
+        self.shown.apart.add(item.id)
+        self.shown.announce(route, out)
+        self.shown.add_item(route, item, 0, out)
         said: dict[str, Any] = {"call_id": call_id, "name": name, "arguments": arguments}
         out.client.append(
             self._events.arguments_done(route.response_id, item_id=item.id, output_index=0, **said)
         )
-        self._finish_item(route, item, 0, out)
-        self._close(route, "completed", None, None, out)
+        self.shown.finish_item(route, item, 0, out)
+        self.shown.close(route, "completed", None, None, out)
 
     def _created(self, raw: RawResponse, out: Out) -> str:
         if raw.id in self._routes:
@@ -224,7 +214,7 @@ class Responses:
             case _:
                 self._note_parts(route, head, frame)
                 if not route.closed and head.item_id in route.items:
-                    out.client.append(self._renumbered(route, head, frame))
+                    out.client.append(self.shown.renumbered(route, head, frame))
 
     def _item_added(self, route: Route, event: ItemEvent, out: Out) -> None:
         raw = event.item
@@ -235,8 +225,8 @@ class Responses:
         route.items[item.id] = item
         if route.closed:
             return
-        self._announce(route, out)
-        self._add_item(route, item, index, out)
+        self.shown.announce(route, out)
+        self.shown.add_item(route, item, index, out)
 
     def _item_done(self, route: Route, event: ItemEvent, out: Out) -> None:
         raw = event.item
@@ -254,7 +244,7 @@ class Responses:
         if raw.id not in route.open_items:
             return
         item = item_of(raw, raw.status)
-        self._finish_item(route, item, route.index_of(item.id), out)
+        self.shown.finish_item(route, item, route.index_of(item.id), out)
         if route.owner == "reply" and item.type == "message":
             text = route.texts.get(item.id) or item.text
             out.inputs.append(ReplyText(reply_id=route.own_id, item_id=item.id, text=text))
@@ -269,8 +259,8 @@ class Responses:
         status = "cancelled" if route.cancel_reason else raw.status
         if not route.closed:
             if route.visible or route.owner == "client" or (status == "failed" and not route.held):
-                self._announce(route, out)
-                self._close(route, status, raw.reason, raw.error, out, usage=raw.usage)
+                self.shown.announce(route, out)
+                self.shown.close(route, status, raw.reason, raw.error, out, usage=raw.usage)
             route.closed = True
         _tell_end(route.owner, route.own_id, status, out)
 
@@ -299,8 +289,8 @@ class Responses:
         item_id = head.item_id or ""
         if item_id not in route.items:
             return
-        self.audio_started = True
-        out.client.append(self._renumbered(route, head, frame))
+        self.shown.audio_started = True
+        out.client.append(self.shown.renumbered(route, head, frame))
         if route.owner == "client":
             return
         out.inputs.append(
@@ -313,80 +303,6 @@ class Responses:
                 response_id=route.response_id,
             )
         )
-
-    def _renumbered(self, route: Route, head: EventHead, frame: bytes) -> bytes:
-        """The frame at its place before the client, with what every client needs of it."""
-        mine = route.index_of(head.item_id or "")
-        if mine == head.output_index and head.event_id and head.content_index is not None:
-            return frame
-        event_id = None if head.event_id else self._events.ids.event()
-        content_index = 0 if head.content_index is None and head.call_id is None else None
-        return splice_ids(frame, output_index=mine, event_id=event_id, content_index=content_index)
-
-    def _announce(self, route: Route, out: Out) -> None:
-        if route.visible:
-            return
-        route.visible = True
-        out.client.append(self._events.response_created(self._wire(route, "in_progress")))
-
-    def _add_item(self, route: Route, item: Item, index: int, out: Out) -> None:
-        route.open_items.append(item.id)
-        wire = item.to_wire()
-        out.client.append(self._events.output_item_added(route.response_id, output_index=index, item=wire))
-        if route.out_of_band or item.id in self._items:
-            return
-        if route.owner == "speech":
-            self.apart.add(item.id)
-        previous = self._items.last_id
-        with suppress(ProtocolError):
-            # A full list (or a model that repeats an id) never stops the caller from hearing the answer.
-            self._items.insert(item)
-        out.client.append(self._events.item_added(wire, previous_item_id=previous))
-
-    def _finish_item(self, route: Route, item: Item, index: int, out: Out) -> None:
-        if item.id in route.open_items:
-            route.open_items.remove(item.id)
-        route.items[item.id] = item
-        wire = item.to_wire()
-        if not route.out_of_band and item.id in self._items:
-            self._items.replace(self.cuts.heard(item))
-            previous = self._items.previous_id(item.id)
-            out.client.append(self._events.item_done(wire, previous_item_id=previous))
-        out.client.append(self._events.output_item_done(route.response_id, output_index=index, item=wire))
-
-    def _close(
-        self,
-        route: Route,
-        status: str,
-        reason: str | None,
-        error: Mapping[str, Any] | None,
-        out: Out,
-        *,
-        usage: Mapping[str, Any] | None = None,
-    ) -> None:
-        """End a response before the client: open parts and items first, then `response.done`, once."""
-        if route.held:
-            # Nothing of it was heard, and nothing will be.
-            route.waiting.clear()
-            route.closed = True
-            return
-        if not route.visible or route.closed:
-            route.closed = True
-            return
-        for item_id in list(route.open_items):
-            self._cut_item(route, item_id, out)
-        done = self._wire(route, status, reason=reason, error=error, usage=usage)
-        out.client.append(self._events.response_done(done))
-        route.closed = True
-
-    def _cut_item(self, route: Route, item_id: str, out: Out) -> None:
-        index = route.index_of(item_id)
-        frames, cut = cut_item(route, item_id, self._events)
-        out.client += frames
-        self._finish_item(route, cut, index, out)
-
-    def _wire(self, route: Route, status: str, **outcome: Any) -> dict[str, Any]:
-        return response_of(route, status, conversation_id=self._conversation_id, **outcome)
 
     def _passes(self, name: str) -> bool:
         return self._is_client_tool(name) and self._client_tools_pass()
