@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ringback_cli.settings import load_settings
 from ringback_cli.stack.paths import StackPaths
 from ringback_cli.stack.plan import make_plan
 from ringback_cli.stack.ports import free_ports, require_free
@@ -149,3 +150,21 @@ def test_every_program_knows_the_address_of_what_it_calls(tmp_path):
     assert "RINGBACK_MAC_KEYS_FILE" not in by_name["session"].env
     assert by_name["policy"].env["RINGBACK_LOG_LEVEL"] == "debug"
     assert len({program.address for program in plan.programs}) == len(plan.programs)
+
+
+def test_workers_share_the_port_and_nothing_else(tmp_path):
+    paths = StackPaths(tmp_path)
+    paths.make()
+    plan = make_plan(paths, packs=Path("packs"), environment={}, workers=3)
+    assert [program.name for program in plan.sessions] == ["session-1", "session-2", "session-3"]
+    assert {program.env["RINGBACK_SHARED_PORT"] for program in plan.sessions} == {"on"}
+    for own in ("RINGBACK_INSTANCE", "RINGBACK_ADMIN_PORT", "RINGBACK_STATE_DIR", "RINGBACK_READY_FILE"):
+        assert len({program.env[own] for program in plan.sessions}) == 3, own
+    assert len({program.env["RINGBACK_PORT"] for program in plan.sessions}) == 1
+    assert len(set(plan.addresses.admins)) == 3
+
+
+@pytest.mark.parametrize("number", ["0", "many", "65", "-1"])
+def test_a_number_of_workers_that_makes_no_sense_is_refused(number):
+    with pytest.raises(ConfigError, match="RINGBACK_WORKERS: expected a whole number from 1 to 64"):
+        load_settings({"RINGBACK_WORKERS": number})

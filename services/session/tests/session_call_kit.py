@@ -16,6 +16,7 @@ from ringback_session.adapters.records_kv import RecordsInBucket
 from ringback_session.domain.inputs import ActionResult, ConsentRead, Decided, FactFetched
 from ringback_session.domain.rules import Effect, SideEffect, TurnRules
 from ringback_session.ports import Caller, PackInfo
+from ringback_session.usecases.admission import AdmissionLimits
 from ringback_session.usecases.call import Limits
 from ringback_session.usecases.calls import Calls, CallsSettings, Services
 from ringback_testkit import FakeClock
@@ -238,6 +239,22 @@ class TracingTwin:
         return nullcontext()
 
 
+class MetersTwin:
+    """Keeps what was measured."""
+
+    def __init__(self):
+        self.refusals = []
+
+    def refused(self, reason):
+        self.refusals.append(reason)
+
+    def sessions(self, number):
+        pass
+
+    def loop_lag(self, late_ms):
+        pass
+
+
 class World:
     """Everything around the calls. Make it inside a running loop; `replica` gives the calls of one owner."""
 
@@ -251,10 +268,11 @@ class World:
         self.upstream = UpstreamTwin()
         self.records = RecordsInBucket(self.bus, self.clock)
         self.tracing = TracingTwin
+        self.meters = MetersTwin()
         self.calls = self.replica("session-0")
         self.limits = Limits(lease_ms=60_000)
 
-    def replica(self, owner, *, upstream=None, calls_max=10, records=None, limits=None):
+    def replica(self, owner, *, upstream=None, calls_max=10, records=None, limits=None, admission=None):
         services = Services(
             policy=self.policy,
             tools=self.tools,
@@ -266,12 +284,18 @@ class World:
             models=upstream or self.upstream,
             clock=self.clock,
             tracing=TracingTwin,
+            presence=records or self.records,
+            meters=self.meters,
         )
         limits = limits or Limits(lease_ms=60_000, journal_wait_ms=2_000)
         return Calls(
             services,
             owner=owner,
-            settings=CallsSettings(model="gpt-realtime", calls_max=calls_max, limits=limits),
+            settings=CallsSettings(
+                model="gpt-realtime",
+                admission=admission or AdmissionLimits(calls_max=calls_max),
+                limits=limits,
+            ),
         )
 
     async def start(self, *, pack="airline", session_id="sess_1", token=b"t1", calls=None, client=None):

@@ -240,7 +240,7 @@ async def test_a_full_replica_takes_no_more(world):
     full = world.replica("session-1", calls_max=1)
     await world.start(calls=full)
     with pytest.raises(Overloaded):
-        full.check_admission()
+        full.admission.check()
 
 
 async def test_a_tenants_quota_is_kept(world):
@@ -310,7 +310,7 @@ async def test_draining_takes_no_calls_and_leaves_the_rest_to_a_resume(world):
     assert client.closed[0] == 1001
     assert call.over
     with pytest.raises(Overloaded):
-        world.calls.check_admission()
+        world.calls.admission.check()
     other = world.replica("session-1", upstream=UpstreamTwin())
     resumed, _client = await world.resume(calls=other)
     assert resumed.state.epoch == 2

@@ -11,6 +11,8 @@ from ringback_errors import ConfigError
 
 __all__ = ["CliSettings", "inherited_environment", "load_settings"]
 
+WORKERS_MAX = 64
+
 
 @dataclass(frozen=True)
 class CliSettings:
@@ -21,10 +23,11 @@ class CliSettings:
     var: Path
     url: str
     api_key: str
+    workers: int = 1
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> CliSettings:
-    """RINGBACK_HOME (a checkout; else found from here), _VAR, _PACKS, _URL and _API_KEY; all optional."""
+    """RINGBACK_HOME (a checkout; else found from here), _VAR, _PACKS, _URL, _API_KEY and _WORKERS; all optional."""
     source = os.environ if environ is None else environ
     root = _home(source.get("RINGBACK_HOME", ""))
     return CliSettings(
@@ -33,12 +36,21 @@ def load_settings(environ: Mapping[str, str] | None = None) -> CliSettings:
         var=Path(source.get("RINGBACK_VAR") or root / "var"),
         url=source.get("RINGBACK_URL", ""),
         api_key=source.get("RINGBACK_API_KEY", ""),
+        workers=_workers(source.get("RINGBACK_WORKERS", "")),
     )
 
 
 def inherited_environment() -> dict[str, str]:
     """What programs of the stack inherit: everything, so that settings given to `ringback up` reach them."""
     return dict(os.environ)
+
+
+def _workers(number: str) -> int:
+    if not number:
+        return 1
+    if not number.isdecimal() or not 1 <= int(number) <= WORKERS_MAX:
+        raise ConfigError(f"RINGBACK_WORKERS: expected a whole number from 1 to {WORKERS_MAX}")
+    return int(number)
 
 
 def _home(named: str) -> Path:

@@ -35,20 +35,23 @@ async def serve(
     service_names: Sequence[str],
     probes: Mapping[str, Probe],
     on_ready: Callable[[int], None] | None = None,
+    on_stop: Callable[[], None] | None = None,
     closers: Sequence[Callable[[], Awaitable[None]]] = (),
     stop: asyncio.Event | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or `stop`; then NOT_SERVING, drain, and the closers in order.
 
     `register` are functions such as ``lambda server: add_XServicer_to_server(servicer, server)``. A second
-    signal cuts the drain short. The closers run also where serving could not start. Raises ConfigError for a
+    signal cuts the drain short. `on_stop` is called at once, so that streams which would never end by themselves
+    do. The closers run also where serving could not start. Raises ConfigError for a
     taken port or unreadable TLS files.
     """
     stop = stop or asyncio.Event()
     hurry = asyncio.Event()
     try:
         with _signals(stop, hurry):
-            await _serve(service, settings, register, Health(service_names, probes), on_ready, stop, hurry)
+            health = Health(service_names, probes)
+            await _serve(service, settings, register, health, (on_ready, on_stop), stop, hurry)
     finally:
         await _close(closers, settings.close_ms)
 
@@ -58,10 +61,11 @@ async def _serve(
     settings: ServingSettings,
     register: Sequence[Callable[[grpc.aio.Server], None]],
     health: Health,
-    on_ready: Callable[[int], None] | None,
+    told: tuple[Callable[[int], None] | None, Callable[[], None] | None],
     stop: asyncio.Event,
     hurry: asyncio.Event,
 ) -> None:
+    on_ready, on_stop = told
     server = grpc.aio.server(options=_options(settings))
     guard = Guard(deadline_floor_ms=settings.deadline_floor_ms, rpcs_max=settings.rpcs_max)
     # Health stands outside the guard: it must answer under overload, and makes no spans.
@@ -80,6 +84,8 @@ async def _serve(
         await stop.wait()
     finally:
         health.stop()
+        if on_stop:
+            on_stop()
         _log.info("%s drains: %d calls in flight", service, guard.running)
         await _drain(server, settings.drain_ms, hurry)
         if settings.ready_file:

@@ -31,12 +31,13 @@ Admit = Callable[[WSUpgradeRequest], WSListener | WSUpgradeResponseWithListener 
 
 
 async def listen(
-    admit: Admit, *, host: str, port: int, on_request: OnRequest | None = None
+    admit: Admit, *, host: str, port: int, shared: bool = False, on_request: OnRequest | None = None
 ) -> tuple[asyncio.Server, int]:
     """Serve on host:port (0: a free one) and return the server with its port.
 
-    `on_request` answers what is no GET; without it that gets 400. Raises ConfigError when the port can not be had,
-    saying what to do. A fault in `admit` is answered with 500 and none of its text.
+    `on_request` answers what is no GET; without it that gets 400. `shared`: other processes of the same user may listen
+    there too, and the kernel deals new connections out among them (SO_REUSEPORT). Raises ConfigError when the port can
+    not be had, saying what to do. A fault in `admit` is answered with 500 and none of its text.
     """
     guarded = _guarded(admit)
 
@@ -47,7 +48,7 @@ async def listen(
 
     try:
         server: asyncio.Server = await aiofastnet.create_server(
-            asyncio.get_running_loop(), protocol, host=host, port=port
+            asyncio.get_running_loop(), protocol, host=host, port=port, reuse_port=shared or None
         )
     except OSError as error:
         why = error.strerror or str(error)

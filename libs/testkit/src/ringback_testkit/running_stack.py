@@ -94,10 +94,12 @@ async def running_stack(
     speed: float = 6.0,
     overrides: Mapping[str, Mapping[str, str]] | None = None,
     backend_arguments: tuple[str, ...] = (),
+    workers: int = 1,
 ) -> AsyncIterator[RunningStack]:
     """Start everything on free ports under `folder`; everything is stopped at the end.
 
-    `speed`: how many times faster than spoken the calls of `demo` run. `overrides`: settings by service.
+    `speed`: how many times faster than spoken the calls of `demo` run. `overrides`: settings by service. `workers`:
+    processes of session behind the one port.
     """
     notes: list[Note] = []
     settings = {name: dict(values) for name, values in (overrides or {}).items()}
@@ -112,6 +114,7 @@ async def running_stack(
                 otlp_endpoint=sink.endpoint,
                 overrides=settings,
                 backend_arguments=backend_arguments,
+                workers=workers,
             ) as stack,
             Watcher(stack.addresses.nats_url) as watcher,
         ):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 
 from ringback.session.v1 import session_pb2_grpc
 from ringback_calling import Channel
-from ringback_events import connect, load_topology
+from ringback_events import Bus, connect, load_topology
 from ringback_packs import PackStore
 from ringback_serving import announce, serve
 from ringback_telemetry import setup, setup_logging
@@ -17,6 +16,7 @@ from ringback_session.adapters.clock_loop import LoopClock
 from ringback_session.adapters.facts_bus import FactsOnBus
 from ringback_session.adapters.late_facts_bus import LateFactsOnBus
 from ringback_session.adapters.memory_grpc import MemoryOverGrpc
+from ringback_session.adapters.meters_otel import MetersWithOtel, measure_loop
 from ringback_session.adapters.models_ws import ModelsOverWebSocket
 from ringback_session.adapters.packs_store import PacksInStore
 from ringback_session.adapters.policy_grpc import PolicyOverGrpc
@@ -26,6 +26,7 @@ from ringback_session.adapters.tenants_file import TenantsInFile
 from ringback_session.adapters.tools_grpc import ToolsOverGrpc
 from ringback_session.adapters.tracing_otel import TracingWithOtel
 from ringback_session.server.admin import AdminServicer
+from ringback_session.server.background import Background
 from ringback_session.server.gateway import Gateway
 from ringback_session.settings import SessionSettings
 from ringback_session.usecases.calls import Calls, Services
@@ -49,42 +50,24 @@ async def run_session(settings: SessionSettings) -> None:
     records = RecordsInBucket(bus, clock)
     leases = await records.watch()
 
-    policy = Channel(settings.policy_addr, name="policy", tls=settings.tls)
-    tools = Channel(settings.tools_addr, name="tools", tls=settings.tls)
-    channels = (policy, tools, memory := Channel(settings.memory_addr, name="memory", tls=settings.tls))
+    peers = {"policy": settings.policy_addr, "tools": settings.tools_addr, "memory": settings.memory_addr}
+    channels = [Channel(address, name=name, tls=settings.tls) for name, address in peers.items()]
     await asyncio.gather(*(channel.warm() for channel in channels))
 
-    services = Services(
-        policy=PolicyOverGrpc(policy, clock),
-        tools=ToolsOverGrpc(tools),
-        memory=MemoryOverGrpc(memory, clock),
-        packs=PacksInStore(PackStore(bus)),
-        records=records,
-        facts=FactsOnBus(bus),
-        late_facts=LateFactsOnBus(bus),
-        models=ModelsOverWebSocket(
-            url=settings.upstream_url, model=settings.upstream_model, api_key=settings.upstream_key
-        ),
-        clock=clock,
-        tracing=TracingWithOtel,
-    )
+    services = _services(settings, bus, clock, records, channels)
     calls = Calls(services, owner=owner, settings=settings.calls)
     secrets = ClientSecrets(
         secrets=SecretsInBucket(bus, clock), tenants=tenants, clock=clock, model=settings.calls.model
     )
     gateway = Gateway(calls, tenants, secrets)
-    port = await gateway.open(host=settings.host, port=settings.port)
-    janitor = asyncio.create_task(calls.settle_forever())
+    port = await gateway.open(host=settings.host, port=settings.port, shared=settings.shared_port)
+    background = Background(calls.settle_forever(), measure_loop(calls.sample))
 
-    def ready(_admin_port: int) -> None:
+    def ready(admin_port: int) -> None:
+        calls.address = settings.admin_address or f"{settings.host}:{admin_port}"
         if settings.ready_file is not None:
             announce(settings.ready_file, port)
         log.info("session serves Realtime on %s:%d", settings.host, port)
-
-    async def stop_janitor() -> None:
-        janitor.cancel()
-        with suppress(asyncio.CancelledError):
-            await janitor
 
     await serve(
         "session",
@@ -97,12 +80,35 @@ async def run_session(settings: SessionSettings) -> None:
         service_names=["ringback.session.v1.SessionAdminService"],
         probes={"nats": bus.probe} | {channel.name: channel.probe for channel in channels},
         on_ready=ready,
+        on_stop=gateway.stop_taking,
         closers=[
-            stop_janitor,
+            background.stop,
             lambda: gateway.close(drain_ms=settings.drain_ms),
             leases.close,
             *(channel.close for channel in channels),
             bus.close,
             lambda: asyncio.to_thread(telemetry.shutdown),
         ],
+    )
+
+
+def _services(
+    settings: SessionSettings, bus: Bus, clock: LoopClock, records: RecordsInBucket, channels: list[Channel]
+) -> Services:
+    policy, tools, memory = channels
+    return Services(
+        policy=PolicyOverGrpc(policy, clock),
+        tools=ToolsOverGrpc(tools),
+        memory=MemoryOverGrpc(memory, clock),
+        packs=PacksInStore(PackStore(bus)),
+        records=records,
+        facts=FactsOnBus(bus),
+        late_facts=LateFactsOnBus(bus),
+        models=ModelsOverWebSocket(
+            url=settings.upstream_url, model=settings.upstream_model, api_key=settings.upstream_key
+        ),
+        clock=clock,
+        tracing=TracingWithOtel,
+        presence=records,
+        meters=MetersWithOtel(),
     )

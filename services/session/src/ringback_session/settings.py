@@ -9,6 +9,7 @@ from typing import Any
 
 from ringback_serving import CommonSettings, Env, ServingSettings
 
+from ringback_session.usecases.admission import AdmissionLimits
 from ringback_session.usecases.call import Limits
 from ringback_session.usecases.calls import CallsSettings
 
@@ -20,6 +21,8 @@ class SessionSettings(CommonSettings):
     """See README.md for each variable."""
 
     admin_port: int
+    admin_address: str
+    shared_port: bool
     policy_addr: str
     tools_addr: str
     memory_addr: str
@@ -28,6 +31,8 @@ class SessionSettings(CommonSettings):
     upstream_model: str
     upstream_key: str
     calls_max: int
+    starts_max: int
+    loop_lag_ms_max: int
     journal_wait_ms: int
     lease_ms: int
     resume_window_ms: int
@@ -38,6 +43,8 @@ class SessionSettings(CommonSettings):
         return {
             **super().read(env),
             "admin_port": env.integer("ADMIN_PORT", default=0, least=0, most=65_535),
+            "admin_address": env.optional_address("ADMIN_ADDRESS") or "",
+            "shared_port": env.boolean("SHARED_PORT", default=False),
             "policy_addr": env.address("POLICY_ADDR"),
             "tools_addr": env.address("TOOLS_ADDR"),
             "memory_addr": env.address("MEMORY_ADDR"),
@@ -46,6 +53,8 @@ class SessionSettings(CommonSettings):
             "upstream_model": env.text("UPSTREAM_MODEL", default=""),
             "upstream_key": env.text("UPSTREAM_KEY", default=""),
             "calls_max": env.integer("CALLS_MAX", default=200, least=1, most=100_000),
+            "starts_max": env.integer("STARTS_MAX", default=64, least=1, most=10_000),
+            "loop_lag_ms_max": env.integer("LOOP_LAG_MS_MAX", default=250, least=0, most=60_000),
             "journal_wait_ms": env.integer("JOURNAL_WAIT_MS", default=10_000, least=0, most=120_000),
             "lease_ms": env.integer("LEASE_MS", default=15_000, least=500, most=600_000),
             "session_ms_max": env.integer("SESSION_MS_MAX", default=3_600_000, least=1_000, most=86_400_000),
@@ -57,7 +66,11 @@ class SessionSettings(CommonSettings):
         """The part that the use cases need."""
         return CallsSettings(
             model=self.upstream_model or "gpt-realtime",
-            calls_max=self.calls_max,
+            admission=AdmissionLimits(
+                calls_max=self.calls_max,
+                starts_max=self.starts_max,
+                loop_lag_ms_max=self.loop_lag_ms_max,
+            ),
             limits=Limits(
                 journal_wait_ms=self.journal_wait_ms,
                 lease_ms=self.lease_ms,

@@ -8,7 +8,6 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 from ringback.events.v1 import events_pb2
 from ringback.policy.v1 import policy_pb2
-from ringback.session.v1 import record_pb2
 from ringback.tools.v1 import tools_pb2
 
 from ringback_session.domain.effects import Execute, Publish
@@ -18,7 +17,7 @@ from ringback_session.domain.inputs import (
     ActionResult,
 )
 from ringback_session.domain.rules import SideEffect, Tool
-from ringback_session.ports import Pinned, Record
+from ringback_session.ports import Pinned
 
 __all__ = [
     "SIDE_EFFECTS_IN",
@@ -28,8 +27,6 @@ __all__ = [
     "progress_or_result",
     "publish_of",
     "reconciled",
-    "record_from",
-    "record_message",
     "timestamp",
     "tool",
     "word",
@@ -102,37 +99,6 @@ def publish_of(message: events_pb2.SessionEvent) -> Publish:
         agent=message.agent,
         at_ms=message.occurred_at.ToMilliseconds(),
         body=body,
-    )
-
-
-def record_message(record: Record, now_ms: int) -> record_pb2.SessionRecord:
-    return record_pb2.SessionRecord(
-        schema_version=SCHEMA_VERSION,
-        session_id=record.session_id,
-        tenant=record.tenant,
-        epoch=record.epoch,
-        owner=record.owner,
-        lease_until_ms=record.lease_until_ms,
-        snapshot=record.snapshot,
-        outbox=[event(fact, record.tenant, record.session_id) for fact in record.outbox],
-        token_hashes=record.token_hashes,
-        ended=record.ended,
-        updated_at_ms=now_ms,
-    )
-
-
-def record_from(message: record_pb2.SessionRecord, revision: int) -> Record:
-    return Record(
-        session_id=message.session_id,
-        tenant=message.tenant,
-        epoch=message.epoch,
-        owner=message.owner,
-        lease_until_ms=message.lease_until_ms,
-        snapshot=message.snapshot,
-        outbox=[publish_of(fact) for fact in message.outbox],
-        token_hashes=list(message.token_hashes),
-        ended=message.ended,
-        revision=revision,
     )
 
 

@@ -21,6 +21,12 @@ __all__ = ["up"]
 def up(
     port: Annotated[int, typer.Option(help="Port for Realtime clients.", min=1, max=65535)] = 8080,
     otlp: Annotated[str, typer.Option(help="OTLP/gRPC endpoint for traces and metrics, host:port.")] = "",
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Session processes behind the one port; 0: RINGBACK_WORKERS, else one.", min=0, max=64
+        ),
+    ] = 0,
     no_keys_in_backend: Annotated[
         bool, typer.Option(help="Let the reservation system ignore idempotency keys.")
     ] = False,
@@ -30,11 +36,22 @@ def up(
     State, logs and the key of tenant `local` are kept under `./var`. A service that crashes is restarted and named.
     """
     arguments = ("--idempotency-keys", "off") if no_keys_in_backend else ()
+    settings = load_settings()
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a stack is meant to end.
-        run(_up(load_settings(), port=port, otlp=otlp, backend_arguments=arguments))
+        run(
+            _up(
+                settings,
+                port=port,
+                otlp=otlp,
+                backend_arguments=arguments,
+                workers=workers or settings.workers,
+            )
+        )
 
 
-async def _up(settings: CliSettings, *, port: int, otlp: str, backend_arguments: tuple[str, ...]) -> None:
+async def _up(
+    settings: CliSettings, *, port: int, otlp: str, backend_arguments: tuple[str, ...], workers: int
+) -> None:
     paths = StackPaths(settings.var)
     console.print(f"ringback: starting in {settings.var}")
     async with run_stack(
@@ -45,6 +62,7 @@ async def _up(settings: CliSettings, *, port: int, otlp: str, backend_arguments:
         realtime_port=port,
         otlp_endpoint=otlp,
         backend_arguments=backend_arguments,
+        workers=workers,
     ) as stack:
         _print_how_to_reach(stack)
         await asyncio.Event().wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ringback_cli.stack.nats_server import nats_program, write_config
@@ -31,6 +31,8 @@ class Addresses:
     policy_port: int
     memory_port: int
     tools_port: int
+    # Of the session workers after the first.
+    admin_ports: tuple[int, ...] = ()
 
     @property
     def realtime_url(self) -> str:
@@ -58,6 +60,11 @@ class Addresses:
         return f"{HOST}:{self.admin_port}"
 
     @property
+    def admins(self) -> tuple[str, ...]:
+        """The admin service of every session worker; each of them answers for all."""
+        return tuple(f"{HOST}:{port}" for port in (self.admin_port, *self.admin_ports))
+
+    @property
     def backend_url(self) -> str:
         return f"http://{HOST}:{self.backend_port}"
 
@@ -68,16 +75,16 @@ class Addresses:
 
 @dataclass(frozen=True)
 class StackPlan:
-    """Programs in layers: a layer starts when the one before is ready; `session` last, after provisioning."""
+    """Programs in layers: a layer starts when the one before is ready; `sessions` last, after provisioning."""
 
     addresses: Addresses
     base: tuple[ProgramSpec, ...]
     services: tuple[ProgramSpec, ...]
-    session: ProgramSpec
+    sessions: tuple[ProgramSpec, ...]
 
     @property
     def programs(self) -> tuple[ProgramSpec, ...]:
-        return (*self.base, *self.services, self.session)
+        return (*self.base, *self.services, *self.sessions)
 
 
 @dataclass(frozen=True)
@@ -89,25 +96,34 @@ class _Maker:
     overrides: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def service(
-        self, name: str, *, port: int, probe: Probe, address: str = "", **settings: str | int | Path
+        self,
+        name: str,
+        *,
+        port: int,
+        probe: Probe,
+        address: str = "",
+        called: str = "",
+        **settings: str | int | Path,
     ) -> ProgramSpec:
-        state = self.paths.state_of(name)
+        """One program of a service; `called` where there are several of it."""
+        called = called or name
+        state = self.paths.state_of(called)
         state.mkdir(parents=True, exist_ok=True)
-        ready_file = self.paths.ready_file_of(name)
+        ready_file = self.paths.ready_file_of(called)
         env = {
             "RINGBACK_HOST": HOST,
             "RINGBACK_PORT": port,
             "RINGBACK_READY_FILE": ready_file,
             "RINGBACK_NATS_URL": self.addresses.nats_url,
             "RINGBACK_OTLP_ENDPOINT": self.otlp_endpoint,
-            "RINGBACK_INSTANCE": f"{name}-1",
+            "RINGBACK_INSTANCE": called if called != name else f"{name}-1",
             "RINGBACK_STATE_DIR": state,
             **settings,
         }
         return ProgramSpec(
-            name=name,
+            name=called,
             argv=(sys.executable, "-m", f"ringback_{name}"),
-            log_file=self.paths.log_of(name),
+            log_file=self.paths.log_of(called),
             env={
                 **self.environment,
                 **{key: str(value) for key, value in env.items()},
@@ -130,18 +146,23 @@ def make_plan(
     otlp_endpoint: str = "",
     overrides: Mapping[str, Mapping[str, str]] | None = None,
     backend_arguments: tuple[str, ...] = (),
+    workers: int = 1,
 ) -> StackPlan:
-    """Choose ports, write the NATS configuration and describe every program. `overrides`: settings by service."""
+    """Choose ports, write the NATS configuration and describe every program.
+
+    `overrides`: settings by service. `workers`: processes of session behind the one Realtime port.
+    """
     if realtime_port:
         require_free(realtime_port, host=HOST)
-    chosen = free_ports(8, host=HOST)
-    addresses = Addresses(realtime_port or chosen[0], *chosen[1:])
+    chosen = free_ports(7 + workers, host=HOST)
+    first = Addresses(realtime_port or chosen[0], *chosen[1:8])
+    addresses = replace(first, admin_ports=tuple(chosen[8:]))
     maker = _Maker(paths, addresses, environment, otlp_endpoint, overrides or {})
     return StackPlan(
         addresses=addresses,
         base=(_nats(maker), _backend(maker, packs, backend_arguments)),
         services=_services(maker),
-        session=_session(maker),
+        sessions=tuple(_session(maker, number, of=workers) for number in range(1, workers + 1)),
     )
 
 
@@ -201,14 +222,18 @@ def _services(maker: _Maker) -> tuple[ProgramSpec, ...]:
     )
 
 
-def _session(maker: _Maker) -> ProgramSpec:
+def _session(maker: _Maker, number: int, *, of: int) -> ProgramSpec:
+    """The only worker, or one of several behind the same port: each with its own name, state and admin service."""
     at = maker.addresses
+    alone = of == 1
     return maker.service(
         "session",
+        called="" if alone else f"session-{number}",
         port=at.realtime_port,
-        probe=http_ok(HOST, at.realtime_port, "/healthz"),
+        probe=http_ok(HOST, at.realtime_port, "/healthz") if alone else grpc_serving(at.admins[number - 1]),
         address=at.realtime_url,
-        RINGBACK_ADMIN_PORT=at.admin_port,
+        RINGBACK_SHARED_PORT="off" if alone else "on",
+        RINGBACK_ADMIN_PORT=at.admins[number - 1].rpartition(":")[2],
         RINGBACK_POLICY_ADDR=at.policy,
         RINGBACK_TOOLS_ADDR=at.tools,
         RINGBACK_MEMORY_ADDR=at.memory,

@@ -63,6 +63,7 @@ async def run_stack(
     otlp_endpoint: str = "",
     overrides: Mapping[str, Mapping[str, str]] | None = None,
     backend_arguments: tuple[str, ...] = (),
+    workers: int = 1,
 ) -> AsyncIterator[Stack]:
     """Start everything, yield the stack, stop everything in reverse order."""
     paths.make()
@@ -76,6 +77,7 @@ async def run_stack(
             otlp_endpoint=otlp_endpoint,
             overrides=overrides,
             backend_arguments=backend_arguments,
+            workers=workers,
         )
         async with Supervisor(on_note=on_note) as supervisor:
             await supervisor.start_together(list(plan.base))
@@ -88,7 +90,7 @@ async def run_stack(
                 reason="start of the stack",
             )
             on_note(Note("ready", "packs", ", ".join(f"{p.pack} {p.version}" for p in provisioned)))
-            await supervisor.start(plan.session)
+            await supervisor.start_together(list(plan.sessions))
             reachable = _reachable(paths, plan.addresses)
             paths.description.write_text(json.dumps(vars(reachable), indent=1))
             try:

@@ -1,4 +1,4 @@
-"""Session records in the KV bucket `sessions`, each write a compare-and-set.
+"""Session records in the KV bucket `sessions`, each write a compare-and-set; and who holds which, from watching them.
 
 Keys: `record.<session_id>` holds a SessionRecord, `token.<hash>` the session of a resume token.
 """
@@ -6,6 +6,7 @@ Keys: `record.<session_id>` holds a SessionRecord, `token.<hash>` the session of
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 
 import msgspec
@@ -14,8 +15,8 @@ from ringback_errors import Conflict, Fenced, InvalidInput, Unavailable
 from ringback_events import Bus, Entry, Subscription, WriteUnknown
 from ringback_telemetry import current_traceparent, names, span
 
-from ringback_session import wire
-from ringback_session.ports import Clock, Record
+from ringback_session import wire_records
+from ringback_session.ports import Clock, Present, Record
 
 __all__ = ["RecordsInBucket"]
 
@@ -29,12 +30,13 @@ EXPIRED_MAX = 100
 
 
 class RecordsInBucket:
-    """Implements `ports.Records`. `watch` keeps the leases of all sessions at hand for `expired`."""
+    """Implements `ports.Records` and `ports.Presence`; `watch` keeps what is known of all sessions at hand."""
 
     def __init__(self, bus: Bus, clock: Clock) -> None:
         self._bucket = bus.bucket(BUCKET)
         self._clock = clock
-        self._leases: dict[str, int] = {}
+        self._present: dict[str, Present] = {}
+        self._tenants: dict[str, dict[str, Present]] = {}
 
     async def watch(self) -> Subscription:
         return await self._bucket.watch(RECORD, self._seen)
@@ -67,7 +69,7 @@ class RecordsInBucket:
         entry = await self._bucket.get(RECORD + session_id, timeout_ms=TIMEOUT_MS)
         if entry is None:
             return None
-        return wire.record_from(record_pb2.SessionRecord.FromString(entry.value), entry.revision)
+        return wire_records.record_from(record_pb2.SessionRecord.FromString(entry.value), entry.revision)
 
     async def find_by_token(self, token_hash: bytes) -> str | None:
         entry = await self._bucket.get(TOKEN + token_hash.hex(), timeout_ms=TIMEOUT_MS)
@@ -77,8 +79,14 @@ class RecordsInBucket:
         await self._bucket.put(TOKEN + token_hash.hex(), session_id.encode(), timeout_ms=TIMEOUT_MS)
 
     async def expired(self, *, before_ms: int) -> list[str]:
-        found = [session_id for session_id, until_ms in self._leases.items() if until_ms < before_ms]
+        found = [entry.session_id for entry in self._present.values() if entry.lease_until_ms < before_ms]
         return found[:EXPIRED_MAX]
+
+    def find(self, session_id: str) -> Present | None:
+        return self._present.get(session_id)
+
+    def of_tenant(self, tenant: str) -> Iterable[Present]:
+        return list((self._tenants.get(tenant, {}) if tenant else self._present).values())
 
     def _traced(self) -> AbstractContextManager[object]:
         """A span for the journal of a turn; writes that only renew the lease belong to no trace."""
@@ -107,11 +115,17 @@ class RecordsInBucket:
 
     async def _seen(self, key: str, entry: Entry | None) -> None:
         session_id = key.removeprefix(RECORD)
-        self._leases.pop(session_id, None)
+        gone = self._present.pop(session_id, None)
+        if gone is not None:
+            self._tenants[gone.tenant].pop(session_id, None)
+            if not self._tenants[gone.tenant]:
+                del self._tenants[gone.tenant]
         if entry is not None:
             message = record_pb2.SessionRecord.FromString(entry.value)
             if not message.ended:
-                self._leases[session_id] = message.lease_until_ms
+                present = wire_records.present(message)
+                self._present[session_id] = present
+                self._tenants.setdefault(present.tenant, {})[session_id] = present
 
     def _encode(self, record: Record) -> bytes:
-        return wire.record_message(record, self._clock.now_ms()).SerializeToString(deterministic=True)
+        return wire_records.record_message(record, self._clock.now_ms()).SerializeToString(deterministic=True)

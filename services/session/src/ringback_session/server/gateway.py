@@ -10,13 +10,15 @@ from http import HTTPStatus
 from typing import Final
 
 from picows import WSUpgradeRequest, WSUpgradeResponseWithListener
-from ringback_errors import NotFound, Overloaded, RingbackError, Unauthenticated
+from ringback_errors import NotFound, RingbackError, Unauthenticated
 from ringback_identity import ResumeToken
-from ringback_realtime import Close, EventIds, ProtocolError, ServerEvents, closes
+from ringback_realtime import Close, ProtocolError, closes
 from ringback_sockets import Closed, RealtimeLink, accepted, listen, read_upgrade, refusal, text_answer
 
 from ringback_session.ports import Caller, Tenants
+from ringback_session.server.refusals import as_error, as_http, bad_key, bad_token, tell
 from ringback_session.server.secrets_http import SecretsHttp
+from ringback_session.usecases.admission import Refused
 from ringback_session.usecases.call import Call
 from ringback_session.usecases.calls import Calls, fresh_session_id
 from ringback_session.usecases.client_secrets import ClientSecrets, tenant_of_secret
@@ -66,19 +68,30 @@ class Gateway:
         self._calls = calls
         self._tenants = tenants
         self._server: asyncio.Server | None = None
+        self._shared = False
         self._visits: set[asyncio.Task[None]] = set()
 
-    async def open(self, *, host: str, port: int) -> int:
-        """Listen and return the port. Raises ConfigError."""
+    async def open(self, *, host: str, port: int, shared: bool = False) -> int:
+        """Listen and return the port; `shared` with other workers of this machine. Raises ConfigError."""
         on_request = None if self._secrets is None else SecretsHttp(self._secrets, self._tenants)
-        self._server, bound = await listen(self._admit, host=host, port=port, on_request=on_request)
+        self._server, bound = await listen(
+            self._admit, host=host, port=port, shared=shared, on_request=on_request
+        )
+        self._shared = shared
         return bound
 
+    def stop_taking(self) -> None:
+        """Take no further call. Alone on the port, go on saying so; behind a shared one, leave it to the others."""
+        self._calls.stop_taking()
+        if self._shared and self._server is not None:
+            self._server.close()
+
     async def close(self, *, drain_ms: int) -> None:
-        """Stop accepting, let calls finish or be resumed elsewhere."""
+        """Take no further call, let those that run finish or be resumed elsewhere, then stop listening."""
+        self.stop_taking()
+        await self._calls.drain(drain_ms)
         if self._server is not None:
             self._server.close()
-        await self._calls.drain(drain_ms)
 
     def _admit(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         upgrade = read_upgrade(request)
@@ -92,16 +105,13 @@ class Gateway:
             return refusal(
                 HTTPStatus.UPGRADE_REQUIRED, code="websocket_expected", message="Connect with a WebSocket."
             )
-        try:
-            self._calls.check_admission()
-        except Overloaded as error:
-            return refusal(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                code="overloaded",
-                message=str(error),
-                retry_after_s=max(1, (error.retry_after_ms or 1000) // 1000),
-            )
         visit = self._identify(upgrade.key, path["pack"] or "", path["token"] or "", upgrade.model)
+        try:
+            self._calls.admission.check(waiting=len(self._visits), resuming=bool(visit.old_token))
+            if visit.caller is not None:
+                self._calls.admission.check_tenant(visit.caller)
+        except Refused as refused:
+            return as_http(refused)
         link = RealtimeLink(on_open=lambda opened: self._visit(opened, visit))
         headers = {RESUME_HEADER: visit.new_token} if visit.new_token else {}
         if visit.session_id:
@@ -114,10 +124,10 @@ class Gateway:
         if presented:
             tenant = ResumeToken.tenant_of(presented)
             if tenant is None:
-                return _Visit("", "", None, refused=_bad_token())
+                return _Visit("", "", None, refused=bad_token())
             return _Visit("", ResumeToken.new(tenant=tenant), None, old_token=presented)
         if not key:
-            return _Visit("", "", None, refused=_bad_key("No API key was given: send it as a bearer token."))
+            return _Visit("", "", None, refused=bad_key("No API key was given: send it as a bearer token."))
         tenant = tenant_of_secret(key)
         if tenant is not None and self._secrets is not None:
             token = ResumeToken.new(tenant=tenant)
@@ -125,7 +135,7 @@ class Gateway:
         try:
             caller = self._tenants.authenticate(key)
         except Unauthenticated as error:
-            return _Visit("", "", None, refused=_bad_key(str(error)))
+            return _Visit("", "", None, refused=bad_key(str(error)))
         chosen = pack or caller.default_pack
         if chosen not in caller.packs:
             allowed = ", ".join(caller.packs)
@@ -141,7 +151,7 @@ class Gateway:
     async def _serve(self, link: RealtimeLink, visit: _Visit) -> None:
         client = _Client(link)
         if visit.refused is not None:
-            _refuse(link, visit.refused)
+            tell(link, visit.refused)
             return
         try:
             if visit.old_token:
@@ -154,13 +164,15 @@ class Gateway:
             else:
                 call = await self._start(client, visit)
         except NotFound as error:
-            _refuse(link, _bad_token() if visit.old_token else ProtocolError("not_found", str(error)))
+            tell(link, bad_token() if visit.old_token else ProtocolError("not_found", str(error)))
         except (Unauthenticated, ProtocolError) as error:
-            _refuse(link, error if isinstance(error, ProtocolError) else _bad_key(str(error)))
+            tell(link, error if isinstance(error, ProtocolError) else bad_key(str(error)))
+        except Refused as refused:
+            tell(link, as_error(refused))
         except RingbackError as error:
             log.warning("a call could not start: %s", error, extra={"code": error.code})
             message = f"The call could not start: {error}."
-            _refuse(link, ProtocolError("service_unavailable", message, kind="server_error"))
+            tell(link, ProtocolError("service_unavailable", message, kind="server_error"))
         except Exception:
             log.exception("a call could not start")
             link.close(closes.INTERNAL)
@@ -187,19 +199,3 @@ class Gateway:
 
 def _hung_up(closed: Closed) -> bool:
     return closed.code in _HUNG_UP
-
-
-def _refuse(link: RealtimeLink, error: ProtocolError) -> None:
-    """An error event, then the close that clients know as fatal."""
-    link.send(ServerEvents(EventIds(error.code)).error(error))
-    link.close(closes.BUSY if error.code == "service_unavailable" else closes.invalid_request(error.code))
-
-
-def _bad_key(message: str) -> ProtocolError:
-    return ProtocolError("invalid_api_key", message)
-
-
-def _bad_token() -> ProtocolError:
-    return ProtocolError(
-        "invalid_resume_token", "The resume token is unknown, spent, or its session has ended."
-    )

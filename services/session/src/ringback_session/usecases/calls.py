@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
-from ringback_errors import NotFound, Overloaded, RingbackError, Unavailable
+from ringback_errors import NotFound, RingbackError, Unavailable
 from ringback_identity import new_id
 from ringback_realtime import SessionConfig
 
@@ -23,16 +23,19 @@ from ringback_session.ports import (
     Facts,
     LateFacts,
     Memory,
+    Meters,
     Models,
     PackInfo,
     Packs,
     Pinned,
     Policy,
+    Presence,
     Record,
     Records,
     Tools,
     Tracing,
 )
+from ringback_session.usecases.admission import Admission, AdmissionLimits
 from ringback_session.usecases.call import Call, Limits
 from ringback_session.usecases.keeping import Keeper, load_saved
 from ringback_session.views.client import ClientView, check_tools
@@ -59,13 +62,15 @@ class Services(msgspec.Struct, frozen=True):
     models: Models
     clock: Clock
     tracing: Callable[[], Tracing]
+    presence: Presence
+    meters: Meters
 
 
 class CallsSettings(msgspec.Struct, frozen=True):
     """Bounds of this replica; `model` is what a client that names none gets told."""
 
     model: str
-    calls_max: int = 200
+    admission: AdmissionLimits = AdmissionLimits()
     limits: Limits = Limits()
 
 
@@ -77,21 +82,21 @@ class Calls:
         self._owner = owner
         self._model = settings.model
         self._limits = settings.limits
-        self._calls_max = settings.calls_max
-        self._starting = 0
         self._one_over = asyncio.Event()
         self.running: dict[str, Call] = {}
-        self.draining = False
+        # Where other replicas and operators find this one; known once the admin service listens.
+        self.address = ""
+        self.admission = Admission(
+            limits=settings.admission,
+            ours=lambda: {session_id: call.state.tenant for session_id, call in self.running.items()},
+            presence=services.presence,
+            clock=services.clock,
+            meters=services.meters,
+        )
 
-    def check_admission(self) -> None:
-        """Raises Overloaded when no further call is taken."""
-        if self.draining:
-            raise Overloaded("this replica is shutting down: connect again", retry_after_ms=1_000)
-        if len(self.running) + self._starting >= self._calls_max:
-            raise Overloaded(
-                f"this replica holds {self._calls_max} calls, its limit: try again later",
-                retry_after_ms=5_000,
-            )
+    @property
+    def draining(self) -> bool:
+        return self.admission.draining
 
     async def start(
         self,
@@ -106,11 +111,9 @@ class Calls:
     ) -> Call:
         """Take a new call; `session` is what its credential configures it with.
 
-        Raises NotFound (pack), Unavailable (a service or the model), Conflict, ProtocolError (`session`).
+        Raises Refused, NotFound (pack), Unavailable (a service or the model), Conflict, ProtocolError (`session`).
         """
-        self._check_quota(caller)
-        self._starting += 1
-        try:
+        with self.admission.starting(caller, session_id):
             info = await self._services.packs.resolve(pack)
             bundle, rules = await self._services.policy.session_rules(
                 tenant=caller.tenant, pack=info.name, session_id=session_id
@@ -148,6 +151,7 @@ class Calls:
                 tenant=caller.tenant,
                 epoch=1,
                 owner=self._owner,
+                owner_address=self.address,
                 lease_until_ms=now_ms + self._limits.lease_ms,
                 token_hashes=[token_hash],
             )
@@ -158,16 +162,14 @@ class Calls:
             await self._open(call, client, CallStarted())
             call.feed(call.view.configured())
             return call
-        finally:
-            self._starting -= 1
 
     async def resume(
         self, client: ClientSocket, *, tenant: str, token_hash: bytes, new_token_hash: bytes
     ) -> Call:
         """Take over the session of a token, whoever holds it now.
 
-        Raises NotFound for a token that is unknown, spent or of an ended session; Conflict when another replica
-        was faster; Unavailable.
+        Raises NotFound for a token that is unknown, spent or of an ended session; Refused when this replica is
+        full; Conflict when another one was faster; Unavailable.
         """
         services = self._services
         session_id = await services.records.find_by_token(token_hash)
@@ -178,6 +180,7 @@ class Calls:
         record = await services.records.load(session_id) if session_id else None
         if record is None or record.ended or record.tenant != tenant or token_hash not in record.token_hashes:
             raise NotFound("the resume token is unknown, spent, or its session has ended")
+        self.admission.check_resume(record.session_id)
         # Before the record changes hands: a token that leads nowhere yet harms nobody.
         await services.records.bind_token(new_token_hash, record.session_id)
         local = self.running.get(record.session_id)
@@ -232,17 +235,27 @@ class Calls:
             except Exception:
                 log.exception("expired sessions could not be settled")
 
+    def sample(self, late_ms: float) -> None:
+        """How late the event loop just was; taken ten times a second."""
+        self.admission.lag.note(late_ms)
+        self._services.meters.loop_lag(late_ms)
+        self._services.meters.sessions(len(self.running))
+
+    def stop_taking(self) -> None:
+        """From now on no call is taken in, new or resumed; those that run go on."""
+        self.admission.draining = True
+
     async def drain(self, drain_ms: int) -> None:
         """No new calls; running ones may finish; the rest go to whoever resumes them."""
-        self.draining = True
+        self.stop_taking()
         with suppress(TimeoutError):
             async with asyncio.timeout(drain_ms / 1000):
                 while self.running:
                     self._one_over.clear()
                     await self._one_over.wait()
-        # All at once, and whatever becomes of the others.
-        left = list(self.running.values())
-        await asyncio.gather(*(call.hand_over() for call in left), return_exceptions=True)
+        # All at once, and whatever becomes of the others; what was still starting comes last.
+        while left := list(self.running.values()):
+            await asyncio.gather(*(call.hand_over() for call in left), return_exceptions=True)
 
     def _config(
         self,
@@ -264,13 +277,6 @@ class Calls:
         check_tools(config.tools, of_agent=tools, param="session.tools")
         return config
 
-    def _check_quota(self, caller: Caller) -> None:
-        held = sum(call.state.tenant == caller.tenant for call in self.running.values())
-        if caller.sessions_max and held >= caller.sessions_max:
-            raise Overloaded(
-                f"this tenant holds {held} calls, its quota: try again later", retry_after_ms=5_000
-            )
-
     async def _instructions(self, pinned: Pinned, info: PackInfo) -> str:
         return await self._services.policy.instructions(pinned) if info.default_agent else ""
 
@@ -287,6 +293,7 @@ class Calls:
             record,
             epoch=record.epoch + 1,
             owner=self._owner,
+            owner_address=self.address,
             lease_until_ms=services.clock.now_ms() + self._limits.lease_ms,
             token_hashes=token_hashes,
         )

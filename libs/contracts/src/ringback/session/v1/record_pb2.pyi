@@ -38,6 +38,7 @@ class SessionRecord(_message.Message):
     TOKEN_HASHES_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     UPDATED_AT_MS_FIELD_NUMBER: _builtins.int
+    OWNER_ADDRESS_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     session_id: _builtins.str
     tenant: _builtins.str
@@ -50,6 +51,8 @@ class SessionRecord(_message.Message):
     """The conversation core's state, encoded by the core (versioned inside)."""
     ended: _builtins.bool
     updated_at_ms: _builtins.int
+    owner_address: _builtins.str
+    """Where the owner's admin service answers, host:port."""
     @_builtins.property
     def outbox(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.SessionEvent]:
         """Facts that the stream has not acknowledged yet. A new owner publishes them again."""
@@ -72,10 +75,11 @@ class SessionRecord(_message.Message):
         token_hashes: _abc.Iterable[_builtins.bytes] | None = ...,
         ended: _builtins.bool = ...,
         updated_at_ms: _builtins.int = ...,
+        owner_address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "epoch", b"epoch", "lease_until_ms", b"lease_until_ms", "outbox", b"outbox", "owner", b"owner", "schema_version", b"schema_version", "session_id", b"session_id", "snapshot", b"snapshot", "tenant", b"tenant", "token_hashes", b"token_hashes", "updated_at_ms", b"updated_at_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "epoch", b"epoch", "lease_until_ms", b"lease_until_ms", "outbox", b"outbox", "owner", b"owner", "owner_address", b"owner_address", "schema_version", b"schema_version", "session_id", b"session_id", "snapshot", b"snapshot", "tenant", b"tenant", "token_hashes", b"token_hashes", "updated_at_ms", b"updated_at_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

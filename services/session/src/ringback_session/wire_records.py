@@ -1,0 +1,54 @@
+"""A session's record ↔ its protobuf."""
+
+from __future__ import annotations
+
+from ringback.session.v1 import record_pb2
+
+from ringback_session import wire
+from ringback_session.ports import Present, Record
+
+__all__ = ["present", "record_from", "record_message"]
+
+
+def record_message(record: Record, now_ms: int) -> record_pb2.SessionRecord:
+    return record_pb2.SessionRecord(
+        schema_version=wire.SCHEMA_VERSION,
+        session_id=record.session_id,
+        tenant=record.tenant,
+        epoch=record.epoch,
+        owner=record.owner,
+        lease_until_ms=record.lease_until_ms,
+        snapshot=record.snapshot,
+        outbox=[wire.event(fact, record.tenant, record.session_id) for fact in record.outbox],
+        token_hashes=record.token_hashes,
+        ended=record.ended,
+        updated_at_ms=now_ms,
+        owner_address=record.owner_address,
+    )
+
+
+def record_from(message: record_pb2.SessionRecord, revision: int) -> Record:
+    return Record(
+        session_id=message.session_id,
+        tenant=message.tenant,
+        epoch=message.epoch,
+        owner=message.owner,
+        lease_until_ms=message.lease_until_ms,
+        snapshot=message.snapshot,
+        outbox=[wire.publish_of(fact) for fact in message.outbox],
+        token_hashes=list(message.token_hashes),
+        ended=message.ended,
+        revision=revision,
+        owner_address=message.owner_address,
+    )
+
+
+def present(message: record_pb2.SessionRecord) -> Present:
+    return Present(
+        session_id=message.session_id,
+        tenant=message.tenant,
+        epoch=message.epoch,
+        owner=message.owner,
+        owner_address=message.owner_address,
+        lease_until_ms=message.lease_until_ms,
+    )
