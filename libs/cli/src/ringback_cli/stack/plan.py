@@ -32,7 +32,7 @@ class Addresses:
     memory_port: int
     tools_port: int
     # Of the session workers after the first.
-    admin_ports: tuple[int, ...] = ()
+    admin_ports: tuple[int, ...] = field(default=(), kw_only=True)
 
     @property
     def realtime_url(self) -> str:
