@@ -24,6 +24,7 @@ HEADER_FORM: Final = "the name of an HTTP header"
 
 SIDE_EFFECTS: Final = ("read", "write", "irreversible")
 CLIENT_TOOLS: Final = ("deny", "confirm", "allow")
+AGENT_KINDS: Final = ("voice", "text")
 CONNECTORS: Final = ("http", "function", "grpc", "nats", "mcp")
 MODES: Final = ("live", "background")
 FALLBACKS: Final = ("none", "cached", "static", "callback", "person")

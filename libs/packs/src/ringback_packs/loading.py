@@ -65,6 +65,8 @@ def _load(files: dict[str, bytes], *, label: str, report: Report) -> Pack:
         digest=pack_digest(files),
         agents=manifest.agents,
         default_agent=manifest.default_agent,
+        generalist=manifest.generalist,
+        handoff_depth_max=manifest.handoff_depth_max,
         tools=tools,
         client=manifest.client,
         files=files,

@@ -16,6 +16,7 @@ __all__ = [
     "ClientRules",
     "Condition",
     "Connector",
+    "Consult",
     "Fallback",
     "FunctionConnector",
     "GrpcConnector",
@@ -37,6 +38,7 @@ __all__ = [
 SideEffect = Literal["read", "write", "irreversible"]
 Mode = Literal["live", "background"]
 ClientTools = Literal["allow", "confirm", "deny"]
+AgentKind = Literal["voice", "text"]
 
 
 class HttpError(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,10 +253,31 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Handoff(msgspec.Struct, frozen=True, kw_only=True):
-    """Another agent, and when to hand over to it (words for the model)."""
+    """Another agent, when to hand over to it (words for the model), and what it must be told.
+
+    A reason and a summary are always handed over; `slots` are the contract's values by name, each with the JSON
+    Schema of its value, and without the `required` ones the hand-over is not made.
+    """
 
     to: str
     when: str
+    slots: Mapping[str, Mapping[str, Any]] = {}
+    required: tuple[str, ...] = ()
+
+
+class Consult(msgspec.Struct, frozen=True, kw_only=True):
+    """A text agent that a voice agent may ask, and what happens when no answer comes."""
+
+    agent: str
+    # Words for the model.
+    when: str
+    # Requests to the text model for one answer; the last one is made without tools.
+    steps_max: int = 6
+    # For the whole answer, its tools included; waiting for the caller's yes does not count.
+    deadline_ms: int = 15_000
+    # say: the words below; person: the call is handed to a person, with these words.
+    fallback: Literal["say", "person"] = "say"
+    say: str
 
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,6 +290,13 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[str, ...] = ()
     handoffs: tuple[Handoff, ...] = ()
     voice: str = ""
+    # text: no voice on the line, only consulted.
+    kind: AgentKind = "voice"
+    # Said when the call is handed to it; without it the greeting, unless the agent had the call before.
+    takeover: str = ""
+    # Whether the model may note values for the call's memory.
+    notes: bool = False
+    consult: Consult | None = None
 
 
 class ClientRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -286,6 +316,10 @@ class Pack(msgspec.Struct, frozen=True, kw_only=True):
     agents: tuple[Agent, ...]
     # Empty if there are no agents.
     default_agent: str = ""
+    # Takes the call when a hand-over cannot be made; the default agent if nothing is said.
+    generalist: str = ""
+    # Agents that may be nested, each handed the call by the one before; handing back unwinds.
+    handoff_depth_max: int = 4
     tools: tuple[ToolSpec, ...]
     client: ClientRules = ClientRules()
     # Every file of the pack by its path, `pack.yaml`, `tools.yaml`, `bundle/actions.yaml` …

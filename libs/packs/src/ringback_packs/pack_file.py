@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from ringback_packs import forms
+from ringback_packs.agent_graph import check_graph, read_consult, read_generalist, read_handoffs
 from ringback_packs.fields import Fields, Place
 from ringback_packs.findings import Report, near
-from ringback_packs.model import Agent, ClientRules, ClientTools, Handoff, ToolSpec
+from ringback_packs.model import Agent, AgentKind, ClientRules, ClientTools, ToolSpec
 from ringback_packs.yaml_tree import Node
 
 __all__ = ["Manifest", "read_manifest"]
@@ -26,6 +27,8 @@ class Manifest:
     description: str = ""
     agents: tuple[Agent, ...] = ()
     default_agent: str = ""
+    generalist: str = ""
+    handoff_depth_max: int = 4
     client: ClientRules = field(default_factory=ClientRules)
 
 
@@ -36,12 +39,15 @@ def read_manifest(root: Node, *, file: str, tools: tuple[ToolSpec, ...], report:
         return Manifest()
     agents = _agents(fields, tools=tools)
     client = fields.below("client")
+    default_agent = _default_agent(fields, agents)
     manifest = Manifest(
         name=fields.text("name", pattern=forms.SLUG, form=forms.SLUG_FORM),
         version=fields.as_written("version", pattern=forms.PACK_VERSION, form=forms.PACK_VERSION_FORM),
         description=fields.text("description", "", chars_max=1_024),
         agents=agents,
-        default_agent=_default_agent(fields, agents),
+        default_agent=default_agent,
+        generalist=read_generalist(fields, agents, default_agent),
+        handoff_depth_max=fields.integer("handoff_depth_max", 4, low=1, high=16),
         client=_client(client) if client else ClientRules(),
     )
     fields.done()
@@ -62,14 +68,8 @@ def _agents(fields: Fields, *, tools: tuple[ToolSpec, ...]) -> tuple[Agent, ...]
             inner.at("name").error(f"each agent once expected, {agent.name!r} is there already")
         _check_tools(inner, agent, known=known, internal=internal)
         found.append((inner, agent))
-    names = [agent.name for _, agent in found]
     for inner, agent in found:
-        for index, handoff in enumerate(agent.handoffs):
-            if handoff.to not in names or handoff.to == agent.name:
-                inner.at("handoffs").error(
-                    f"handoffs[{index}].to: another agent of this pack expected, got {handoff.to!r}"
-                    + near(handoff.to, names)
-                )
+        check_graph(inner, agent, [other for _, other in found])
     return tuple(agent for _, agent in found)
 
 
@@ -79,8 +79,12 @@ def _agent(fields: Fields) -> Agent:
         role=fields.text("role", chars_max=ROLE_CHARS_MAX),
         greeting=fields.text("greeting", "", chars_max=500),
         tools=fields.texts("tools", pattern=forms.TOOL_REFERENCE, form=forms.TOOL_REFERENCE_FORM),
-        handoffs=_handoffs(fields),
+        handoffs=read_handoffs(fields),
         voice=fields.text("voice", "", chars_max=64),
+        kind=cast(AgentKind, fields.choice("kind", forms.AGENT_KINDS, "voice")),
+        takeover=fields.text("takeover", "", chars_max=500),
+        notes=fields.flag("notes", False),
+        consult=read_consult(fields),
     )
     fields.done()
     return agent
@@ -96,25 +100,8 @@ def _check_tools(fields: Fields, agent: Agent, *, known: list[str], internal: se
             fields.at("tools").error(f"tools[{index}]: {reference!r} is internal, it is not for agents")
 
 
-def _handoffs(fields: Fields) -> tuple[Handoff, ...]:
-    listed = fields.get("handoffs")
-    found: list[Handoff] = []
-    for place in listed.items(count_max=AGENTS_MAX) if listed else ():
-        inner = place.fields()
-        if inner is None:
-            continue
-        found.append(
-            Handoff(
-                to=inner.text("to", pattern=forms.NAME, form=forms.NAME_FORM),
-                when=inner.text("when", chars_max=500),
-            )
-        )
-        inner.done()
-    return tuple(found)
-
-
 def _default_agent(fields: Fields, agents: tuple[Agent, ...]) -> str:
-    names = [agent.name for agent in agents]
+    names = [agent.name for agent in agents if agent.kind == "voice"]
     if not names:
         if fields.text("default_agent", ""):
             fields.at("default_agent").error("no default_agent expected in a pack without agents")

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from ringback_session.domain.agents import Graph
 from ringback_session.domain.effects import AskPolicy, Execute, FetchFact, FetchPacket, Publish, ReadConsent
 from ringback_session.domain.inputs import (
     ActionProgressed,
@@ -68,6 +69,7 @@ class PackInfo(msgspec.Struct, frozen=True):
     agents: dict[str, str]
     client_tools: str
     client_instructions: bool
+    graph: Graph = Graph()
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -282,6 +284,10 @@ class ClientSocket(Protocol):
 class Packs(Protocol):
     async def resolve(self, name: str) -> PackInfo:
         """The newest published version. Raises NotFound, Unavailable."""
+        ...
+
+    async def pinned(self, digest: str) -> PackInfo:
+        """The version that a session keeps for its life. Raises NotFound, Unavailable."""
         ...
 
 

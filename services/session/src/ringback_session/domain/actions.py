@@ -7,11 +7,10 @@ from ringback_errors import InvalidInput
 from ringback_identity import action_id as make_action_id
 from ringback_identity import canonical_arguments
 
-from ringback_session.domain import consent, decisions, outcomes
+from ringback_session.domain import consent, decisions, facts, outcomes
 from ringback_session.domain.effects import (
     DeliverClientCall,
     Execute,
-    FetchFact,
     Journal,
     StartTimer,
 )
@@ -29,7 +28,6 @@ from ringback_session.domain.state import (
     Action,
     ActionPhase,
     ConsentPhase,
-    FactValue,
     HistoryItem,
 )
 from ringback_session.domain.step import Step
@@ -42,6 +40,7 @@ __all__ = [
     "journal_failed",
     "journalled",
     "progressed",
+    "reported_already",
     "requested",
     "result",
 ]
@@ -53,7 +52,7 @@ CLIENT_TOOL_DEADLINE_MS = 120_000
 def requested(step: Step, call: CallRequested) -> None:
     """The model called a function."""
     state = step.state
-    if state.ended or _reported_already(step, call):
+    if state.ended or reported_already(step, call):
         return
     state.remember(
         HistoryItem(
@@ -128,25 +127,8 @@ def fact_fetched(step: Step, fact: FactFetched) -> None:
     if action is None or action.phase is not ActionPhase.FETCHING or fact.name not in action.facts_awaited:
         return
     action.facts_awaited.remove(fact.name)
-    state.facts[fact.name] = FactValue(
-        name=fact.name,
-        tool=fact.tool,
-        arguments_json=fact.arguments_json,
-        value_json=fact.value_json,
-        at_ms=step.at.now_ms,
-        ttl_ms=fact.ttl_ms,
-        unavailable=fact.unavailable,
-    )
-    if not fact.unavailable:
-        step.publish(
-            "facts_fetched",
-            name=fact.name,
-            tool=fact.tool,
-            arguments_json=fact.arguments_json,
-            value_json=fact.value_json,
-            ttl_ms=fact.ttl_ms,
-        )
-    elif fact.fallback in ("callback", "person"):
+    facts.keep(step, fact)
+    if fact.unavailable and fact.fallback in ("callback", "person"):
         outcomes.open_task(
             step, f"Call back about {action.tool}", action.action_id, reason="fact_unavailable"
         )
@@ -237,7 +219,8 @@ def client_output(step: Step, call_id: str, output: str) -> None:
             outcomes.answer(step, others, outcomes.output(action), reply=False)
 
 
-def _reported_already(step: Step, call: CallRequested) -> bool:
+def reported_already(step: Step, call: CallRequested) -> bool:
+    """Did the model tell of this very call before?"""
     return any(
         entry.kind == "function_call" and entry.call_id == call.call_id and entry.item_id == call.item_id
         for entry in step.state.history
@@ -316,17 +299,7 @@ def _fetch_facts(step: Step, action: Action, decision: Decided) -> None:
         outcomes.stop_for_want_of_policy(step, action)
         return
     action.phase = ActionPhase.FETCHING
-    action.facts_awaited = [need.name for need in decision.needs_facts]
-    for need in decision.needs_facts:
-        step.effects.append(
-            FetchFact(
-                action_id=action.action_id,
-                name=need.name,
-                tool=need.tool,
-                arguments_json=need.arguments_json,
-                ttl_ms=need.ttl_ms,
-            )
-        )
+    action.facts_awaited = facts.fetch(step, decision.needs_facts, for_id=action.action_id)
 
 
 def _start(step: Step, action: Action, decision: Decided) -> None:

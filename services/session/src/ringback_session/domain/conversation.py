@@ -17,6 +17,7 @@ from ringback_session.domain import (
     recovery,
     replies,
     speaking,
+    teamwork,
     turns,
 )
 from ringback_session.domain.effects import Effects, Persist
@@ -33,7 +34,8 @@ def step(state: CallState, event: Input, at: At) -> Effects:
     if isinstance(event, inputs.AudioSent):
         playback.audio_sent(now, event)
         return now.effects
-    if not (_of_the_caller(now, event) or _of_the_model(now, event) or _of_an_action(now, event)):
+    taken = teamwork.take(now, event) or _of_the_caller(now, event) or _of_the_model(now, event)
+    if not (taken or _of_an_action(now, event)):
         _of_the_call(now, event)
     if now.escalation is not None:
         reason, rule, say = now.escalation

@@ -17,6 +17,7 @@ __all__ = [
     "Effect",
     "Effects",
     "Execute",
+    "FetchAgent",
     "FetchFact",
     "FetchPacket",
     "Forget",
@@ -26,6 +27,7 @@ __all__ = [
     "Publish",
     "PullContext",
     "ReadConsent",
+    "Reconfigure",
     "RefuseReply",
     "ReleaseSpeech",
     "RequestReply",
@@ -196,6 +198,20 @@ class FetchPacket(_Effect, frozen=True):
     fallback: dict[str, Any]
 
 
+class FetchAgent(_Effect, frozen=True):
+    """Compose an agent's instructions and list its tools; `with_context`: and what memory knows at (epoch, seq)."""
+
+    ask_id: str
+    agent: str
+    min_epoch: int = 0
+    min_seq: int = 0
+    with_context: bool = False
+
+
+class Reconfigure(_Effect, frozen=True):
+    """Another agent holds the call: give the model its instructions and tools."""
+
+
 class PullContext(_Effect, frozen=True):
     """Ask memory what it holds, including (epoch, seq)."""
 
@@ -232,6 +248,8 @@ Effect = (
     | Persist
     | Publish
     | FetchPacket
+    | FetchAgent
+    | Reconfigure
     | PullContext
     | StartTimer
     | StopTimer

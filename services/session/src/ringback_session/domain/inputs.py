@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ringback_session.domain.agent_inputs import AgentInput, AgentReady
 from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import BoundValue, HistoryItem, ReplyPurpose, SlotValue
 
@@ -11,6 +12,7 @@ __all__ = [
     "ActionProgressed",
     "ActionReconciled",
     "ActionResult",
+    "AgentReady",
     "At",
     "AudioSent",
     "CallRequested",
@@ -371,4 +373,5 @@ Input = (
     | ContextArrived
     | ModelLost
     | ClientGone
+    | AgentInput
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback_session.domain import actions, consent, decisions, outcomes, replies, speaking
+from ringback_session.domain import actions, consent, decisions, outcomes, replies, speaking, teamwork
 from ringback_session.domain.effects import Persist, PullContext
 from ringback_session.domain.inputs import ClientGone, ModelLost, Resumed
 from ringback_session.domain.rules import SideEffect
@@ -34,8 +34,14 @@ def resumed(step: Step, event: Resumed) -> None:
     was_answered = _last_turn_was_answered(state)
     for action in state.open_actions():
         _go_on(step, action)
+    teamwork.go_on(step)
     consent.start_next(step)
-    if not was_answered and not state.open_actions() and state.open_consent() is None:
+    if (
+        not was_answered
+        and not teamwork.busy(state)
+        and not state.open_actions()
+        and state.open_consent() is None
+    ):
         replies.want(step, ReplyPurpose.TURN)
     step.effects.append(Persist())
     step.effects.append(PullContext(min_epoch=previous, min_seq=0))

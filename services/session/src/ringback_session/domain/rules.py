@@ -77,6 +77,9 @@ class Tool(msgspec.Struct, frozen=True):
     slow_after_ms: int = 0
     dependency: str = ""
     internal: bool = False
+    # A function of the platform itself, never executed by tools; `target`: the agent that it hands over to.
+    platform: bool = False
+    target: str = ""
 
     @property
     def major(self) -> int:

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 from ringback_identity import derive_id
 
+from ringback_session.domain.agents import Team
 from ringback_session.domain.rules import SideEffect, Tool, TurnRules
 
 __all__ = [
@@ -276,6 +277,11 @@ class HistoryItem(msgspec.Struct):
     # Our own words: the id under which the client, and the facts, know them.
     said_as: str = ""
 
+    @property
+    def at_head(self) -> bool:
+        """Is it what a model is told of the conversation before its turns?"""
+        return self.role == "system" and self.name != ""
+
 
 class CallState(msgspec.Struct):
     """One call. Only the conversation core changes it."""
@@ -322,6 +328,7 @@ class CallState(msgspec.Struct):
     person_reason: str = ""
     person_rule: str = ""
     handed_over: bool = False
+    team: Team = msgspec.field(default_factory=Team)
     model_generation: int = 1
     applied_epoch: int = 0
     rebuilt_at: tuple[int, int] = (0, 0)
@@ -347,11 +354,13 @@ class CallState(msgspec.Struct):
         """Keep an item for the day the model's conversation must be built again."""
         item.text = item.text[:TEXT_CHARS_MAX]
         self.history.append(item)
+        # What stands at the head stays: it is what there is of the turns that are gone.
+        first = sum(entry.at_head for entry in self.history)
         if len(self.history) > HISTORY_KEPT:
-            del self.history[: len(self.history) - HISTORY_KEPT]
+            del self.history[first : first + len(self.history) - HISTORY_KEPT]
         chars = sum(len(entry.text) + len(entry.data) for entry in self.history)
-        while chars > HISTORY_CHARS_MAX and len(self.history) > 1:
-            dropped = self.history.pop(0)
+        while chars > HISTORY_CHARS_MAX and len(self.history) > first + 1:
+            dropped = self.history.pop(first)
             chars -= len(dropped.text) + len(dropped.data)
 
     def bound(self) -> None:

@@ -33,11 +33,12 @@ from ringback_session.ports import (
     Tools,
     Tracing,
 )
+from ringback_session.usecases.agents import Agents
 from ringback_session.usecases.asking import Asking
 from ringback_session.usecases.idling import Idling
 from ringback_session.usecases.keeping import Keeper, Saved, save
 from ringback_session.usecases.model_link import ModelLink
-from ringback_session.usecases.performing import Performer
+from ringback_session.usecases.performing import TAKES_TIME, Performer
 from ringback_session.usecases.timers import Timers
 from ringback_session.usecases.turn_trace import TurnTrace
 from ringback_session.views.client import ClientView
@@ -76,6 +77,7 @@ class Call:
         policy: Policy,
         tools: Tools,
         memory: Memory,
+        agents: Agents,
         late_facts: LateFacts,
         models: Models,
         clock: Clock,
@@ -114,6 +116,7 @@ class Call:
             policy=policy,
             tools=tools,
             memory=memory,
+            agents=agents,
             keeper=self.keeper,
             pinned=pinned,
             feed=self.feed,
@@ -254,20 +257,16 @@ class Call:
             case effects.Persist():
                 self.keeper.soon()
                 self._finish_if_settled()
-            case (
-                effects.AskPolicy()
-                | effects.ReadConsent()
-                | effects.FetchFact()
-                | effects.Execute()
-                | effects.Journal()
-                | effects.FetchPacket()
-                | effects.PullContext()
-            ):
+            case _ if isinstance(effect, TAKES_TIME):
                 self._spawn(self._performer.perform(effect))
             case effects.RequestReply():
                 self._asking.reply(effect)
             case effects.RequestSpeech():
                 self._asking.speech(effect)
+            case effects.Reconfigure():
+                self.pinned = msgspec.structs.replace(self.pinned, agent=self.state.agent)
+                self._performer.pinned = self.pinned
+                self._link.send(self._model_view.session_update(self.view.config))
             case _:
                 self._perform_in_conversation(effect)
 

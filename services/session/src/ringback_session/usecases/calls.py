@@ -13,8 +13,9 @@ from ringback_errors import NotFound, RingbackError, Unavailable
 from ringback_identity import new_id
 from ringback_realtime import SessionConfig
 
+from ringback_session.domain.agents import AgentCard
 from ringback_session.domain.inputs import CallStarted, Input, Resumed
-from ringback_session.domain.rules import Tool, TurnRules
+from ringback_session.domain.rules import TurnRules
 from ringback_session.domain.state import SNAPSHOT_VERSION, CallState
 from ringback_session.ports import (
     Caller,
@@ -36,6 +37,7 @@ from ringback_session.ports import (
     Tracing,
 )
 from ringback_session.usecases.admission import Admission, AdmissionLimits
+from ringback_session.usecases.agents import Agents, team_of
 from ringback_session.usecases.call import Call, Limits
 from ringback_session.usecases.keeping import Keeper, load_saved
 from ringback_session.views.client import ClientView, check_tools
@@ -82,6 +84,9 @@ class Calls:
         self._owner = owner
         self._model = settings.model
         self._limits = settings.limits
+        self._agents = Agents(
+            policy=services.policy, tools=services.tools, packs=services.packs, consults=False
+        )
         self._one_over = asyncio.Event()
         self.running: dict[str, Call] = {}
         # Where other replicas and operators find this one; known once the admin service listens.
@@ -126,9 +131,7 @@ class Calls:
                 epoch=1,
                 agent=info.default_agent,
             )
-            instructions, (tools, breakers) = await asyncio.gather(
-                self._instructions(pinned, info), self._services.tools.list(pinned)
-            )
+            card, breakers = await self._agents.first(pinned, info.graph)
             now_ms = self._services.clock.now_ms()
             rules = _stricter(rules, info)
             state = CallState(
@@ -139,13 +142,14 @@ class Calls:
                 bundle_digest=bundle,
                 agent=info.default_agent,
                 rules=rules,
-                tools=tools,
-                instructions=instructions,
+                tools=card.tools,
+                instructions=card.instructions,
+                team=team_of(info.graph, card),
                 greeting=info.agents.get(info.default_agent, ""),
                 open_breakers=list(breakers),
                 started_at_ms=now_ms,
             )
-            config = self._config(session_id, model, now_ms=now_ms, session=session, tools=tools)
+            config = self._config(session_id, model, now_ms=now_ms, session=session, card=card)
             record = Record(
                 session_id=session_id,
                 tenant=caller.tenant,
@@ -264,21 +268,19 @@ class Calls:
         *,
         now_ms: int,
         session: Mapping[str, Any] | None,
-        tools: Mapping[str, Tool],
+        card: AgentCard,
     ) -> SessionConfig:
         given = session or {}
         config = SessionConfig.defaults(
             id=session_id,
             model=str(given.get("model") or model or self._model),
             expires_at=(now_ms + self._limits.session_ms_max) // 1000,
+            **({"voice": card.outline.voice} if card.outline.voice else {}),
         )
         if given:
             config = config.merge(given)
-        check_tools(config.tools, of_agent=tools, param="session.tools")
+        check_tools(config.tools, of_agent=card.tools, param="session.tools")
         return config
-
-    async def _instructions(self, pinned: Pinned, info: PackInfo) -> str:
-        return await self._services.policy.instructions(pinned) if info.default_agent else ""
 
     async def _take_over(self, record: Record, *, token_hashes: list[bytes]) -> Call:
         """Epoch + 1 by compare-and-set: from here on every write of the owner before fails."""
@@ -338,6 +340,7 @@ class Calls:
             policy=services.policy,
             tools=services.tools,
             memory=services.memory,
+            agents=self._agents,
             late_facts=services.late_facts,
             models=services.models,
             clock=services.clock,

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import orjson
-from ringback_errors import Fenced
+from ringback_errors import Fenced, RingbackError
 
 from ringback_session.domain import effects, inputs
+from ringback_session.domain.agents import AgentCard
 from ringback_session.domain.effects import (
     AskPolicy,
     Execute,
+    FetchAgent,
     FetchFact,
     FetchPacket,
     PullContext,
     ReadConsent,
 )
 from ringback_session.ports import Memory, Pinned, Policy, Tools
+from ringback_session.usecases.agents import Agents
 from ringback_session.usecases.feeding import Feed
 from ringback_session.usecases.keeping import Keeper
 
-__all__ = ["Performer"]
+__all__ = ["TAKES_TIME", "Performer"]
+
+# What asks another service; everything else is carried out on the spot.
+TAKES_TIME = (
+    AskPolicy,
+    ReadConsent,
+    FetchFact,
+    FetchAgent,
+    Execute,
+    effects.Journal,
+    FetchPacket,
+    PullContext,
+)
+# An agent that takes the call over does not wait longer for what memory knows of it.
+BRIEF_WAIT_S = 0.6
 
 
 class Performer:
@@ -30,6 +49,7 @@ class Performer:
         policy: Policy,
         tools: Tools,
         memory: Memory,
+        agents: Agents,
         keeper: Keeper,
         pinned: Pinned,
         feed: Feed,
@@ -38,22 +58,25 @@ class Performer:
         self._policy = policy
         self._tools = tools
         self._memory = memory
+        self._agents = agents
         self._keeper = keeper
-        self._pinned = pinned
+        self.pinned = pinned
         self._feed = feed
         self._journal_wait_ms = journal_wait_ms
 
     async def perform(self, effect: effects.Effect) -> None:
         match effect:
             case AskPolicy():
-                self._feed(await self._policy.decide(effect, self._pinned))
+                self._feed(await self._policy.decide(effect, self.pinned))
             case ReadConsent():
-                self._feed(await self._policy.read_consent(effect, self._pinned))
+                self._feed(await self._policy.read_consent(effect, self.pinned))
             case FetchFact():
-                self._feed(await self._tools.fetch(effect, self._pinned))
+                self._feed(await self._tools.fetch(effect, self.pinned))
             case Execute():
-                async for event in self._tools.execute(effect, self._pinned):
+                async for event in self._tools.execute(effect, self.pinned):
                     self._feed(event)
+            case FetchAgent():
+                await self._agent(effect)
             case effects.Journal():
                 await self._journal(effect.action_id)
             case FetchPacket():
@@ -73,14 +96,36 @@ class Performer:
         else:
             self._feed(inputs.JournalFailed(action_id=action_id, reason="journal_unavailable"))
 
+    async def _agent(self, effect: FetchAgent) -> None:
+        card, known = await asyncio.gather(self._card(effect.agent), self._brief(effect))
+        self._feed(inputs.AgentReady(ask_id=effect.ask_id, card=card, context=known))
+
+    async def _card(self, agent: str) -> AgentCard | None:
+        try:
+            return await self._agents.card(self.pinned, agent)
+        except RingbackError:
+            return None
+
+    async def _brief(self, effect: FetchAgent) -> str:
+        if not effect.with_context:
+            return ""
+        try:
+            async with asyncio.timeout(BRIEF_WAIT_S):
+                known = await self._memory.context(
+                    self.pinned, min_epoch=effect.min_epoch, min_seq=effect.min_seq
+                )
+        except TimeoutError:
+            return ""
+        return known.text if known is not None else ""
+
     async def _packet(self, effect: FetchPacket) -> None:
-        packet = await self._memory.packet(effect, self._pinned)
+        packet = await self._memory.packet(effect, self.pinned)
         if packet is None:
             packet = orjson.dumps(effect.fallback).decode()
         self._feed(inputs.PacketReady(packet_json=packet))
 
     async def _context(self, effect: PullContext) -> None:
-        known = await self._memory.context(self._pinned, min_epoch=effect.min_epoch, min_seq=effect.min_seq)
+        known = await self._memory.context(self.pinned, min_epoch=effect.min_epoch, min_seq=effect.min_seq)
         if known is not None:
             as_of = (known.as_of_epoch, known.as_of_seq)
             self._feed(inputs.ContextArrived(slots=known.slots, as_of=as_of, plan=known.plan))

@@ -61,7 +61,10 @@ class ModelView:
     def tools(self, of_client: Sequence[WireTool]) -> list[dict[str, Any]]:
         """The agent's tools and the client's, in the protocol's function format."""
         own = [_function(tool) for tool in self._state.tools.values() if not tool.internal]
-        allowed = [] if self._state.rules.client_tools == "deny" else [dict(tool) for tool in of_client]
+        if self._state.rules.client_tools == "deny":
+            return own
+        # A name that an agent brought along later is the agent's.
+        allowed = [dict(tool) for tool in of_client if tool.get("name") not in self._state.tools]
         return own + allowed
 
     def reply(self, wanted: RequestReply, of_client: Mapping[str, Any], config: SessionConfig) -> bytes:

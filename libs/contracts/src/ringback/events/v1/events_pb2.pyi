@@ -174,6 +174,8 @@ class SessionEvent(_message.Message):
     SESSION_ENDED_FIELD_NUMBER: _builtins.int
     FACTS_FETCHED_FIELD_NUMBER: _builtins.int
     ACTION_PROGRESSED_FIELD_NUMBER: _builtins.int
+    HANDOFF_REFUSED_FIELD_NUMBER: _builtins.int
+    CONSULTED_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     """Version of the body's meaning. A reader upgrades older ones in one shim. Now 1."""
     tenant: _builtins.str
@@ -231,6 +233,10 @@ class SessionEvent(_message.Message):
     def facts_fetched(self) -> Global___FactsFetched: ...
     @_builtins.property
     def action_progressed(self) -> Global___ActionProgressed: ...
+    @_builtins.property
+    def handoff_refused(self) -> Global___HandoffRefused: ...
+    @_builtins.property
+    def consulted(self) -> Global___Consulted: ...
     def __init__(
         self,
         *,
@@ -262,12 +268,14 @@ class SessionEvent(_message.Message):
         session_ended: Global___SessionEnded | None = ...,
         facts_fetched: Global___FactsFetched | None = ...,
         action_progressed: Global___ActionProgressed | None = ...,
+        handoff_refused: Global___HandoffRefused | None = ...,
+        consulted: Global___Consulted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_decided", b"action_decided", "action_finished", b"action_finished", "action_progressed", b"action_progressed", "action_requested", b"action_requested", "agent_turn_ended", b"agent_turn_ended", "body", b"body", "consent_answered", b"consent_answered", "consent_asked", b"consent_asked", "context_compacted", b"context_compacted", "escalated_to_person", b"escalated_to_person", "facts_fetched", b"facts_fetched", "handed_off", b"handed_off", "interrupted", b"interrupted", "model_rotated", b"model_rotated", "occurred_at", b"occurred_at", "session_ended", b"session_ended", "session_resumed", b"session_resumed", "session_started", b"session_started", "slots_changed", b"slots_changed", "task_closed", b"task_closed", "task_opened", b"task_opened", "user_turn_ended", b"user_turn_ended"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_decided", b"action_decided", "action_finished", b"action_finished", "action_progressed", b"action_progressed", "action_requested", b"action_requested", "agent_turn_ended", b"agent_turn_ended", "body", b"body", "consent_answered", b"consent_answered", "consent_asked", b"consent_asked", "consulted", b"consulted", "context_compacted", b"context_compacted", "escalated_to_person", b"escalated_to_person", "facts_fetched", b"facts_fetched", "handed_off", b"handed_off", "handoff_refused", b"handoff_refused", "interrupted", b"interrupted", "model_rotated", b"model_rotated", "occurred_at", b"occurred_at", "session_ended", b"session_ended", "session_resumed", b"session_resumed", "session_started", b"session_started", "slots_changed", b"slots_changed", "task_closed", b"task_closed", "task_opened", b"task_opened", "user_turn_ended", b"user_turn_ended"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_decided", b"action_decided", "action_finished", b"action_finished", "action_progressed", b"action_progressed", "action_requested", b"action_requested", "agent", b"agent", "agent_turn_ended", b"agent_turn_ended", "body", b"body", "consent_answered", b"consent_answered", "consent_asked", b"consent_asked", "context_compacted", b"context_compacted", "epoch", b"epoch", "escalated_to_person", b"escalated_to_person", "facts_fetched", b"facts_fetched", "handed_off", b"handed_off", "interrupted", b"interrupted", "model_rotated", b"model_rotated", "occurred_at", b"occurred_at", "schema_version", b"schema_version", "seq", b"seq", "session_ended", b"session_ended", "session_id", b"session_id", "session_resumed", b"session_resumed", "session_started", b"session_started", "slots_changed", b"slots_changed", "task_closed", b"task_closed", "task_opened", b"task_opened", "tenant", b"tenant", "turn_id", b"turn_id", "user_turn_ended", b"user_turn_ended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_decided", b"action_decided", "action_finished", b"action_finished", "action_progressed", b"action_progressed", "action_requested", b"action_requested", "agent", b"agent", "agent_turn_ended", b"agent_turn_ended", "body", b"body", "consent_answered", b"consent_answered", "consent_asked", b"consent_asked", "consulted", b"consulted", "context_compacted", b"context_compacted", "epoch", b"epoch", "escalated_to_person", b"escalated_to_person", "facts_fetched", b"facts_fetched", "handed_off", b"handed_off", "handoff_refused", b"handoff_refused", "interrupted", b"interrupted", "model_rotated", b"model_rotated", "occurred_at", b"occurred_at", "schema_version", b"schema_version", "seq", b"seq", "session_ended", b"session_ended", "session_id", b"session_id", "session_resumed", b"session_resumed", "session_started", b"session_started", "slots_changed", b"slots_changed", "task_closed", b"task_closed", "task_opened", b"task_opened", "tenant", b"tenant", "turn_id", b"turn_id", "user_turn_ended", b"user_turn_ended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["session_started", "user_turn_ended", "agent_turn_ended", "interrupted", "action_requested", "action_decided", "consent_asked", "consent_answered", "action_finished", "handed_off", "escalated_to_person", "context_compacted", "slots_changed", "task_opened", "task_closed", "model_rotated", "session_resumed", "session_ended", "facts_fetched", "action_progressed"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["session_started", "user_turn_ended", "agent_turn_ended", "interrupted", "action_requested", "action_decided", "consent_asked", "consent_answered", "action_finished", "handed_off", "escalated_to_person", "context_compacted", "slots_changed", "task_opened", "task_closed", "model_rotated", "session_resumed", "session_ended", "facts_fetched", "action_progressed", "handoff_refused", "consulted"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -707,16 +715,36 @@ Global___ActionFinished: _TypeAlias = ActionFinished  # noqa: Y015
 
 @_typing.final
 class HandedOff(_message.Message):
+    """Another agent of the pack holds the call now."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     FROM_AGENT_FIELD_NUMBER: _builtins.int
     TO_AGENT_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    ASKED_FOR_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    SLOTS_JSON_FIELD_NUMBER: _builtins.int
+    DURATION_MS_FIELD_NUMBER: _builtins.int
     from_agent: _builtins.str
     to_agent: _builtins.str
     reason: _builtins.str
     summary: _builtins.str
+    outcome: _builtins.str
+    """done, or fell_back: the generalist took the call instead of `asked_for`."""
+    asked_for: _builtins.str
+    """Whom the model wanted to hand over to."""
+    rule: _builtins.str
+    """What decided: a rule of the bundle, or one of the session's (session.handoff_depth …)."""
+    depth: _builtins.int
+    """Agents nested below the first one, after this."""
+    slots_json: _builtins.str
+    """The values of the contract, as a JSON object."""
+    duration_ms: _builtins.float
+    """From the model's call to the change, ms."""
     def __init__(
         self,
         *,
@@ -724,14 +752,105 @@ class HandedOff(_message.Message):
         to_agent: _builtins.str = ...,
         reason: _builtins.str = ...,
         summary: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        asked_for: _builtins.str = ...,
+        rule: _builtins.str = ...,
+        depth: _builtins.int = ...,
+        slots_json: _builtins.str = ...,
+        duration_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_agent", b"from_agent", "reason", b"reason", "summary", b"summary", "to_agent", b"to_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_for", b"asked_for", "depth", b"depth", "duration_ms", b"duration_ms", "from_agent", b"from_agent", "outcome", b"outcome", "reason", b"reason", "rule", b"rule", "slots_json", b"slots_json", "summary", b"summary", "to_agent", b"to_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HandedOff: _TypeAlias = HandedOff  # noqa: Y015
+
+@_typing.final
+class HandoffRefused(_message.Message):
+    """The model wanted to hand over, and the agent that held the call still holds it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_AGENT_FIELD_NUMBER: _builtins.int
+    ASKED_FOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    from_agent: _builtins.str
+    asked_for: _builtins.str
+    reason: _builtins.str
+    outcome: _builtins.str
+    """unknown_agent, too_deep, looping, refused_by_policy, incomplete or unavailable."""
+    rule: _builtins.str
+    def __init__(
+        self,
+        *,
+        from_agent: _builtins.str = ...,
+        asked_for: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        rule: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_for", b"asked_for", "from_agent", b"from_agent", "outcome", b"outcome", "reason", b"reason", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandoffRefused: _TypeAlias = HandoffRefused  # noqa: Y015
+
+@_typing.final
+class Consulted(_message.Message):
+    """A text agent was asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSULT_ID_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    DURATION_MS_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    consult_id: _builtins.str
+    agent: _builtins.str
+    question: _builtins.str
+    outcome: _builtins.str
+    """answered, or why its declared fallback was taken: deadline, steps, unavailable, unusable or ended."""
+    steps: _builtins.int
+    calls: _builtins.int
+    """Tool calls that it made."""
+    duration_ms: _builtins.float
+    input_tokens: _builtins.int
+    """Over all steps, as the endpoint counted them; 0 where it did not."""
+    output_tokens: _builtins.int
+    model: _builtins.str
+    def __init__(
+        self,
+        *,
+        consult_id: _builtins.str = ...,
+        agent: _builtins.str = ...,
+        question: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        steps: _builtins.int = ...,
+        calls: _builtins.int = ...,
+        duration_ms: _builtins.float = ...,
+        input_tokens: _builtins.int = ...,
+        output_tokens: _builtins.int = ...,
+        model: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "calls", b"calls", "consult_id", b"consult_id", "duration_ms", b"duration_ms", "input_tokens", b"input_tokens", "model", b"model", "outcome", b"outcome", "output_tokens", b"output_tokens", "question", b"question", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Consulted: _TypeAlias = Consulted  # noqa: Y015
 
 @_typing.final
 class EscalatedToPerson(_message.Message):

@@ -1,0 +1,59 @@
+"""The inputs that belong to the call's agents: functions of the platform, hand-overs, and what follows from them."""
+
+from __future__ import annotations
+
+from ringback_session.domain import actions, handoffs, inputs
+from ringback_session.domain.functions import HAND_OVER, is_platform_function
+from ringback_session.domain.inputs import CallRequested, Input
+from ringback_session.domain.state import CallState, HistoryItem
+from ringback_session.domain.step import Step
+
+__all__ = ["busy", "go_on", "take"]
+
+
+def take(step: Step, event: Input) -> bool:
+    """Take an input that is about the agents. Returns False for every other one."""
+    match event:
+        case inputs.CallRequested():
+            return _called(step, event)
+        case inputs.Decided():
+            return handoffs.decided(step, event)
+        case inputs.FactFetched():
+            return handoffs.fact_fetched(step, event)
+        case inputs.AgentReady():
+            return handoffs.ready(step, event)
+        case _:
+            return False
+
+
+def go_on(step: Step) -> None:
+    """A new owner goes on with what was being arranged."""
+    handoffs.go_on(step)
+
+
+def busy(state: CallState) -> bool:
+    """Is something being arranged that ends with a reply of its own?"""
+    return state.team.handoff is not None
+
+
+def _called(step: Step, call: CallRequested) -> bool:
+    state = step.state
+    tool = state.tools.get(call.tool)
+    made_up = tool is None and bool(state.agent) and not call.client_tool and is_platform_function(call.tool)
+    if not made_up and not (tool is not None and tool.platform):
+        return False
+    if state.ended or actions.reported_already(step, call):
+        return True
+    state.remember(
+        HistoryItem(
+            item_id=call.item_id,
+            kind="function_call",
+            call_id=call.call_id,
+            name=call.tool,
+            data=call.arguments_json,
+        )
+    )
+    if call.tool.startswith(HAND_OVER):
+        handoffs.requested(step, call, tool)
+        return True
+    return True
