@@ -13,6 +13,7 @@ from ringback_errors import NotFound, Unavailable
 from ringback_events import MemoryBroker, MemoryBus
 from ringback_session.adapters.facts_bus import FactsOnBus
 from ringback_session.adapters.records_kv import RecordsInBucket
+from ringback_session.domain.agents import Graph
 from ringback_session.domain.inputs import ActionResult, ConsentRead, Decided, FactFetched
 from ringback_session.domain.rules import Effect, SideEffect, TurnRules
 from ringback_session.ports import Caller, PackInfo
@@ -200,10 +201,18 @@ class LateFactsTwin:
 
 
 class PacksTwin:
+    """One agent without a graph, or the graph that a test sets: its first agent answers the call."""
+
+    def __init__(self):
+        self.graph = Graph()
+
+    async def pinned(self, digest):
+        return await self.resolve(digest.removeprefix("sha256:"))
+
     async def resolve(self, name):
         if name not in CALLER.packs:
             raise NotFound(f"no pack is called '{name}'")
-        agent = "reservations" if name == "airline" else ""
+        agent = next(iter(self.graph.outlines), "reservations") if name == "airline" else ""
         return PackInfo(
             name=name,
             digest=f"sha256:{name}",
@@ -211,6 +220,7 @@ class PacksTwin:
             agents={agent: ""} if agent else {},
             client_tools="allow",
             client_instructions=True,
+            graph=self.graph if agent else Graph(),
         )
 
 
@@ -265,6 +275,7 @@ class World:
         self.broker = MemoryBroker()
         self.bus = MemoryBus(self.broker)
         self.policy, self.tools, self.memory = PolicyTwin(), ToolsTwin(), MemoryTwin()
+        self.packs = PacksTwin()
         self.upstream = UpstreamTwin()
         self.records = RecordsInBucket(self.bus, self.clock)
         self.tracing = TracingTwin
@@ -277,7 +288,7 @@ class World:
             policy=self.policy,
             tools=self.tools,
             memory=self.memory,
-            packs=PacksTwin(),
+            packs=self.packs,
             records=records or self.records,
             facts=FactsOnBus(self.bus),
             late_facts=LateFactsTwin(),

@@ -205,6 +205,10 @@ def _set(body: Any, kind: str, name: str, value: Any) -> None:
         prefix, enum = _ENUMS[kind, name]
         setattr(body, name, enum.Value(f"{prefix}{str(value).upper()}"))
     elif isinstance(value, list):
-        getattr(body, name).extend(value)
+        for entry in value:
+            if isinstance(entry, dict):
+                getattr(body, name).add(**entry)
+            else:
+                getattr(body, name).append(entry)
     else:
         setattr(body, name, value)

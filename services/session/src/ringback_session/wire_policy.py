@@ -39,6 +39,9 @@ def decide_request(question: AskPolicy, pinned: Pinned, now_ms: int) -> policy_p
         if subject["confidence"] is not None:
             request.utterance.confidence = subject["confidence"]
         return request
+    if question.gate == "handoff":
+        request.handoff.CopyFrom(policy_pb2.HandoffSubject(**subject))
+        return request
     action = request.action
     for name in ("action_id", "tool", "tool_version", "arguments_json", "arguments_digest", "client_tool"):
         setattr(action, name, subject[name])

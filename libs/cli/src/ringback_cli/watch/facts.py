@@ -154,7 +154,19 @@ def _action_finished(body: pb.ActionFinished) -> FactLine:
 
 
 def _handed_off(body: pb.HandedOff) -> FactLine:
-    return FactLine("person", "handoff", f"{body.from_agent} → {body.to_agent}", body.reason)
+    instead = f" instead of {body.asked_for}" if body.outcome == "fell_back" else ""
+    return FactLine("person", "handoff", f"{body.from_agent} → {body.to_agent}{instead}", body.reason)
+
+
+def _handoff_refused(body: pb.HandoffRefused) -> FactLine:
+    return FactLine(
+        "person", "handoff", f"{body.from_agent} stays, not {body.asked_for}: {body.outcome}", body.reason
+    )
+
+
+def _consulted(body: pb.Consulted) -> FactLine:
+    steps = f"{body.steps} step(s), {body.calls} call(s), {body.duration_ms / 1000:.1f} s"
+    return FactLine("action", "supervisor", f"{body.agent}: {body.outcome}", f"“{body.question}”; {steps}")
 
 
 def _escalated(body: pb.EscalatedToPerson) -> FactLine:
@@ -219,6 +231,8 @@ _EVENTS: dict[str, Callable[[Any], FactLine]] = {
     "action_progressed": _action_progressed,
     "action_finished": _action_finished,
     "handed_off": _handed_off,
+    "handoff_refused": _handoff_refused,
+    "consulted": _consulted,
     "escalated_to_person": _escalated,
     "slots_changed": _slots,
     "task_opened": _task_opened,
