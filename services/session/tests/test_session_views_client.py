@@ -268,6 +268,32 @@ async def test_speech_is_told_in_the_documented_order_under_one_id(world):
     check_chain(client.frames)
 
 
+async def test_words_that_come_while_the_caller_speaks_neither_end_the_turn_nor_come_before_their_item(world):
+    call, client = await world.start(pack="passthrough")
+    call.client_frame(update(audio={"input": {"transcription": {"model": "whisper-1"}}}))
+    up = world.upstream
+    client.news()
+    up.emit(up.events.speech_started("item_u", audio_start_ms=0))
+    for words in ("Hello,", " how can"):
+        up.emit(up.events.transcription_delta("item_u", delta=words, logprobs=None))
+    await world.settle()
+    assert [frame["type"] for frame in client.news()] == ["input_audio_buffer.speech_started"]
+    assert not up.got("response.create")
+    up.emit(up.events.speech_stopped("item_u", audio_end_ms=800))
+    up.commits("item_u")
+    up.transcribes("item_u", " you help?")
+    frames = client.news()
+    told = [frame for frame in frames if "transcription" in frame["type"]]
+    assert [frame["type"] for frame in frames[:4]] == [
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+    ]
+    assert [frame["delta"] for frame in told[:-1]] == ["Hello, how can", " you help?"]
+    check_chain(client.frames)
+
+
 async def test_a_client_that_wants_no_transcription_sees_none_though_we_have_it(world):
     _call, client = await world.start()
     world.upstream.hears("Hello there.")

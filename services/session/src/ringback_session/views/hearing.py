@@ -28,6 +28,7 @@ from ringback_session.views.upstream import Milliseconds, read_item, sound_logpr
 __all__ = ["Hearing", "confidence_of"]
 
 SPANS_KEPT = 16
+EARLY_CHARS_MAX = 8_192
 ITEMS_KEPT = 256
 
 
@@ -41,6 +42,7 @@ class Hearing:
         self._spans: dict[str, list[int]] = {}
         self._silence: tuple[int, int] | None = None
         self._told: dict[str, None] = {}
+        self._early: dict[str, tuple[str, list[Any]]] = {}
 
     def expect_silence(self, start_ms: int, end_ms: int) -> None:
         """The next audio that is committed is a silence that became too long."""
@@ -65,7 +67,6 @@ class Hearing:
     def _words(self, event: server_events.ServerEvent, out: Out) -> None:
         match event:
             case server_events.TranscriptionDelta():
-                self._committed(event.item_id, out)
                 self._delta(event, out)
             case server_events.TranscriptionCompleted():
                 self._committed(event.item_id, out)
@@ -112,6 +113,8 @@ class Hearing:
         detection = self._config().turn_detection
         wants = detection is not None and detection.create_response and silence is None
         out.inputs.append(UtteranceCommitted(item_id=item_id, wants_reply=wants))
+        words, logprobs = self._early.pop(item_id, ("", []))
+        self._show_delta(item_id, words, logprobs, out)
 
     def _item(self, raw: Mapping[str, Any], out: Out) -> None:
         """The caller's spoken item; every other item the client has been told of already, or must not see."""
@@ -122,11 +125,20 @@ class Hearing:
             self._committed(read.id, out)
 
     def _delta(self, event: server_events.TranscriptionDelta, out: Out) -> None:
-        if self._config().transcription is not None and event.delta:
-            logprobs = self._shown(event.logprobs)
-            out.client.append(
-                self._events.transcription_delta(event.item_id, delta=event.delta, logprobs=logprobs)
-            )
+        """Some models send words while the caller still speaks; the client gets them with the item that they are of."""
+        if event.item_id in self._told or event.item_id in self._items:
+            self._show_delta(event.item_id, event.delta or "", event.logprobs, out)
+            return
+        words, logprobs = self._early.pop(event.item_id, ("", []))
+        words = (words + (event.delta or ""))[:EARLY_CHARS_MAX]
+        self._early[event.item_id] = words, [*logprobs, *(event.logprobs or ())][:EARLY_CHARS_MAX]
+        while len(self._early) > SPANS_KEPT:
+            del self._early[next(iter(self._early))]
+
+    def _show_delta(self, item_id: str, words: str, logprobs: Sequence[Any] | None, out: Out) -> None:
+        if self._config().transcription is not None and words:
+            shown = self._shown(logprobs)
+            out.client.append(self._events.transcription_delta(item_id, delta=words, logprobs=shown))
 
     def _completed(self, event: server_events.TranscriptionCompleted, out: Out) -> None:
         text = event.transcript.strip()
