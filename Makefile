@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SPEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-unit test-stack compose-test check format contracts lock bench clean
+.PHONY: help setup demo up test test-unit test-stack compose-test clients check format contracts lock bench clean
 
 help: ## list these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test-stack: setup
 
 compose-test: setup ## build the containers, speak a call through them, take them down (needs Docker; not part of test)
 	@SPEED="$(SPEED)" sh dev/compose-test.sh
+
+clients: setup ## released Realtime clients, unmodified, through the whole stack (minutes; own environments in var/clients)
+	@sh dev/clients.sh run
 
 check: setup ## contracts, lint, types, import rules, size guides, call graph (under 2 minutes)
 	@sh dev/check.sh

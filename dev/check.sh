@@ -36,8 +36,10 @@ contracts_compatible() {
 lint_contracts() { (cd proto && "$BIN/buf" lint); }
 
 locks_clean() {
-    ! grep -nE '://|^(--)?(extra-)?index|find-links' requirements.lock requirements-models.lock ||
+    ! grep -nE '://|^(--)?(extra-)?index|find-links' requirements.lock requirements-models.lock tests/e2e/clients/locks/*.lock ||
         { echo "a lock file names an address; run: make lock"; return 1; }
+    ! grep -n '"resolved"' tests/e2e/clients/node/package-lock.json ||
+        { echo "package-lock.json names addresses; run: make lock"; return 1; }
     ! ls uv.lock pylock.toml 2>/dev/null || { echo "these record registry addresses: do not keep them"; return 1; }
 }
 

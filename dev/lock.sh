@@ -13,3 +13,5 @@ $UV pip compile --quiet --universal --python-version 3.11 --generate-hashes --no
 printf 'silero-vad==6.2.3\nmoonshine-voice==0.0.73\n' |
     $UV pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-deps \
         -o requirements-models.lock -
+# The released clients that `make clients` runs.
+sh dev/clients.sh lock

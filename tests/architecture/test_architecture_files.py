@@ -1,5 +1,6 @@
 """The project speaks of itself alone: no address of a package registry, no path of somebody's machine."""
 
+import json
 import re
 
 # Written in pieces so that this file does not find itself.
@@ -49,8 +50,17 @@ def test_no_file_names_a_path_of_one_machine(repository):
 
 
 def test_files_that_record_registry_addresses_are_absent(repository):
+    kept = [str(path) for path in repository.files if path.name in {"uv.lock", "pylock.toml", "yarn.lock"}]
+    assert not kept, kept
+
+
+def test_an_npm_lock_records_no_addresses(repository):
     kept = [
-        str(path) for path in repository.files if path.name in {"uv.lock", "pylock.toml", "package-lock.json"}
+        f"{path}: {name}"
+        for path in repository.files
+        if path.name == "package-lock.json"
+        for name, package in json.loads((repository.root / path).read_text())["packages"].items()
+        if "resolved" in package
     ]
     assert not kept, kept
 
