@@ -123,7 +123,7 @@ def test_errors_have_the_wording_that_clients_match_on() -> None:
 
 
 def test_close_reasons_fit_a_close_frame() -> None:
-    for close in (closes.SLOW_READER, closes.SESSION_EXPIRED, closes.FRAME_TOO_BIG, closes.BUSY):
+    for close in (closes.SLOW_READER, closes.session_expired(3_600_000), closes.FRAME_TOO_BIG, closes.BUSY):
         assert len(close.reason.encode()) <= 123
     assert closes.invalid_request("invalid_api_key") == (3000, "invalid_request_error.invalid_api_key")
     assert closes.invalid_request("invalid_model").code == 4000

@@ -21,13 +21,14 @@ from ringback_session.usecases.admission import AdmissionLimits
 from ringback_session.usecases.call import Limits
 from ringback_session.usecases.calls import Calls, CallsSettings, Services
 from ringback_testkit import FakeClock
-from ringback_testkit.scripted_model import CHUNK, Answer, ModelFrames
+from ringback_testkit.scripted_model import CHUNK
 from session_core_kit import PROOF, TOOLS, read_back
+from session_model_kit import UpstreamTwin, models_at
 
 ADAPTER = TypeAdapter(RealtimeServerEvent)
 CALLER = Caller(tenant="local", packs=("airline", "passthrough"), default_pack="airline")
 FRAME_40_MS = b"\0\1" * 960
-__all__ = ["CHUNK"]
+__all__ = ["CHUNK", "UpstreamTwin", "models_at"]
 
 
 class ClientTwin:
@@ -58,69 +59,6 @@ class ClientTwin:
 
     def types(self):
         return [frame["type"] for frame in self.news()]
-
-
-class UpstreamTwin(ModelFrames):
-    """The realtime model: keeps what it was sent; a test speaks for it."""
-
-    def __init__(self):
-        super().__init__(lambda frame: self._on_frame(frame), seed="upstream")
-        self.connections = 0
-        self.sent = []
-        self.appended = []
-        self.refusals = 0
-        self.hangs_up_at_once = False
-        self.open = False
-        self._on_frame = None
-        self._on_lost = None
-
-    async def connect(self, *, on_frame, on_lost):
-        if self.refusals:
-            self.refusals -= 1
-            raise Unavailable("ws://model can not be reached: refused")
-        self.connections += 1
-        self.open = True
-        self._on_frame, self._on_lost = on_frame, on_lost
-        if self.hangs_up_at_once:
-            on_lost("closed_3000")
-        return _Socket(self)
-
-    def lose(self):
-        self.open = False
-        self._on_lost("closed_1006")
-
-    def got(self, type):
-        return [event for event in self.sent if event["type"] == type]
-
-    def own_id(self):
-        """The id under which the last response was asked for."""
-        return self.got("response.create")[-1]["response"]["metadata"]["ringback"]
-
-    def begins(self, own_id=None, response_id=None):
-        return super().begins({"ringback": own_id or self.own_id()}, response_id=response_id)
-
-    def replies(self, words="Sure.", *, calls=(), own_id=None, kind="audio", chunks=1):
-        """A whole response to what was asked for last; calls are (name, arguments)."""
-        answer = Answer(words, calls, kind=kind, chunks=chunks)
-        return self.answers(answer, own_id)
-
-    def speaks(self):
-        """Says our own words exactly as asked."""
-        asked = self.got("response.create")[-1]["response"]
-        return self.replies(asked["instructions"].removeprefix('Say exactly: "').removesuffix('"'))
-
-
-class _Socket:
-    def __init__(self, upstream):
-        self._upstream = upstream
-
-    def send(self, frame):
-        event = json.loads(frame)
-        upstream = self._upstream
-        (upstream.appended if event["type"].endswith(".append") else upstream.sent).append(event)
-
-    def close(self):
-        self._upstream.open = False
 
 
 class PolicyTwin:

@@ -43,6 +43,9 @@ class Watched:
         again = restore(before)
         assert step(again, event, at) == effects, "the same snapshot and input: the same effects"
         assert snapshot(again) == after
+        if fx.RotateModel(cut=False) in effects:
+            assert not self.state.caller_speaking
+            assert not self.state.open_actions(), "never inside a call"
         for effect in effects:
             self.look_at(effect, event)
 

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ringback_identity import hash_key
 from ringback_session.adapters.meters_otel import PROBE_MS, measure_loop
-from ringback_session.adapters.models_ws import ModelsOverWebSocket
 from ringback_session.adapters.tenants_file import TenantsInFile
 from ringback_session.ports import Caller
 from ringback_session.server.gateway import Gateway
@@ -16,7 +15,7 @@ from ringback_session.usecases.admission import AdmissionLimits, LoopLag, Refuse
 from ringback_session.usecases.call import Limits
 from ringback_sockets import RealtimeLink, UpgradeRefused, dial
 from ringback_testkit.scripted_model import ScriptedModel
-from session_call_kit import ClientTwin, World
+from session_call_kit import ClientTwin, World, models_at
 
 TWO = Caller(tenant="local", packs=("airline",), default_pack="airline", sessions_max=2)
 OTHER = Caller(tenant="other", packs=("airline",), default_pack="airline", sessions_max=2)
@@ -236,9 +235,7 @@ async def door(world, tmp_path):
     entry = {"tenant": "local", "key_hashes": [hash_key(KEY)], "packs": ["airline"]}
     tenants.write_text(json.dumps({"tenants": [entry | {"quotas": {"sessions_max": 1}}]}))
     async with ScriptedModel() as model:
-        world.calls = world.replica(
-            "session-0", upstream=ModelsOverWebSocket(url=model.url, model="m", api_key="k")
-        )
+        world.calls = world.replica("session-0", upstream=models_at(world, model.url))
         gateway = Gateway(world.calls, TenantsInFile(tenants))
         port = await gateway.open(host="127.0.0.1", port=0)
         yield f"ws://127.0.0.1:{port}"
@@ -290,7 +287,7 @@ async def test_a_drained_callers_token_works_at_another_replica(door, world, tmp
         await visit(door, f"/r/{token}/v1/realtime")
     assert caught.value.status == 503
     async with ScriptedModel() as model:
-        upstream = ModelsOverWebSocket(url=model.url, model="m", api_key="k")
+        upstream = models_at(world, model.url)
         second = Gateway(
             world.replica("session-1", upstream=upstream), TenantsInFile(tmp_path / "tenants.yaml")
         )
@@ -305,7 +302,7 @@ async def test_two_workers_listen_on_one_port_and_one_of_them_stops_alone(world,
     entry = {"tenant": "local", "key_hashes": [hash_key(KEY)], "packs": ["airline"]}
     tenants.write_text(json.dumps({"tenants": [entry]}))
     async with ScriptedModel() as model:
-        upstream = ModelsOverWebSocket(url=model.url, model="m", api_key="k")
+        upstream = models_at(world, model.url)
         workers = [world.replica(f"session-{n}", upstream=upstream) for n in (1, 2)]
         gateways = [Gateway(calls, TenantsInFile(tenants)) for calls in workers]
         port = await gateways[0].open(host="127.0.0.1", port=0, shared=True)

@@ -52,9 +52,9 @@ async def test_a_cancellation_runs_once_after_the_yes_and_is_told(world):
 
 async def test_the_first_record_already_leads_back():
     class LooksAtTheRecord(UpstreamTwin):
-        async def connect(self, *, on_frame, on_lost):
+        async def connect(self, **asked):
             self.record = await world.record()
-            return await super().connect(on_frame=on_frame, on_lost=on_lost)
+            return await super().connect(**asked)
 
     world = World()
     upstream = LooksAtTheRecord()
@@ -344,7 +344,8 @@ async def test_a_model_that_hangs_up_at_once_is_not_called_for_ever(world):
     await world.settle()
     assert world.upstream.connections <= 3
     assert client.closed is None
-    assert call._link._socket is None
+    call.client_frame(append())
+    assert not world.upstream.appended, "no connection serves"
 
 
 async def test_a_model_connection_made_after_the_call_is_over_is_closed(world):

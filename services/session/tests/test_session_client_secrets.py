@@ -7,14 +7,13 @@ import pytest
 from ringback_errors import Unauthenticated
 from ringback_identity import hash_key
 from ringback_realtime import ProtocolError
-from ringback_session.adapters.models_ws import ModelsOverWebSocket
 from ringback_session.adapters.secrets_kv import SecretsInBucket
 from ringback_session.adapters.tenants_file import TenantsInFile
 from ringback_session.server.gateway import Gateway
 from ringback_session.usecases.client_secrets import ClientSecrets, tenant_of_secret
 from ringback_sockets import RealtimeLink, dial
 from ringback_testkit.scripted_model import ScriptedModel
-from session_call_kit import CALLER, World
+from session_call_kit import CALLER, World, models_at
 
 KEY = "rb_test_key_for_secrets"
 SESSION = {"type": "realtime", "instructions": "Be brief.", "output_modalities": ["text"]}
@@ -65,9 +64,7 @@ class House:
 async def house(tmp_path):
     async with ScriptedModel() as model:
         world = World()
-        world.calls = world.replica(
-            "session-0", upstream=ModelsOverWebSocket(url=model.url, model="m", api_key="k")
-        )
+        world.calls = world.replica("session-0", upstream=models_at(world, model.url))
         tenants = TenantsInFile(tenants_file(tmp_path))
         secrets = ClientSecrets(
             secrets=SecretsInBucket(world.bus, world.clock), tenants=tenants, clock=world.clock, model="m"

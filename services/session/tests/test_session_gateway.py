@@ -5,12 +5,11 @@ import json
 
 import pytest
 from ringback_identity import hash_key
-from ringback_session.adapters.models_ws import ModelsOverWebSocket
 from ringback_session.adapters.tenants_file import TenantsInFile
 from ringback_session.server.gateway import Gateway
 from ringback_sockets import RealtimeLink, UpgradeRefused, dial
 from ringback_testkit.scripted_model import Answer, ScriptedModel
-from session_call_kit import World
+from session_call_kit import World, models_at
 
 KEY = "rb_secret"
 READ = ("get_reservation", {"reservation": "482915"})
@@ -70,9 +69,7 @@ async def house(tmp_path):
     tenants.write_text(json.dumps({"tenants": [entry | {"default_pack": "airline"}]}))
     async with ScriptedModel() as model:
         world = World()
-        calls = world.replica(
-            "session-0", upstream=ModelsOverWebSocket(url=model.url, model="m", api_key="k"), calls_max=3
-        )
+        calls = world.replica("session-0", upstream=models_at(world, model.url), calls_max=3)
         world.calls = calls
         gateway = Gateway(calls, TenantsInFile(tenants))
         port = await gateway.open(host="127.0.0.1", port=0)
@@ -210,8 +207,8 @@ async def test_a_model_that_is_not_there_is_said_before_the_close(house):
     house.model.refuses = True
     visitor = await house.visit()
     error = (await visitor.read("error"))["error"]
-    assert (error["type"], error["code"]) == ("server_error", "service_unavailable")
-    assert (await visitor.closed()).code == 1013
+    assert (error["type"], error["code"]) == ("server_error", "upstream_model_unknown")
+    assert await visitor.closed() == (1013, "upstream_model_unknown: try again later.")
     await house.world.until(lambda: not house.world.calls.running)
 
 

@@ -182,6 +182,15 @@ class AnyCall(Watched, RuleBasedStateMachine):
         if luck:
             return
         self.give(ev.ModelLost(reason="closed_1006"))
+        self.give(ev.ModelConnected(rotate_in_ms=10_000, last_in_ms=30_000))
+
+    @rule(ready=st.booleans())
+    def model_is_prepared(self, ready):
+        self.give(ev.ModelPrepared(ready=ready))
+
+    @rule(name=st.sampled_from(["rotate", "rotate", "rotate_at_last"]))
+    def model_is_to_be_replaced(self, name):
+        self.give(ev.TimerFired(name=name))
 
     # Policy, tools, the record, memory: what was asked is answered late, twice, or never.
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -39,9 +41,15 @@ class UpgradeRefused(Unavailable):
 
 
 async def dial(
-    url: str, *, link: RealtimeLink, headers: Mapping[str, str] | None = None, timeout_ms: int = 5_000
+    url: str,
+    *,
+    link: RealtimeLink,
+    headers: Mapping[str, str] | None = None,
+    timeout_ms: int = 5_000,
+    ping_idle_ms: int = 20_000,
+    pong_wait_ms: int = 20_000,
 ) -> RealtimeLink:
-    """Connect `link` to a Realtime server.
+    """Connect `link` to a Realtime server; one that is silent for `ping_idle_ms` must answer a ping in `pong_wait_ms`.
 
     Raises Unavailable or UpgradeRefused. These name the server, but neither path, query nor headers: a resume token
     or a key may be in any of them.
@@ -56,9 +64,10 @@ async def dial(
                 max_frame_size=FRAME_BYTES_MAX,
                 logger_name=log,
                 max_redirects=0,
+                ssl_context=_tls() if url.startswith("wss:") else None,
                 enable_auto_ping=True,
-                auto_ping_idle_timeout=20,
-                auto_ping_reply_timeout=20,
+                auto_ping_idle_timeout=ping_idle_ms / 1000,
+                auto_ping_reply_timeout=pong_wait_ms / 1000,
             )
     except TimeoutError:
         raise Unavailable(f"{where}: did not answer within {timeout_ms} ms") from None
@@ -67,6 +76,12 @@ async def dial(
     except (OSError, WSError, ValueError) as error:
         raise Unavailable(f"{where}: cannot connect: {_why(error)}") from None
     return link
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One context for all connections: to read the system's authorities again for each would hold up the loop."""
+    return ssl.create_default_context()
 
 
 def _address(url: str) -> str:

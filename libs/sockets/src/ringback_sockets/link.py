@@ -7,7 +7,7 @@ import contextlib
 import logging
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Final, NamedTuple
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
@@ -103,7 +103,7 @@ class RealtimeLink(WSListener):
         if self._over.is_set() and self._closed is not None and on_closed is not None:
             on_closed(self._closed)
 
-    async def messages(self) -> AsyncIterator[bytes]:
+    async def messages(self) -> AsyncGenerator[bytes, None]:
         """Messages one by one, until the connection ends and those that came before are taken.
 
         After an own `close` there are no more.
@@ -130,6 +130,18 @@ class RealtimeLink(WSListener):
     async def room(self) -> None:
         """Return once the peer has read enough for more to be sent, or the connection has ended."""
         await self._room.wait()
+
+    async def answers(self, *, within_ms: int) -> bool:
+        """Whether the peer answers a ping in time; asked by one at a time."""
+        transport = self._transport
+        if transport is None or self._closed is not None:
+            return False
+        try:
+            async with asyncio.timeout(within_ms / 1000):
+                await transport.measure_roundtrip_time(1)
+        except (TimeoutError, ConnectionError):
+            return False
+        return self._closed is None
 
     def close(self, close: Close = closes.NORMAL) -> None:
         """Say why, wait a bounded time for the peer to say the same, hang up. A second call does nothing."""

@@ -200,6 +200,12 @@ class Metric:
         "ringback.context.tokens", "{token}", _TOKENS, "Tokens of the context given to the model, per turn."
     )
     TOKENS_BILLED: Final = _counter("ringback.tokens.billed", "{token}", "Tokens billed by the model.")
+    MODEL_CONNECTS: Final = _counter(
+        "ringback.model.connects", "{connection}", "Connections to an upstream: what for, and how it went."
+    )
+    MODEL_CONNECT_MS: Final = _histogram(
+        "ringback.model.connect", "ms", _MS, "Dialling an upstream until its model has greeted."
+    )
     FOLD_LAG: Final = _gauge("ringback.memory.fold_lag", "{event}", "Events published, not folded yet.")
     FOLD_MS: Final = _histogram("ringback.memory.fold", "ms", _MS, "Folding one event.")
     BREAKER_STATE: Final = _gauge(

@@ -25,10 +25,11 @@ from ringback_session.adapters.secrets_kv import SecretsInBucket
 from ringback_session.adapters.tenants_file import TenantsInFile
 from ringback_session.adapters.tools_grpc import ToolsOverGrpc
 from ringback_session.adapters.tracing_otel import TracingWithOtel
+from ringback_session.adapters.upstream_source import configured_upstreams
 from ringback_session.server.admin import AdminServicer
 from ringback_session.server.background import Background
 from ringback_session.server.gateway import Gateway
-from ringback_session.settings import SessionSettings
+from ringback_session.settings import SessionSettings, variable
 from ringback_session.usecases.calls import Calls, Services
 from ringback_session.usecases.client_secrets import ClientSecrets
 
@@ -42,11 +43,11 @@ async def run_session(settings: SessionSettings) -> None:
     owner = settings.instance or "session-0"
     setup_logging("session", settings.log_level, instance=owner)
     telemetry = setup("session", endpoint=settings.otlp_endpoint, instance=owner)
-    tenants = TenantsInFile(settings.tenants_file)
+    tenants, clock = TenantsInFile(settings.tenants_file), LoopClock()
+    models = ModelsOverWebSocket(configured_upstreams(settings), variable=variable, clock=clock)
 
     bus = await connect(settings.nats_url, name=owner, spool_dir=settings.state_dir / "spool")
     await bus.ensure(load_topology(), "session")
-    clock = LoopClock()
     records = RecordsInBucket(bus, clock)
     leases = await records.watch()
 
@@ -54,12 +55,13 @@ async def run_session(settings: SessionSettings) -> None:
     channels = [Channel(address, name=name, tls=settings.tls) for name, address in peers.items()]
     await asyncio.gather(*(channel.warm() for channel in channels))
 
-    services = _services(settings, bus, clock, records, channels)
+    services = _services(models, bus, clock, records, channels)
     calls = Calls(services, owner=owner, settings=settings.calls)
     secrets = ClientSecrets(
         secrets=SecretsInBucket(bus, clock), tenants=tenants, clock=clock, model=settings.calls.model
     )
     gateway = Gateway(calls, tenants, secrets)
+    models.open()
     port = await gateway.open(host=settings.host, port=settings.port, shared=settings.shared_port)
     background = Background(calls.settle_forever(), measure_loop(calls.sample))
 
@@ -84,6 +86,7 @@ async def run_session(settings: SessionSettings) -> None:
         closers=[
             background.stop,
             lambda: gateway.close(drain_ms=settings.drain_ms),
+            models.close,
             leases.close,
             *(channel.close for channel in channels),
             bus.close,
@@ -93,7 +96,11 @@ async def run_session(settings: SessionSettings) -> None:
 
 
 def _services(
-    settings: SessionSettings, bus: Bus, clock: LoopClock, records: RecordsInBucket, channels: list[Channel]
+    models: ModelsOverWebSocket,
+    bus: Bus,
+    clock: LoopClock,
+    records: RecordsInBucket,
+    channels: list[Channel],
 ) -> Services:
     policy, tools, memory = channels
     return Services(
@@ -104,9 +111,7 @@ def _services(
         records=records,
         facts=FactsOnBus(bus),
         late_facts=LateFactsOnBus(bus),
-        models=ModelsOverWebSocket(
-            url=settings.upstream_url, model=settings.upstream_model, api_key=settings.upstream_key
-        ),
+        models=models,
         clock=clock,
         tracing=TracingWithOtel,
         presence=records,

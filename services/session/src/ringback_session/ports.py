@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -42,6 +42,7 @@ __all__ = [
     "Records",
     "Remembered",
     "Tenants",
+    "Term",
     "TimerHandle",
     "Tools",
     "Tracing",
@@ -126,6 +127,16 @@ class Remembered(msgspec.Struct, frozen=True):
     as_of_epoch: int
     as_of_seq: int
     plan: CompactionPlan | None = None
+
+
+class Term(msgspec.Struct, frozen=True):
+    """How long a connection to the model lasts, from now on: when to replace it, and when at the latest.
+
+    0: no limit is known.
+    """
+
+    rotate_in_ms: int = 0
+    last_in_ms: int = 0
 
 
 class Clock(Protocol):
@@ -258,6 +269,11 @@ class LateFacts(Protocol):
 class ModelSocket(Protocol):
     """One connection to the realtime model."""
 
+    @property
+    def term(self) -> Term:
+        """How long it may still serve."""
+        ...
+
     def send(self, frame: bytes) -> None: ...
 
     def close(self) -> None: ...
@@ -267,9 +283,17 @@ class Models(Protocol):
     """Connects to the realtime model."""
 
     async def connect(
-        self, *, on_frame: Callable[[bytes], None], on_lost: Callable[[str], None]
+        self,
+        *,
+        model: str,
+        purpose: Literal["start", "reconnect", "rotation"],
+        on_frame: Callable[[bytes], None],
+        on_lost: Callable[[str], None],
     ) -> ModelSocket:
-        """Raises Unavailable with what is wrong and where."""
+        """Connect to whatever answers for this `model` of the client's.
+
+        Raises Unavailable, as ModelProblem where it is known what is wrong.
+        """
         ...
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ringback_errors import ConfigError
 from ringback_serving import CommonSettings, Env, ServingSettings
 
 from ringback_session.usecases.admission import AdmissionLimits
 from ringback_session.usecases.call import Limits
 from ringback_session.usecases.calls import CallsSettings
 
-__all__ = ["SessionSettings", "load"]
+__all__ = ["SessionSettings", "load", "variable"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,10 @@ class SessionSettings(CommonSettings):
     tenants_file: Path
     upstream_url: str
     upstream_model: str
-    upstream_key: str
+    upstream_kind: str
+    upstream_key_variable: str
+    upstream_key_file: Path | None
+    upstreams_file: Path | None
     calls_max: int
     starts_max: int
     loop_lag_ms_max: int
@@ -40,8 +44,15 @@ class SessionSettings(CommonSettings):
 
     @classmethod
     def read(cls, env: Env) -> dict[str, Any]:
+        upstreams_file = env.optional_path("UPSTREAMS_FILE")
+        if upstreams_file is not None and env.optional("UPSTREAM_URL"):
+            raise ConfigError(
+                "RINGBACK_UPSTREAM_URL: expected to be absent, as RINGBACK_UPSTREAMS_FILE is set"
+            )
+        default_url = None if upstreams_file is None else ""
         return {
             **super().read(env),
+            "upstreams_file": upstreams_file,
             "admin_port": env.integer("ADMIN_PORT", default=0, least=0, most=65_535),
             "admin_address": env.optional_address("ADMIN_ADDRESS") or "",
             "shared_port": env.boolean("SHARED_PORT", default=False),
@@ -49,15 +60,20 @@ class SessionSettings(CommonSettings):
             "tools_addr": env.address("TOOLS_ADDR"),
             "memory_addr": env.address("MEMORY_ADDR"),
             "tenants_file": env.path("TENANTS_FILE", default=Path("var/tenants.yaml")),
-            "upstream_url": env.url("UPSTREAM_URL", schemes=("ws", "wss")),
+            "upstream_url": env.url("UPSTREAM_URL", default=default_url, schemes=("ws", "wss")),
             "upstream_model": env.text("UPSTREAM_MODEL", default=""),
-            "upstream_key": env.text("UPSTREAM_KEY", default=""),
+            "upstream_kind": env.choice(
+                "UPSTREAM_KIND", default="compatible", choices=("compatible", "local")
+            ),
+            # Where the key is, not the key: settings may be shown.
+            "upstream_key_variable": "RINGBACK_UPSTREAM_KEY" if env.optional("UPSTREAM_KEY") else "",
+            "upstream_key_file": env.optional_path("UPSTREAM_KEY_FILE"),
             "calls_max": env.integer("CALLS_MAX", default=200, least=1, most=100_000),
             "starts_max": env.integer("STARTS_MAX", default=64, least=1, most=10_000),
             "loop_lag_ms_max": env.integer("LOOP_LAG_MS_MAX", default=250, least=0, most=60_000),
             "journal_wait_ms": env.integer("JOURNAL_WAIT_MS", default=10_000, least=0, most=120_000),
             "lease_ms": env.integer("LEASE_MS", default=15_000, least=500, most=600_000),
-            "session_ms_max": env.integer("SESSION_MS_MAX", default=3_600_000, least=1_000, most=86_400_000),
+            "session_ms_max": env.integer("SESSION_MS_MAX", default=14_400_000, least=1_000, most=86_400_000),
             "resume_window_ms": env.integer("RESUME_WINDOW_MS", default=30_000, least=0, most=3_600_000),
         }
 
@@ -89,6 +105,11 @@ class SessionSettings(CommonSettings):
             close_ms=self.drain_ms + 2_000,
             tls=self.tls,
         )
+
+
+def variable(name: str) -> str:
+    """The value of a variable that a credential names; empty if it is not set."""
+    return os.environ.get(name, "")
 
 
 def load() -> SessionSettings:

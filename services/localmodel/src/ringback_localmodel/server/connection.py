@@ -68,6 +68,6 @@ class Connection:
             yield frame
 
     def _expire(self, events: ServerEvents) -> None:
-        reason = closes.SESSION_EXPIRED.reason
-        self.send(events.error(ProtocolError("session_expired", reason)))
-        self.close(closes.SESSION_EXPIRED)
+        expired = closes.session_expired(round(self._session_s * 1000))
+        self.send(events.error(ProtocolError("session_expired", expired.reason)))
+        self.close(expired)

@@ -1,39 +1,106 @@
-"""The realtime model over its WebSocket, at whatever compatible server the settings name."""
+"""The realtime models upstream, over WebSocket: the first of the list that answers takes the call."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from urllib.parse import urlencode
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final, Literal
 
-from ringback_sockets import FRAME_BYTES_MAX, Closed, RealtimeLink, dial
-from ringback_telemetry import names, span
+from ringback_errors import ConfigError
 
-from ringback_session.ports import ModelSocket
+from ringback_session.adapters.upstream_lane import Lane
+from ringback_session.adapters.upstream_source import UpstreamSource
+from ringback_session.adapters.upstream_spec import Upstream
+from ringback_session.domain.model_problem import ModelProblem
+from ringback_session.ports import Clock, ModelSocket
 
 __all__ = ["ModelsOverWebSocket"]
 
-CONNECT_TIMEOUT_MS = 5_000
-# The largest message of a client, and what may wait behind it.
-OUTBOX_BYTES_MAX = FRAME_BYTES_MAX + 8 * 1024 * 1024
+log: Final = logging.getLogger(__name__)
 
 
 class ModelsOverWebSocket:
-    """Implements `ports.Models`."""
+    """Implements `ports.Models`. `variable` gives the value of an environment variable that a credential names.
 
-    def __init__(self, *, url: str, model: str, api_key: str) -> None:
-        mark = "&" if "?" in url else "?"
-        self._url = f"{url}{mark}{urlencode({'model': model})}" if model else url
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    Raises ConfigError for a credential that is not there.
+    """
+
+    def __init__(self, source: UpstreamSource, *, variable: Callable[[str], str], clock: Clock) -> None:
+        self._source = source
+        self._variable = variable
+        self._clock = clock
+        self._specs = source.current()
+        self.lanes = self._made(self._specs, ())
+        self._changing = asyncio.Lock()
+        self._opened = False
+
+    def open(self) -> None:
+        """Begin to keep connections warm, where that is configured; needs a running loop."""
+        self._opened = True
+        for lane in self.lanes:
+            lane.pool.open()
+
+    async def close(self) -> None:
+        self._opened = False
+        for lane in self.lanes:
+            await lane.pool.close()
 
     async def connect(
-        self, *, on_frame: Callable[[bytes], None], on_lost: Callable[[str], None]
+        self,
+        *,
+        model: str,
+        purpose: Literal["start", "reconnect", "rotation"],
+        on_frame: Callable[[bytes], None],
+        on_lost: Callable[[str], None],
     ) -> ModelSocket:
-        link = RealtimeLink(outbox_bytes_max=OUTBOX_BYTES_MAX)
-        with span(names.Span.MODEL_CONNECT):
-            await dial(self._url, link=link, headers=self._headers, timeout_ms=CONNECT_TIMEOUT_MS)
+        await self._follow_the_source()
+        problems: list[ModelProblem] = []
+        for lane in self.lanes:
+            try:
+                return await lane.connect(model, purpose, on_frame=on_frame, on_lost=on_lost)
+            except ModelProblem as problem:
+                problems.append(problem)
+        raise _all_of(problems)
 
-        def lost(closed: Closed) -> None:
-            on_lost(f"closed_{closed.code}")
+    async def _follow_the_source(self) -> None:
+        specs = self._source.current()
+        if specs is self._specs:
+            return
+        async with self._changing:
+            if specs is self._specs:
+                return
+            self._specs = specs
+            former = self.lanes
+            try:
+                # Apart from the loop: to prepare an endpoint may take a moment.
+                self.lanes = await asyncio.to_thread(self._made, specs, former)
+            except ConfigError as error:
+                log.error("the upstreams that there were are kept: %s", error)
+                return
+            log.info("the upstreams are now: %s", ", ".join(lane.upstream.name for lane in self.lanes))
+            for lane in former:
+                if lane not in self.lanes:
+                    await lane.pool.close()
+            if self._opened:
+                self.open()
 
-        link.take(on_frame, lost)
-        return link
+    def _made(self, specs: Sequence[Upstream], former: Sequence[Lane]) -> tuple[Lane, ...]:
+        """Lanes for these; one whose upstream is as it was goes on with all that it knows."""
+        kept = {lane.upstream.name: lane for lane in former if lane.upstream in specs}
+        return tuple(
+            kept.get(spec.name) or Lane(spec, variable=self._variable, clock=self._clock) for spec in specs
+        )
+
+
+def _all_of(problems: Sequence[ModelProblem]) -> ModelProblem:
+    """What is wrong with all of them; the first of the list gives the code."""
+    first = problems[0]
+    if len(problems) == 1:
+        return first
+    waits = [problem.retry_after_ms for problem in problems if problem.retry_after_ms]
+    return ModelProblem(
+        "; ".join(problem.message for problem in problems),
+        problem=first.problem,
+        retry_after_ms=min(waits, default=None),
+    )

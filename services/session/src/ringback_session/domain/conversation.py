@@ -16,6 +16,7 @@ from ringback_session.domain import (
     playback,
     recovery,
     replies,
+    rotation,
     speaking,
     teamwork,
     turns,
@@ -40,6 +41,7 @@ def step(state: CallState, event: Input, at: At) -> Effects:
     if now.escalation is not None:
         reason, rule, say = now.escalation
         escalation.to_person(now, reason=reason, rule=rule, say=say)
+    rotation.pump(now)
     replies.pump(now)
     return now.effects
 
@@ -130,8 +132,6 @@ def _of_the_call(now: Step, event: Input) -> None:
             _started(now)
         case inputs.Resumed():
             recovery.resumed(now, event)
-        case inputs.ModelLost():
-            recovery.model_lost(now, event)
         case inputs.ClientGone():
             recovery.client_gone(now, event)
         case inputs.PacketReady():
@@ -140,8 +140,22 @@ def _of_the_call(now: Step, event: Input) -> None:
             compaction.context_arrived(now, event)
         case inputs.TimerFired():
             _timer(now, event.name)
+        case inputs.ModelLost() | inputs.ModelConnected() | inputs.ModelPrepared():
+            _of_the_connection(now, event)
         case _:
             _of_the_client(now, event)
+
+
+def _of_the_connection(
+    now: Step, event: inputs.ModelLost | inputs.ModelConnected | inputs.ModelPrepared
+) -> None:
+    match event:
+        case inputs.ModelLost():
+            recovery.model_lost(now, event)
+        case inputs.ModelConnected():
+            rotation.connected(now, event)
+        case inputs.ModelPrepared():
+            rotation.prepared(now, event)
 
 
 def _of_the_client(now: Step, event: Input) -> None:
@@ -180,6 +194,10 @@ def _timer(now: Step, name: str) -> None:
             _model_silent(now)
         case ("consent", _, consent_id):
             consent.expired(now, consent_id)
+        case ("rotate", _, _):
+            rotation.due(now)
+        case ("rotate_at_last", _, _):
+            rotation.at_last(now)
 
 
 def _model_silent(now: Step) -> None:

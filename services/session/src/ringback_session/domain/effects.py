@@ -24,6 +24,7 @@ __all__ = [
     "Journal",
     "Note",
     "Persist",
+    "PrepareModel",
     "Publish",
     "PullContext",
     "ReadConsent",
@@ -33,6 +34,7 @@ __all__ = [
     "RequestReply",
     "RequestSpeech",
     "ReturnResult",
+    "RotateModel",
     "StartTimer",
     "StopTimer",
     "TruncateItem",
@@ -219,6 +221,16 @@ class PullContext(_Effect, frozen=True):
     min_seq: int
 
 
+class PrepareModel(_Effect, frozen=True):
+    """Make a second connection to the model, while the first one serves."""
+
+
+class RotateModel(_Effect, frozen=True):
+    """The prepared connection takes over, with the conversation rebuilt; `cut`: what is being said breaks off."""
+
+    cut: bool = False
+
+
 class StartTimer(_Effect, frozen=True):
     name: str
     delay_ms: int
@@ -251,6 +263,8 @@ Effect = (
     | FetchAgent
     | Reconfigure
     | PullContext
+    | PrepareModel
+    | RotateModel
     | StartTimer
     | StopTimer
 )

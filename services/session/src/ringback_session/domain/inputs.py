@@ -35,7 +35,9 @@ __all__ = [
     "ItemNoted",
     "JournalFailed",
     "Journalled",
+    "ModelConnected",
     "ModelLost",
+    "ModelPrepared",
     "PacketReady",
     "ReadBack",
     "ReplyEnded",
@@ -335,6 +337,19 @@ class ModelLost(_Input, frozen=True):
     reason: str
 
 
+class ModelConnected(_Input, frozen=True):
+    """A connection to the model serves the call: when to replace it, and when at the latest; 0: no limit known."""
+
+    rotate_in_ms: int = 0
+    last_in_ms: int = 0
+
+
+class ModelPrepared(_Input, frozen=True):
+    """A second connection to the model waits to take over; not `ready`: none could be had."""
+
+    ready: bool
+
+
 class ClientGone(_Input, frozen=True):
     reason: str
 
@@ -372,6 +387,8 @@ Input = (
     | PacketReady
     | ContextArrived
     | ModelLost
+    | ModelConnected
+    | ModelPrepared
     | ClientGone
     | AgentInput
 )

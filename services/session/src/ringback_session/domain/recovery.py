@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ringback_session.domain import actions, consent, decisions, outcomes, replies, speaking, teamwork
-from ringback_session.domain.effects import Persist, PullContext
+from ringback_session.domain.effects import Persist, PullContext, StopTimer
 from ringback_session.domain.inputs import ClientGone, ModelLost, Resumed
 from ringback_session.domain.rules import SideEffect
 from ringback_session.domain.state import (
@@ -17,7 +17,7 @@ from ringback_session.domain.state import (
 )
 from ringback_session.domain.step import Step
 
-__all__ = ["client_gone", "idle", "model_lost", "resumed", "settled"]
+__all__ = ["client_gone", "forget_rotation", "idle", "model_lost", "model_replaced", "resumed", "settled"]
 
 
 def resumed(step: Step, event: Resumed) -> None:
@@ -29,6 +29,7 @@ def resumed(step: Step, event: Resumed) -> None:
     state.ids_made = 0
     state.ended = ""
     _clear_the_air(state)
+    forget_rotation(step)
     step.publish("session_resumed", previous_epoch=previous, owner=event.owner)
     state.rebuilt_at = (state.epoch, state.seq)
     was_answered = _last_turn_was_answered(state)
@@ -48,10 +49,17 @@ def resumed(step: Step, event: Resumed) -> None:
 
 
 def model_lost(step: Step, event: ModelLost) -> None:
-    """The model's connection broke: its words in the air are dropped; a short bridge, and on."""
+    """The model's connection broke."""
+    forget_rotation(step)
+    model_replaced(step, event.reason)
+
+
+def model_replaced(step: Step, reason: str) -> None:
+    """Another connection holds the conversation now: words in the air are dropped; a short bridge, and on."""
     state = step.state
     reply = state.reply
     state.reply = None
+    speaking_was_cut = state.caller_speaking and state.open_consent() is None
     state.caller_speaking = False
     for speech in state.speeches:
         speech.requested = False
@@ -59,7 +67,7 @@ def model_lost(step: Step, event: ModelLost) -> None:
         speech.transcript = ""
         speech.item_id = ""
     state.model_generation += 1
-    step.publish("model_rotated", reason=event.reason, generation=state.model_generation)
+    step.publish("model_rotated", reason=reason, generation=state.model_generation)
     state.rebuilt_at = (state.epoch, state.seq)
     if reply is not None and not reply.cancelled:
         speaking.speak(step, SpeechKind.NOTICE, state.rules.say_bridge)
@@ -79,7 +87,18 @@ def model_lost(step: Step, event: ModelLost) -> None:
         speaking.speak(step, SpeechKind.NOTICE, state.rules.say_bridge)
         consent.repeat_if_cut(step, answered=True)
     else:
+        if speaking_was_cut and (reply is None or reply.cancelled):
+            # What the caller was saying went with the connection; nobody else would tell them.
+            speaking.speak(step, SpeechKind.NOTICE, state.rules.say_bridge)
         consent.repeat_if_cut(step)
+
+
+def forget_rotation(step: Step) -> None:
+    """The connection that was to be replaced is gone, or has been."""
+    state = step.state
+    state.rotation = "none"
+    state.rotation_overdue = False
+    step.effects += [StopTimer(name="rotate"), StopTimer(name="rotate_at_last")]
 
 
 def client_gone(step: Step, event: ClientGone) -> None:

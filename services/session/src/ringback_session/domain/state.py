@@ -330,6 +330,8 @@ class CallState(msgspec.Struct):
     handed_over: bool = False
     team: Team = msgspec.field(default_factory=Team)
     model_generation: int = 1
+    rotation: Literal["none", "preparing", "ready"] = "none"
+    rotation_overdue: bool = False
     applied_epoch: int = 0
     rebuilt_at: tuple[int, int] = (0, 0)
     ended: str = ""

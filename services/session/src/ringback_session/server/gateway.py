@@ -15,6 +15,7 @@ from ringback_identity import ResumeToken
 from ringback_realtime import Close, ProtocolError, closes
 from ringback_sockets import Closed, RealtimeLink, accepted, listen, read_upgrade, refusal, text_answer
 
+from ringback_session.domain.model_problem import ModelProblem
 from ringback_session.ports import Caller, Tenants
 from ringback_session.server.refusals import as_error, as_http, bad_key, bad_token, tell
 from ringback_session.server.secrets_http import SecretsHttp
@@ -171,8 +172,8 @@ class Gateway:
             tell(link, as_error(refused))
         except RingbackError as error:
             log.warning("a call could not start: %s", error, extra={"code": error.code})
-            message = f"The call could not start: {error}."
-            tell(link, ProtocolError("service_unavailable", message, kind="server_error"))
+            code = error.problem if isinstance(error, ModelProblem) else "service_unavailable"
+            tell(link, ProtocolError(code, f"The call could not start: {error}.", kind="server_error"))
         except Exception:
             log.exception("a call could not start")
             link.close(closes.INTERNAL)

@@ -48,4 +48,5 @@ def bad_token() -> ProtocolError:
 def tell(link: RealtimeLink, error: ProtocolError) -> None:
     """An error event, then the close that clients know as fatal, or as one to come back from."""
     link.send(ServerEvents(EventIds(error.code)).error(error))
-    link.close(closes.BUSY if error.code in _PASSING else closes.invalid_request(error.code))
+    passing = error.code in _PASSING or error.kind == "server_error"
+    link.close(closes.unavailable(error.code) if passing else closes.invalid_request(error.code))

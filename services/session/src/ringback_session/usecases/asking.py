@@ -37,7 +37,7 @@ class Asking:
                 telephone=self._on_telephone(params),
             )
         )
-        self._link.send(self._model_view.reply(effect, params, self._view.config), keep=True)
+        self._link.send(self._model_view.reply(effect, params, self._view.config))
 
     def speech(self, effect: RequestSpeech) -> None:
         wanted = Wanted(
@@ -48,7 +48,7 @@ class Asking:
             telephone=self._on_telephone({}),
         )
         self._view.responses.want(wanted)
-        self._link.send(self._model_view.speech(effect, self._view.config), keep=True)
+        self._link.send(self._model_view.speech(effect, self._view.config))
 
     def cancel(self, own_id: str, reason: str, out: Out) -> None:
         known_as = "client_cancelled" if reason == "unverified" else reason

@@ -15,7 +15,7 @@ from contextlib import suppress
 import msgspec
 from ringback_errors import Unavailable
 from ringback_realtime import Close, MalformedFrameError, ProtocolError, peek
-from ringback_realtime.closes import GOING_AWAY, INTERNAL, NORMAL, SESSION_EXPIRED
+from ringback_realtime.closes import GOING_AWAY, INTERNAL, NORMAL, session_expired
 
 from ringback_session.domain import effects, inputs
 from ringback_session.domain.conversation import step
@@ -37,7 +37,7 @@ from ringback_session.usecases.agents import Agents
 from ringback_session.usecases.asking import Asking
 from ringback_session.usecases.idling import Idling
 from ringback_session.usecases.keeping import Keeper, Saved, save
-from ringback_session.usecases.model_link import ModelLink
+from ringback_session.usecases.model_side import ModelSide, RecentContext
 from ringback_session.usecases.performing import TAKES_TIME, Performer
 from ringback_session.usecases.timers import Timers
 from ringback_session.usecases.turn_trace import TurnTrace
@@ -46,12 +46,11 @@ from ringback_session.views.model import ModelView
 from ringback_session.views.out import Out
 from ringback_session.views.route import clock_samples
 
-__all__ = ["FENCED", "MODEL_UNAVAILABLE", "Call", "Limits"]
+__all__ = ["FENCED", "Call", "Limits"]
 
 APPEND = "input_audio_buffer.append"
 SESSION_LIMIT = "session_limit"
 FENCED = Close(4409, "session_taken_over: another connection resumed this session.")
-MODEL_UNAVAILABLE = Close(1013, "model_unavailable: the realtime model cannot be reached.")
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -60,7 +59,7 @@ class Limits(msgspec.Struct, frozen=True):
     journal_wait_ms: int = 10_000
     lease_ms: int = 15_000
     resume_window_ms: int = 30_000
-    session_ms_max: int = 3_600_000
+    session_ms_max: int = 14_400_000
 
 
 class Call:
@@ -91,7 +90,6 @@ class Call:
         self.client: ClientSocket | None = None
         self.keeper = keeper_of(self)
         self._model_view = model_view
-        self._memory = memory
         self._clock = clock
         self._tracing = tracing
         self._limits = limits
@@ -107,15 +105,26 @@ class Call:
         self._first_event_done = False
         self._leaving = False
         self.over = False
-        self._link = ModelLink(
-            models=models, opening=self._opening, on_frame=self.model_frame, on_lost=self._model_lost
+        recent = RecentContext(memory)
+        self._model = ModelSide(
+            models=models,
+            view=view,
+            model_view=model_view,
+            memory=recent,
+            pinned=pinned,
+            on_frame=self.model_frame,
+            flush=self._flush,
+            feed=self.feed,
+            spawn=self._spawn,
+            give_up=self._close_client,
         )
+        self._link = self._model.link
         self._asking = Asking(view=view, model_view=model_view, link=self._link)
         self._idling = Idling(state)
         self._performer = Performer(
             policy=policy,
             tools=tools,
-            memory=memory,
+            memory=recent,
             agents=agents,
             keeper=self.keeper,
             pinned=pinned,
@@ -128,11 +137,11 @@ class Call:
     async def start(self, client: ClientSocket, *, first: Input, context: str = "") -> None:
         """Connect the model and greet the client. Raises Unavailable when the model cannot be reached."""
         self.client = client
-        await self._link.connect(context)
+        await self._model.connect(context)
         client.send(self.view.events.session_created(self.view.config))
         self._timers.start(SESSION_LIMIT, self.view.left_ms(self._clock.now_ms()))
         self._look_after()
-        self.feed(first)
+        self.feed(first, self._model.connected())
 
     def settle(self, resumed: Input) -> None:
         """Nobody came back: find out what became of what was journalled, and end the call without a client."""
@@ -174,8 +183,9 @@ class Call:
     def _expire(self) -> None:
         """The session has lasted as long as it may."""
         if self.client is not None:
-            self._flush(Out(client=[self.view.expired()]))
-            self._close_client(SESSION_EXPIRED)
+            expired = session_expired(self._limits.session_ms_max)
+            self._flush(Out(client=[self.view.expired(expired)]))
+            self._close_client(expired)
         self.end("session_expired")
 
     def fence(self) -> None:
@@ -263,6 +273,8 @@ class Call:
                 self._asking.reply(effect)
             case effects.RequestSpeech():
                 self._asking.speech(effect)
+            case effects.PrepareModel() | effects.RotateModel():
+                self._model.perform(effect)
             case effects.Reconfigure():
                 self.pinned = msgspec.structs.replace(self.pinned, agent=self.state.agent)
                 self._performer.pinned = self.pinned
@@ -310,26 +322,6 @@ class Call:
             out = Out()
             self.view.too_quiet(*silence, out)
             self._flush(out)
-
-    def _opening(self, context: str) -> list[bytes]:
-        return [self._model_view.session_update(self.view.config), *self._model_view.rebuild(context)]
-
-    def _model_lost(self, reason: str) -> None:
-        if self.over or self.client is None:
-            return
-        out = Out()
-        self.view.responses.lost(out)
-        self._spawn(self._reconnect())
-        self._flush(out)
-        self.feed(inputs.ModelLost(reason=reason))
-
-    async def _reconnect(self) -> None:
-        if not await self._link.reconnect(self._context):
-            self._close_client(MODEL_UNAVAILABLE)
-
-    async def _context(self) -> str:
-        known = await self._memory.context(self.pinned, min_epoch=self.state.epoch, min_seq=0)
-        return known.text if known is not None else ""
 
     def _fired(self, name: str) -> None:
         if name == SESSION_LIMIT:

@@ -1,104 +1,247 @@
-"""The connection to the model: made, lost, made again with the conversation rebuilt."""
+"""The connection to the model: made, lost, made again or replaced, each time with the conversation rebuilt."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
 
 from ringback_errors import Unavailable
+from ringback_realtime import MalformedFrameError, peek
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from ringback_session.ports import Models, ModelSocket
+from ringback_session.ports import Models, ModelSocket, Term
 
 __all__ = ["ModelLink"]
 
-BACKLOG_MAX = 64
+# What is kept while no connection serves: half a minute of the caller's voice, and so many requests.
+AUDIO_BYTES_MAX = 2 * 1024 * 1024
+REQUESTS_MAX = 64
 RECONNECTS_MAX = 8
-RECONNECT_BASE_MS = 200
+# Full jitter: M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+PAUSE_FIRST_S = 0.4
+PAUSE_MAX_S = 5.0
 # A connection that held for so long was a good one: what is lost later is a new loss.
 LASTING_S = 10.0
+_JITTER = wait_random_exponential(multiplier=PAUSE_FIRST_S / 2, max=PAUSE_MAX_S)
+_KEPT = ("response.create", "input_audio_buffer.commit", "input_audio_buffer.clear")
+Purpose = Literal["start", "reconnect", "rotation"]
+
+
+@dataclass(eq=False)
+class _Line:
+    """One connection; `lost` says why it can not be used any more."""
+
+    socket: ModelSocket | None = None
+    lost: str = ""
+
+    @property
+    def usable(self) -> bool:
+        return self.socket is not None and not self.lost
+
+    def close(self) -> None:
+        if self.socket is not None:
+            self.socket.close()
 
 
 class ModelLink:
-    """One call's way to the model, over any number of connections."""
+    """One call's way to the model, over any number of connections, one of which serves at a time."""
 
     def __init__(
         self,
         *,
         models: Models,
+        model: Callable[[], str],
         opening: Callable[[str], list[bytes]],
         on_frame: Callable[[bytes], None],
         on_lost: Callable[[str], None],
     ) -> None:
         self._models = models
+        self._model = model
         self._opening = opening
         self._on_frame = on_frame
         self._on_lost = on_lost
-        self._socket: ModelSocket | None = None
-        self._backlog: list[bytes] = []
+        self._line: _Line | None = None
+        self._spare: _Line | None = None
+        self._send: Callable[[bytes], None] = self._keep
+        self._backlog: deque[tuple[bool, bytes]] = deque()
+        self._audio_bytes = 0
         self._closed = False
+        self._served = 0
         self._connected_s = 0.0
         self._losses = 0
 
+    @property
+    def term(self) -> Term:
+        """How long the present connection may serve."""
+        line = self._line
+        return line.socket.term if line is not None and line.socket is not None else Term()
+
     async def connect(self, context: str) -> None:
         """Connect, configure, rebuild. Raises Unavailable."""
-        early: list[str] = []
-        socket: ModelSocket | None = None
-
-        def lost(reason: str) -> None:
-            if socket is not None and self._socket is socket:
-                self._lost(reason)
-            else:
-                early.append(reason)
-
-        socket = await self._models.connect(on_frame=self._on_frame, on_lost=lost)
+        line = await self._dialled("start")
         if self._closed:
-            socket.close()
-            return
-        if early:
-            raise Unavailable(f"the model hung up at once: {early[0]}")
-        self._socket = socket
-        self._connected_s = asyncio.get_running_loop().time()
-        backlog, self._backlog = self._backlog, []
-        for frame in (*self._opening(context), *backlog):
-            socket.send(frame)
+            line.close()
+        else:
+            self._serve(line, context)
 
-    async def reconnect(self, context: Callable[[], Awaitable[str]]) -> bool:
-        """Try with growing pauses, also between connections that do not last. False when the model stayed away."""
-        while self._losses < RECONNECTS_MAX:
-            if self._losses > 1:
-                await asyncio.sleep(RECONNECT_BASE_MS * 2 ** (self._losses - 2) / 1000)
-            if self._closed:
-                return True
-            try:
-                await self.connect(await context())
-            except Unavailable:
-                self._losses += 1
-            else:
-                return True
-        return False
+    async def reconnect(self, context: Callable[[], Awaitable[str]]) -> None:
+        """Try with growing pauses, also between connections that do not last. Raises Unavailable in the end."""
+        first = self._losses > 1
+
+        async def attempt() -> None:
+            nonlocal first
+            if first:
+                # Connections that do not last are failed attempts too.
+                first = False
+                raise Unavailable("the model hung up again and again")
+            if not self._closed:
+                await self._again(context)
+
+        retrying = AsyncRetrying(
+            stop=lambda _: self._losses >= RECONNECTS_MAX,
+            wait=_pause_s,
+            retry=retry_if_exception_type(Unavailable),
+            sleep=asyncio.sleep,
+            reraise=True,
+        )
+        await retrying(attempt)
+
+    async def prepare(self) -> bool:
+        """Have another connection at hand for `rotate`. False when none can be had now."""
+        served = self._served
+        try:
+            line = await self._dialled("rotation")
+        except Unavailable:
+            return False
+        if self._closed or self._line is None or self._served != served:
+            # It is not wanted any more.
+            line.close()
+            return False
+        self._drop_spare()
+        self._spare = line
+        return True
+
+    def rotate(self, context: str) -> bool:
+        """Let the prepared connection take over. False if it was lost meanwhile: then none serves."""
+        old, self._line, self._send = self._line, None, self._keep
+        if old is not None:
+            old.close()
+        spare, self._spare = self._spare, None
+        if spare is None or not spare.usable:
+            return False
+        self._serve(spare, context)
+        return True
 
     def audio(self, frame: bytes) -> None:
-        """The caller's audio, verbatim. While the model is away it is lost: a bridge tells the caller."""
-        if self._socket is not None:
-            self._socket.send(frame)
+        """The caller's audio, verbatim. While the model is away the last half minute of it waits."""
+        if self._line is not None:
+            self._send(frame)
+        else:
+            self._keep_audio(frame)
 
-    def send(self, frame: bytes, *, keep: bool = False) -> None:
-        """While the model is away only requests for speech are kept: all else is in the history."""
-        if self._socket is not None:
-            self._socket.send(frame)
-        elif keep and len(self._backlog) < BACKLOG_MAX:
-            self._backlog.append(frame)
+    def send(self, frame: bytes) -> None:
+        """While the model is away only requests are kept: all else is in the history."""
+        self._send(frame)
 
     def close(self) -> None:
         self._closed = True
-        socket, self._socket = self._socket, None
-        if socket is not None:
-            socket.close()
+        line, self._line, self._send = self._line, None, self._keep
+        self._drop_spare()
+        self._backlog.clear()
+        if line is not None:
+            line.close()
+
+    async def _again(self, context: Callable[[], Awaitable[str]]) -> None:
+        spare, self._spare = self._spare, None
+        try:
+            line = spare if spare is not None and spare.usable else await self._dialled("reconnect")
+        except Unavailable:
+            self._losses += 1
+            raise
+        text = await context()
+        if self._closed:
+            line.close()
+        elif line.lost:
+            self._losses += 1
+            raise Unavailable(f"the model hung up at once: {line.lost}")
+        else:
+            self._serve(line, text)
+
+    async def _dialled(self, purpose: Purpose) -> _Line:
+        line = _Line()
+
+        def on_frame(frame: bytes) -> None:
+            # What a connection says before or after it serves is about nothing that the call knows.
+            if self._line is line:
+                self._on_frame(frame)
+
+        def on_lost(reason: str) -> None:
+            line.lost = reason or "closed"
+            if self._line is line:
+                self._lost(reason)
+
+        line.socket = await self._models.connect(
+            model=self._model(), purpose=purpose, on_frame=on_frame, on_lost=on_lost
+        )
+        if line.lost and not self._closed:
+            raise Unavailable(f"the model hung up at once: {line.lost}")
+        return line
+
+    def _serve(self, line: _Line, context: str) -> None:
+        assert line.socket is not None, "dialled before it serves"
+        self._line = line
+        self._send = line.socket.send
+        self._served += 1
+        self._connected_s = asyncio.get_running_loop().time()
+        backlog, self._backlog, self._audio_bytes = self._backlog, deque(), 0
+        for frame in self._opening(context):
+            line.socket.send(frame)
+        for _, frame in backlog:
+            line.socket.send(frame)
 
     def _lost(self, reason: str) -> None:
-        if self._socket is None or self._closed:
+        self._line, self._send = None, self._keep
+        if self._closed:
             return
-        self._socket = None
         lasted_s = asyncio.get_running_loop().time() - self._connected_s
         self._losses = 1 if lasted_s > LASTING_S else self._losses + 1
         self._on_lost(reason)
+
+    def _keep(self, frame: bytes) -> None:
+        if self._closed or not _is_kept(frame):
+            return
+        if sum(not is_audio for is_audio, _ in self._backlog) < REQUESTS_MAX:
+            self._backlog.append((False, frame))
+
+    def _keep_audio(self, frame: bytes) -> None:
+        if self._closed:
+            return
+        self._backlog.append((True, frame))
+        self._audio_bytes += len(frame)
+        while self._audio_bytes > AUDIO_BYTES_MAX:
+            # The oldest goes first; requests among it stay in their order.
+            oldest = next(entry for entry in self._backlog if entry[0])
+            self._backlog.remove(oldest)
+            self._audio_bytes -= len(oldest[1])
+
+    def _drop_spare(self) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.close()
+
+
+def _pause_s(state: RetryCallState) -> float:
+    """Full jitter, but not before the model asked to be left alone, within reason."""
+    error = state.outcome.exception() if state.outcome else None
+    asked_ms = error.retry_after_ms if isinstance(error, Unavailable) else None
+    return max(_JITTER(state), min(PAUSE_MAX_S, (asked_ms or 0) / 1000))
+
+
+def _is_kept(frame: bytes) -> bool:
+    try:
+        return peek(frame).type in _KEPT
+    except MalformedFrameError:
+        return False

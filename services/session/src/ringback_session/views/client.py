@@ -12,6 +12,7 @@ import msgspec
 from ringback_realtime import (
     ROOT,
     AudioHead,
+    Close,
     EventHead,
     EventIds,
     Item,
@@ -25,7 +26,6 @@ from ringback_realtime import (
     cancel_not_active,
     check_truncation,
     client_events,
-    closes,
     decode_client_event,
     decode_server_event,
     invalid_value,
@@ -111,8 +111,8 @@ class ClientView:
         """How long the session may still last."""
         return max(0, self.config.expires_at * 1000 - now_ms)
 
-    def expired(self) -> bytes:
-        return self.events.error(ProtocolError("session_expired", closes.SESSION_EXPIRED.reason))
+    def expired(self, close: Close) -> bytes:
+        return self.events.error(ProtocolError("session_expired", close.reason))
 
     def too_quiet(self, start_ms: int, end_ms: int, out: Out) -> None:
         """The caller's silence becomes an item, and is replied to."""
@@ -323,6 +323,9 @@ class ClientView:
 
     def _model_error(self, error: Mapping[str, Any], out: Out) -> None:
         """Errors of what the client asked for are the client's; errors of what we asked for are ours."""
+        if error.get("code") == "session_expired":
+            # The model's connection ends, not the client's session: the close that follows says so.
+            return
         event_id = error.get("event_id")
         own_id = self.model.own_id(event_id)
         if own_id is not None:

@@ -162,10 +162,13 @@ class Responses:
         return wanted
 
     def lost(self, out: Out) -> None:
-        """The model's connection broke: close what the client still sees as open."""
+        """The model's connection broke: what the client waits for ends, whether it had begun or not."""
+        owed = [wanted.lost(self._events.ids.response()) for wanted in self._wanted.values()]
         self._wanted.clear()
-        for route in self._routes.values():
+        for route in (*self._routes.values(), *owed):
             if not route.closed:
+                if route.owner == "client":
+                    self.shown.announce(route, out)
                 self.shown.close(route, "failed", None, CONNECTION_LOST, out)
         self._routes.clear()
 

@@ -89,6 +89,10 @@ class Wanted:
     client_event_id: str | None = None
     telephone: bool = False
 
+    def lost(self, response_id: str) -> Route:
+        """The model's connection broke before it was announced."""
+        return self.begun(RawResponse(id=response_id))
+
     def begun(self, raw: RawResponse) -> Route:
         """The model announced it."""
         return Route(

@@ -1,0 +1,58 @@
+"""The configured upstreams: one from the settings, or a file's list, read again when the file changes."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Final
+
+from ringback_errors import ConfigError
+
+from ringback_session.adapters.upstream_spec import Upstream, read_upstreams, single_upstream
+from ringback_session.settings import SessionSettings
+
+__all__ = ["UpstreamSource", "configured_upstreams"]
+
+log: Final = logging.getLogger(__name__)
+
+
+def configured_upstreams(settings: SessionSettings) -> UpstreamSource:
+    """The file's list, or the one upstream of the variables. Raises ConfigError."""
+    if settings.upstreams_file is not None:
+        return UpstreamSource(settings.upstreams_file)
+    return UpstreamSource(
+        single_upstream(
+            settings.upstream_url,
+            kind=settings.upstream_kind,
+            model=settings.upstream_model,
+            key_variable=settings.upstream_key_variable,
+            key_file=settings.upstream_key_file,
+        )
+    )
+
+
+class UpstreamSource:
+    """What is configured now. Raises ConfigError only to begin with: later the list that there was is kept."""
+
+    def __init__(self, configured: Path | Upstream) -> None:
+        self._path = configured if isinstance(configured, Path) else None
+        self._stamp = self._now()
+        self._upstreams = read_upstreams(configured) if isinstance(configured, Path) else (configured,)
+
+    def current(self) -> tuple[Upstream, ...]:
+        stamp = self._now()
+        if self._path is not None and stamp is not None and stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self._upstreams = read_upstreams(self._path)
+            except ConfigError as error:
+                # Half-written, perhaps.
+                log.error("the upstreams that there were are kept: %s", error)
+        return self._upstreams
+
+    def _now(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat() if self._path is not None else None
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_ino) if found is not None else None
