@@ -21,11 +21,15 @@ def _read(message):
     return event_from_bytes(message.SerializeToString(), tenant="local", session_id="sess_1")
 
 
+# Facts for others: they keep their place in the order, and change nothing here.
+OF_NO_USE = {"turn_rule_applied"}
+
+
 def test_every_body_of_the_contract_is_known():
     for field in pb.SessionEvent.DESCRIPTOR.oneofs_by_name["body"].fields:
         message = _event()
         getattr(message, field.name).SetInParent()
-        assert not isinstance(_read(message).body, ev.Other), field.name
+        assert isinstance(_read(message).body, ev.Other) is (field.name in OF_NO_USE), field.name
 
 
 def test_a_turn_keeps_its_place_text_and_confidence():

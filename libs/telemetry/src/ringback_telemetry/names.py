@@ -217,6 +217,7 @@ class Metric:
     SESSIONS: Final = _gauge("ringback.sessions", "{session}", "Sessions that this replica owns.")
     TURNS: Final = _counter("ringback.turns", "{turn}", "Turns that ended.")
     TURN_SPANS: Final = _histogram("ringback.turn.spans", "{span}", _COUNTS, "Spans made for one turn.")
+    TURN_RULES: Final = _counter("ringback.turn.rules", "{rule}", "Turn rules that took effect, by outcome.")
     DECISIONS: Final = _counter("ringback.decisions", "{decision}", "Decisions, by effect and rule.")
     FALLBACKS: Final = _counter("ringback.fallbacks", "{fallback}", "Declared fallbacks taken, by reason.")
     ACTIONS: Final = _counter("ringback.actions", "{action}", "Actions, by outcome.")

@@ -21,6 +21,8 @@ _EFFECT = {
     policy_pb2.EFFECT_ESCALATE: Effect.ESCALATE,
     policy_pb2.EFFECT_DENY: Effect.DENY,
 }
+# Policy always gives these; zero switches their rule off.
+_OFF_AT_ZERO = frozenset({"filler_after_ms", "silence_ms_max", "words_max", "idle_prompts_max"})
 
 
 def decide_request(question: AskPolicy, pinned: Pinned, now_ms: int) -> policy_pb2.DecideRequest:
@@ -107,7 +109,7 @@ def decided(answer: policy_pb2.DecideResponse, wait_ms: float) -> Decided:
 
 
 def turn_rules(answer: policy_pb2.GetSessionRulesResponse) -> TurnRules:
-    """The bundle's rules; what it leaves at zero keeps the core's default."""
+    """The bundle's rules. What it leaves at zero is off, or where that makes no sense keeps the core's default."""
     given = answer.turn_rules
     values: dict[str, Any] = {}
     for field in TurnRules.__struct_fields__:
@@ -115,7 +117,7 @@ def turn_rules(answer: policy_pb2.GetSessionRulesResponse) -> TurnRules:
             continue
         value = getattr(given, field)
         if isinstance(value, bool | str | int | float):
-            if value or isinstance(value, bool):
+            if value or isinstance(value, bool) or field in _OFF_AT_ZERO:
                 values[field] = value
         elif len(value):
             values[field] = tuple(value)

@@ -108,6 +108,19 @@ def _interrupted(body: pb.Interrupted) -> FactLine:
     return FactLine("caller", "caller", "interrupts", f"after {body.heard_ms} ms of the agent's words")
 
 
+def _turn_rule(body: pb.TurnRuleApplied) -> FactLine:
+    parts = (
+        body.reason.replace("_", " "),
+        f"“{body.text.strip()}”" if body.text.strip() else "",
+        f"{body.count} of at most {body.limit}" if body.limit else "",
+        f"after {body.wait_ms} ms" if body.wait_ms else "",
+    )
+    topic = "caller" if body.rule in ("backchannel", "resume") else "agent"
+    return FactLine(
+        topic, "turns", f"{body.rule.replace('_', ' ')}: {body.outcome}", ", ".join(filter(None, parts))
+    )
+
+
 def _action_requested(body: pb.ActionRequested) -> FactLine:
     effect = _enum(body, "side_effect", "SIDE_EFFECT_")
     return FactLine(
@@ -223,6 +236,7 @@ _EVENTS: dict[str, Callable[[Any], FactLine]] = {
     "user_turn_ended": _user_turn,
     "agent_turn_ended": _agent_turn,
     "interrupted": _interrupted,
+    "turn_rule_applied": _turn_rule,
     "action_requested": _action_requested,
     "action_decided": _action_decided,
     "facts_fetched": _facts_fetched,

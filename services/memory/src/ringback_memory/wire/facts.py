@@ -24,7 +24,8 @@ _ITEMS_MAX = 1_024
 _SIDE_EFFECTS = {1: "read", 2: "write", 3: "irreversible"}
 _STATUSES = {1: "ok", 2: "failed", 3: "unknown", 4: "not_started"}
 _READINGS = {1: "yes", 2: "no", 3: "correction", 4: "unclear", 5: "void"}
-_SPEECH = {1: "reply", 2: "read_back", 3: "filler", 4: "notice"}
+# The rest of a reply that went on is the model's own words again.
+_SPEECH = {1: "reply", 2: "read_back", 3: "filler", 4: "notice", 5: "reply"}
 
 
 def event_from_bytes(payload: bytes, *, tenant: str, session_id: str) -> Event:

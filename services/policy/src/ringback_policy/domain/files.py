@@ -173,6 +173,19 @@ class TurnRulesEntry(Entry, frozen=True, forbid_unknown_fields=True):
     say_unavailable: Words | msgspec.UnsetType = msgspec.UNSET
     say_bridge: Words | msgspec.UnsetType = msgspec.UNSET
     say_consent_expired: Words | msgspec.UnsetType = msgspec.UNSET
+    backchannel_window_ms: Annotated[int, Meta(ge=0, le=300)] | msgspec.UnsetType = msgspec.UNSET
+    backchannel_ms_max: Annotated[int, Meta(ge=100, le=2_000)] | msgspec.UnsetType = msgspec.UNSET
+    backchannel_level_min: Annotated[float, Meta(ge=-90, le=0)] | msgspec.UnsetType = msgspec.UNSET
+    backchannel_words: list[Words] | msgspec.UnsetType = msgspec.UNSET
+    interruption_words: list[Words] | msgspec.UnsetType = msgspec.UNSET
+    backchannel_unsure: Literal["wait", "yield"] | msgspec.UnsetType = msgspec.UNSET
+    resume_within_ms: Annotated[int, Meta(ge=0, le=10_000)] | msgspec.UnsetType = msgspec.UNSET
+    idle_ms: Ms | msgspec.UnsetType = msgspec.UNSET
+    idle_prompts: Annotated[list[Words], Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    idle_prompts_max: Annotated[int, Meta(ge=0, le=10)] | msgspec.UnsetType = msgspec.UNSET
+    say_goodbye: Words | msgspec.UnsetType = msgspec.UNSET
+    questions_max: Annotated[int, Meta(ge=0, le=10)] | msgspec.UnsetType = msgspec.UNSET
+    questions_over: Literal["count", "ask_again"] | msgspec.UnsetType = msgspec.UNSET
 
 
 class LayerFile(Entry, frozen=True, forbid_unknown_fields=True):

@@ -102,6 +102,13 @@ class Fallback(Model, frozen=True):
     say: str
 
 
+# What listeners say to show that they listen. A hum is written in many ways.
+BACKCHANNELS = (
+    *("mm", "mhm", "mm-hmm", "hmm", "hm", "uh-huh", "aha", "ah", "oh", "uh", "um"),
+    *("yeah", "yep", "yes", "okay", "ok", "right", "sure", "all right", "i see", "got it", "good", "great"),
+)
+
+
 class TurnRules(Model, frozen=True):
     """Parameters that the core applies without asking; the proto states their meaning and units."""
 
@@ -124,6 +131,19 @@ class TurnRules(Model, frozen=True):
     say_unavailable: str = "I cannot do that right now, so nothing has been changed."
     say_bridge: str = "Sorry, I lost you for a moment. I am back."
     say_consent_expired: str = "I did not get your answer in time, so I have not done anything."
+    backchannel_window_ms: int = 0
+    backchannel_ms_max: int = 650
+    backchannel_level_min: float = -50.0
+    backchannel_words: tuple[str, ...] = BACKCHANNELS
+    interruption_words: tuple[str, ...] = ("stop", "wait", "no", "hold on", "hang on", "excuse me")
+    backchannel_unsure: str = "wait"
+    resume_within_ms: int = 0
+    idle_ms: int = 0
+    idle_prompts: tuple[str, ...] = ("Are you still there?",)
+    idle_prompts_max: int = 2
+    say_goodbye: str = ""
+    questions_max: int = 1
+    questions_over: str = "count"
 
 
 class PromptTexts(Model, frozen=True):

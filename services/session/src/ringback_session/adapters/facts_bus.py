@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ringback_errors import RingbackError
 from ringback_events import Bus, event_subject
+from ringback_telemetry import counter, names
 
 from ringback_session import wire
 from ringback_session.domain.effects import Publish
@@ -24,6 +25,9 @@ class FactsOnBus:
         self._bus = bus
 
     def publish(self, fact: Publish, pinned: Pinned, on_ack: Callable[[], None]) -> None:
+        if fact.kind == "turn_rule_applied":
+            of = {names.Attr.RULE: fact.body["rule"], names.Attr.OUTCOME: fact.body["outcome"]}
+            counter(names.Metric.TURN_RULES).add(1, of)
         subject = event_subject(pinned.tenant, pinned.session_id, fact.kind)
         payload = wire.event(fact, pinned.tenant, pinned.session_id).SerializeToString()
         try:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from ringback_session.domain import (
     actions,
+    backchannels,
     compaction,
     consent,
     escalation,
+    floor_inputs,
     inputs,
     outcomes,
     playback,
+    prompting,
     recovery,
     replies,
     rotation,
@@ -43,6 +46,7 @@ def step(state: CallState, event: Input, at: At) -> Effects:
         escalation.to_person(now, reason=reason, rule=rule, say=say)
     rotation.pump(now)
     replies.pump(now)
+    prompting.watch(now)
     return now.effects
 
 
@@ -67,6 +71,21 @@ def _of_the_caller(now: Step, event: Input) -> bool:
             consent.cancelled_by_client(now)
         case inputs.ClientCallOutput():
             actions.client_output(now, event.call_id, event.output)
+        case _:
+            return _over_the_agent(now, event)
+    return True
+
+
+def _over_the_agent(now: Step, event: Input) -> bool:
+    match event:
+        case floor_inputs.CallerOverlaps():
+            backchannels.began(now, event)
+        case floor_inputs.CallerSound():
+            backchannels.sound(now, event)
+        case floor_inputs.OverlapWords():
+            backchannels.words(now, event)
+        case floor_inputs.OverlapStopped():
+            backchannels.stopped(now, event)
         case _:
             return False
     return True
@@ -190,6 +209,10 @@ def _timer(now: Step, name: str) -> None:
             turns.transcript_late(now)
         case ("played", _, _):
             playback.settle(now)
+        case (backchannels.TIMER, _, _):
+            backchannels.timer(now)
+        case (prompting.TIMER, _, _):
+            prompting.due(now)
         case ("model", _, _):
             _model_silent(now)
         case ("consent", _, consent_id):

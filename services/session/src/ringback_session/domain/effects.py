@@ -14,8 +14,10 @@ __all__ = [
     "CancelReply",
     "CancelSpeech",
     "DeliverClientCall",
+    "DropSpeech",
     "Effect",
     "Effects",
+    "EndCall",
     "Execute",
     "FetchAgent",
     "FetchFact",
@@ -23,7 +25,9 @@ __all__ = [
     "Forget",
     "Journal",
     "Note",
+    "PassSpeech",
     "Persist",
+    "PlayAgain",
     "PrepareModel",
     "Publish",
     "PullContext",
@@ -93,6 +97,33 @@ class TruncateItem(_Effect, frozen=True):
 
     item_id: str
     audio_end_ms: int
+
+
+class PassSpeech(_Effect, frozen=True):
+    """The client is told of this sound of the caller and of all that came of it: it is a turn."""
+
+    item_id: str
+
+
+class DropSpeech(_Effect, frozen=True):
+    """The client never hears of this sound, and the model's conversation does not keep it."""
+
+    item_id: str
+
+
+class PlayAgain(_Effect, frozen=True):
+    """Send the rest of an item's audio once more, as an item of its own."""
+
+    speech_id: str
+    item_id: str
+    from_ms: int
+    text: str
+
+
+class EndCall(_Effect, frozen=True):
+    """End the call: everything due has been said."""
+
+    reason: str
 
 
 class Note(_Effect, frozen=True):
@@ -248,6 +279,10 @@ Effect = (
     | ReleaseSpeech
     | CancelSpeech
     | TruncateItem
+    | PassSpeech
+    | DropSpeech
+    | PlayAgain
+    | EndCall
     | Note
     | Forget
     | ReturnResult

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ringback_session.domain.agent_inputs import AgentInput, AgentReady
+from ringback_session.domain.floor_inputs import CallerOverlaps, CallerSound, OverlapStopped, OverlapWords
 from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import BoundValue, HistoryItem, ReplyPurpose, SlotValue
 
@@ -360,6 +361,10 @@ Input = (
     | CallerArrived
     | CallerStartedSpeaking
     | CallerStoppedSpeaking
+    | CallerOverlaps
+    | CallerSound
+    | OverlapWords
+    | OverlapStopped
     | UtteranceCommitted
     | UtteranceHeard
     | ClientConfigured

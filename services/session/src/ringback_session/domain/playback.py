@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from ringback_session.domain import manners
 from ringback_session.domain.effects import StartTimer, StopTimer, TruncateItem
 from ringback_session.domain.inputs import AudioSent, ClientTruncated
 from ringback_session.domain.state import TEXT_CHARS_MAX, CallState, HistoryItem, PlayedItem
 from ringback_session.domain.step import SAMPLES_PER_MS, Step
 
 __all__ = [
+    "asks",
     "audible",
     "audio_sent",
     "client_truncated",
     "cut",
     "finished",
     "heard_ms",
+    "heard_part",
     "heard_text",
     "item",
+    "playing",
     "remaining_ms",
     "settle",
 ]
@@ -46,6 +50,36 @@ def audio_sent(step: Step, sent: AudioSent) -> None:
 def audible(step: Step) -> bool:
     """Is the agent being heard now?"""
     return _now(step) < step.state.playback.ends_at
+
+
+def playing(step: Step) -> PlayedItem | None:
+    """The item that is being heard now."""
+    now = _now(step)
+    return next(
+        (
+            played
+            for played in reversed(step.state.playback.items)
+            if played.starts_at <= now < played.starts_at + played.samples and played.truncated_ms is None
+        ),
+        None,
+    )
+
+
+def asks(step: Step, *, ahead_ms: int) -> bool:
+    """Has what is being heard asked a question, or will it within so long?"""
+    played = playing(step)
+    if played is None:
+        return False
+    whole_ms = played.samples // SAMPLES_PER_MS
+    part_ms = heard_ms(step, played) + ahead_ms
+    return "?" in (
+        played.text if part_ms >= whole_ms else played.text[: len(played.text) * part_ms // whole_ms]
+    )
+
+
+def heard_part(step: Step, played: PlayedItem, said: str) -> str:
+    """What was heard of the words of an item."""
+    return heard_text(said, part_ms=heard_ms(step, played), whole_ms=played.samples // SAMPLES_PER_MS)
 
 
 def remaining_ms(step: Step) -> int:
@@ -111,6 +145,7 @@ def client_truncated(step: Step, truncated: ClientTruncated) -> None:
         return
     already = played.truncated_ms
     played.truncated_ms = truncated.audio_end_ms
+    played.cut_by_client = True
     if played.in_model and (already is None or truncated.audio_end_ms < already):
         step.effects.append(TruncateItem(item_id=played.item_id, audio_end_ms=truncated.audio_end_ms))
 
@@ -173,7 +208,8 @@ def _report(step: Step, played: PlayedItem) -> None:
         heard_ms=part_ms if played.samples else 0,
         kind=played.kind,
         first_audio_ms=first_audio_ms,
-        words=len(played.text.split()),
-        questions=played.text.count("?"),
+        words=manners.words_in(played.text),
+        questions=manners.questions_in(played.text),
     )
+    manners.measure(step, played)
     played.text = ""

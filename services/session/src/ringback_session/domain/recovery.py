@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from ringback_session.domain import actions, consent, decisions, outcomes, replies, speaking, teamwork
+from ringback_session.domain import (
+    actions,
+    backchannels,
+    consent,
+    decisions,
+    outcomes,
+    replies,
+    speaking,
+    teamwork,
+)
 from ringback_session.domain.effects import Persist, PullContext, StopTimer
+from ringback_session.domain.floor import Floor
 from ringback_session.domain.inputs import ClientGone, ModelLost, Resumed
 from ringback_session.domain.rules import SideEffect
 from ringback_session.domain.state import (
@@ -61,6 +71,7 @@ def model_replaced(step: Step, reason: str) -> None:
     state.reply = None
     speaking_was_cut = state.caller_speaking and state.open_consent() is None
     state.caller_speaking = False
+    backchannels.forget(step)
     for speech in state.speeches:
         speech.requested = False
         speech.released = False
@@ -142,6 +153,7 @@ def _clear_the_air(state: CallState) -> None:
     state.speeches = []
     state.caller_speaking = False
     state.playback = Playback()
+    state.floor = Floor()
     if state.utterance is not None and not state.utterance.cleared:
         state.utterance.cleared = True
 

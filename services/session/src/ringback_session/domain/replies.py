@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ringback_session.domain import playback
+from ringback_session.domain import manners, playback
 from ringback_session.domain.effects import (
     CancelReply,
     Persist,
+    PlayAgain,
     PullContext,
     RefuseReply,
     RequestReply,
@@ -20,6 +21,7 @@ from ringback_session.domain.state import (
     PendingReply,
     Reply,
     ReplyPurpose,
+    Speech,
 )
 from ringback_session.domain.step import Step
 
@@ -145,14 +147,7 @@ def pump(step: Step) -> None:
         if not speech.requested:
             speech.requested = True
             watch(step)
-            step.effects.append(
-                RequestSpeech(
-                    speech_id=speech.speech_id,
-                    kind=speech.kind,
-                    text=speech.text,
-                    hold=bool(speech.must_contain),
-                )
-            )
+            step.effects.append(_request(speech))
         return
     pending = state.next_reply
     if pending is None or state.handed_over:
@@ -161,12 +156,13 @@ def pump(step: Step) -> None:
         # While a yes is waited for the model does not answer by itself.
         return
     state.next_reply = None
+    instructions = manners.take_instructions(step, pending.instructions)
     reply = Reply(
         reply_id=state.new_id("reply_"),
         purpose=pending.purpose,
         request_key=pending.request_key,
         tools=pending.tools,
-        instructions=pending.instructions,
+        instructions=instructions,
     )
     state.reply = reply
     watch(step)
@@ -174,9 +170,19 @@ def pump(step: Step) -> None:
         RequestReply(
             reply_id=reply.reply_id,
             tools=pending.tools,
-            instructions=pending.instructions,
+            instructions=instructions,
             request_key=pending.request_key,
         )
+    )
+
+
+def _request(speech: Speech) -> RequestSpeech | PlayAgain:
+    if speech.resumes:
+        return PlayAgain(
+            speech_id=speech.speech_id, item_id=speech.resumes, from_ms=speech.from_ms, text=speech.text
+        )
+    return RequestSpeech(
+        speech_id=speech.speech_id, kind=speech.kind, text=speech.text, hold=bool(speech.must_contain)
     )
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-__all__ = ["ActionFallback", "Effect", "SideEffect", "Tool", "TurnRules"]
+__all__ = ["ActionFallback", "Effect", "RuleName", "SideEffect", "Tool", "TurnRules"]
 
 
 class SideEffect(StrEnum):
@@ -26,6 +26,18 @@ class Effect(StrEnum):
     DENY = "deny"
 
 
+class RuleName(StrEnum):
+    """The turn rules that are counted, by the name under which facts and metrics know them."""
+
+    FILLER = "filler"
+    PROGRESS = "progress"
+    BREVITY = "brevity"
+    ONE_QUESTION = "one_question"
+    IDLE_PROMPT = "idle_prompt"
+    BACKCHANNEL = "backchannel"
+    RESUME = "resume"
+
+
 class ActionFallback(msgspec.Struct, frozen=True):
     """What happens to a class of actions while policy is away."""
 
@@ -34,7 +46,11 @@ class ActionFallback(msgspec.Struct, frozen=True):
 
 
 class TurnRules(msgspec.Struct, frozen=True):
-    """Parameters of the interaction layer that the core applies without asking; times in ms."""
+    """Parameters of the interaction layer that the core applies without asking; times in ms.
+
+    At 0 `filler_after_ms`, `silence_ms_max`, `words_max`, `questions_max`, `backchannel_window_ms`, `resume_within_ms`
+    and `idle_ms` switch their rule off.
+    """
 
     filler_after_ms: int = 900
     fillers: tuple[str, ...] = ("One moment, please.", "I'm still looking into it.")
@@ -55,6 +71,19 @@ class TurnRules(msgspec.Struct, frozen=True):
     say_unavailable: str = "I can't do that right now. I've made a note, and someone will get back to you."
     say_bridge: str = "Sorry, I lost you for a second. I'm back."
     say_consent_expired: str = "I didn't get a clear yes in time, so I have not done anything."
+    backchannel_window_ms: int = 0
+    backchannel_ms_max: int = 650
+    backchannel_level_min: float = -50.0
+    backchannel_words: tuple[str, ...] = ()
+    interruption_words: tuple[str, ...] = ()
+    backchannel_unsure: str = "wait"
+    resume_within_ms: int = 0
+    idle_ms: int = 0
+    idle_prompts: tuple[str, ...] = ("Are you still there?",)
+    idle_prompts_max: int = 2
+    say_goodbye: str = ""
+    questions_max: int = 0
+    questions_over: str = "count"
     fallbacks: dict[SideEffect, ActionFallback] = {}
 
     def fallback(self, side_effect: SideEffect) -> ActionFallback:

@@ -7,21 +7,36 @@ from __future__ import annotations
 
 from ringback_spoken import contains_value
 
-from ringback_session.domain import playback
+from ringback_session.domain import playback, replies
 from ringback_session.domain.effects import CancelSpeech, Note, ReleaseSpeech
 from ringback_session.domain.inputs import SpeechEnded, SpeechText
 from ringback_session.domain.state import (
     SPEECHES_QUEUED_MAX,
     BoundValue,
     HistoryItem,
+    ReplyPurpose,
     Speech,
     SpeechKind,
 )
 from ringback_session.domain.step import Step
 
-__all__ = ["cancel_all", "cancel_fillers", "drop", "ended", "last_value_end", "says_all", "speak", "text"]
+__all__ = [
+    "GO_ON",
+    "cancel_all",
+    "cancel_fillers",
+    "drop",
+    "ended",
+    "last_value_end",
+    "says_all",
+    "speak",
+    "text",
+]
 
 ATTEMPTS_MAX = 2
+GO_ON = (
+    "A noise cut your last reply short. Go on exactly where it stopped, without repeating what was said and without "
+    "mentioning the noise."
+)
 
 
 def speak(
@@ -31,6 +46,8 @@ def speak(
     *,
     must_contain: tuple[BoundValue, ...] = (),
     consent_id: str = "",
+    resumes: str = "",
+    from_ms: int = 0,
 ) -> None:
     """Queue words of our own. A full queue drops the oldest filler, never a read-back or a notice."""
     if not text:
@@ -45,6 +62,8 @@ def speak(
             text=text,
             must_contain=must_contain,
             consent_id=consent_id,
+            resumes=resumes,
+            from_ms=from_ms,
         )
     )
 
@@ -130,6 +149,10 @@ def _not_said(step: Step, speech: Speech) -> None:
     state = step.state
     step.effects.append(CancelSpeech(speech_id=speech.speech_id, reason="unverified"))
     if speech.kind is SpeechKind.FILLER:
+        return
+    if speech.kind is SpeechKind.RESUMED:
+        # Its audio is not kept any more: the model goes on in its own words.
+        replies.want(step, ReplyPurpose.TURN, instructions=GO_ON)
         return
     if speech.attempt < ATTEMPTS_MAX:
         again = Speech(

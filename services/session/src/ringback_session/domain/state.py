@@ -13,6 +13,7 @@ import msgspec
 from ringback_identity import derive_id
 
 from ringback_session.domain.agents import Team
+from ringback_session.domain.floor import Floor
 from ringback_session.domain.rules import SideEffect, Tool, TurnRules
 
 __all__ = [
@@ -67,6 +68,7 @@ class SpeechKind(StrEnum):
     READ_BACK = "read_back"
     FILLER = "filler"
     NOTICE = "notice"
+    RESUMED = "resumed"
 
 
 class ActionPhase(StrEnum):
@@ -163,6 +165,8 @@ class Speech(msgspec.Struct):
     transcript: str = ""
     item_id: str = ""
     response_id: str = ""
+    resumes: str = ""
+    from_ms: int = 0
 
 
 class Action(msgspec.Struct):
@@ -255,6 +259,7 @@ class PlayedItem(msgspec.Struct):
     reported: bool = False
     finished: bool = False
     response_id: str = ""
+    cut_by_client: bool = False
 
 
 class Playback(msgspec.Struct):
@@ -319,6 +324,7 @@ class CallState(msgspec.Struct):
     open_breakers: list[str] = []
     history: list[HistoryItem] = []
     playback: Playback = msgspec.field(default_factory=Playback)
+    floor: Floor = msgspec.field(default_factory=Floor)
     irreversible_forbidden: bool = False
     filler_index: int = 0
     failed_rounds: int = 0

@@ -7,6 +7,7 @@ from typing import Any
 
 from ringback_session.domain.effects import Effects, Publish
 from ringback_session.domain.inputs import At
+from ringback_session.domain.rules import RuleName
 from ringback_session.domain.state import CallState
 
 __all__ = ["SAMPLES_PER_MS", "Step"]
@@ -29,6 +30,10 @@ class Step:
         """A person must take over; done at the end of the step, once."""
         if self.escalation is None and not self.state.person_reason:
             self.escalation = (reason, rule, say)
+
+    def applied(self, rule: RuleName, outcome: str, /, **what: Any) -> None:
+        """A turn rule took effect: counted, as a fact."""
+        self.publish("turn_rule_applied", rule=rule.value, outcome=outcome, **what)
 
     def publish(self, kind: str, /, **body: Any) -> None:
         """A fact of the call, numbered as it is made."""

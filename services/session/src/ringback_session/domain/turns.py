@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback_session.domain import consent, decisions, playback, replies, speaking
+from ringback_session.domain import consent, decisions, playback, prompting, replies, resuming, speaking
 from ringback_session.domain.effects import StartTimer, StopTimer
 from ringback_session.domain.inputs import (
     CallerStartedSpeaking,
@@ -11,7 +11,7 @@ from ringback_session.domain.inputs import (
     UtteranceCommitted,
     UtteranceHeard,
 )
-from ringback_session.domain.rules import Effect
+from ringback_session.domain.rules import Effect, RuleName
 from ringback_session.domain.state import (
     TEXT_CHARS_MAX,
     ConsentPhase,
@@ -49,7 +49,9 @@ def caller_started(step: Step, event: CallerStartedSpeaking) -> None:
     """Yield at once, whatever else is going on: barge-in never waits for anybody."""
     state = step.state
     state.caller_speaking = True
+    prompting.answered(step)
     if state.interrupt_enabled:
+        resuming.note_cut(step)
         replies.stop(step, "turn_detected")
         speaking.cancel_all(step, "turn_detected")
         playback.cut(step)
@@ -60,6 +62,7 @@ def caller_stopped(step: Step, event: CallerStoppedSpeaking) -> None:
     state = step.state
     if event.discarded:
         state.caller_speaking = False
+        resuming.instead_of_a_turn(step)
         consent.repeat_if_cut(step)
         return
     state.speech_ended_at_ms = step.at.now_ms
@@ -110,7 +113,12 @@ def heard(step: Step, event: UtteranceHeard) -> None:
     utterance.heard = True
     if event.confidence is not None and event.confidence < state.rules.confidence_min:
         state.irreversible_forbidden = True
-    if not utterance.cleared and not event.typed:
+    if utterance.cleared or event.typed:
+        return
+    if resuming.was_no_turn(step, utterance) and resuming.instead_of_a_turn(step):
+        utterance.cleared = True
+        state.reply_wanted = False
+    else:
         gate(step)
 
 
@@ -168,7 +176,9 @@ def clear(step: Step) -> None:
         return
     if utterance.heard and not utterance.typed and not utterance.text.strip():
         # A noise is no turn; a reply that the client asks for by itself is owed whatever it put in.
+        resuming.instead_of_a_turn(step)
         return
+    state.floor.cut = None
     state.failed_rounds = 0
     if state.reply_wanted:
         state.reply_wanted = False
@@ -187,6 +197,8 @@ def transcript_late(step: Step) -> None:
 def filler_due(step: Step) -> None:
     """An action takes its time: say so, without implying that it is done. Never into the caller's speech."""
     state = step.state
+    if not state.rules.filler_after_ms:
+        return
     waiting = [
         action for action in state.open_actions() if action.consent_id == "" or _past_consent(step, action)
     ]
@@ -200,9 +212,12 @@ def filler_due(step: Step) -> None:
     texts = state.rules.fillers if state.filler_index == 0 else state.rules.progress_texts
     texts = texts or state.rules.fillers
     if texts:
+        rule = RuleName.FILLER if state.filler_index == 0 else RuleName.PROGRESS
         speaking.speak(step, SpeechKind.FILLER, texts[state.filler_index % len(texts)])
         state.filler_index += 1
-    step.effects.append(StartTimer(name="filler", delay_ms=state.rules.silence_ms_max))
+        step.applied(rule, "said", count=state.filler_index)
+    if state.rules.silence_ms_max:
+        step.effects.append(StartTimer(name="filler", delay_ms=state.rules.silence_ms_max))
 
 
 def _begin_turn(step: Step, utterance: Utterance) -> None:
@@ -218,7 +233,8 @@ def _begin_turn(step: Step, utterance: Utterance) -> None:
 
 def _needs_words(step: Step) -> bool:
     state = step.state
-    return state.rules.input_gate != "off" or state.open_consent() is not None
+    gated = state.rules.input_gate != "off" or state.open_consent() is not None
+    return gated or resuming.possible(step)
 
 
 def _past_consent(step: Step, action: object) -> bool:

@@ -208,6 +208,8 @@ class Call:
                     self.feed(inputs.CallerArrived())
                 self._samples += clock_samples(head, frame, telephone=self.view.telephone_in)
                 self._link.audio(frame)
+                if (sound := self.view.overhear(head, self._samples)) is not None:
+                    self.feed(sound)
                 self._note_silence()
                 return
             self.view.frame(frame, out)
@@ -283,22 +285,21 @@ class Call:
                 self._perform_in_conversation(effect)
 
     def _perform_in_conversation(self, effect: effects.Effect) -> None:
-        out, view, model = Out(), self.view, self._model_view
+        out, view = Out(), self.view
         match effect:
             case effects.ReleaseSpeech():
                 view.responses.release(effect.speech_id, out)
-            case effects.CancelReply():
-                self._asking.cancel(effect.reply_id, effect.reason, out)
-            case effects.CancelSpeech():
-                self._asking.cancel(effect.speech_id, effect.reason, out)
-            case effects.TruncateItem():
-                self._link.send(model.truncate(effect.item_id, effect.audio_end_ms))
-            case effects.Note():
-                out.model.append(model.note(effect.item_id, effect.role, effect.text, at_head=effect.at_head))
-            case effects.Forget():
-                out.model.extend(model.delete(item_id) for item_id in effect.item_ids)
-            case effects.ReturnResult():
-                self._link.send(model.result(effect.item_id, effect.call_id, effect.output_json))
+            case (
+                effects.CancelReply(reply_id=own_id, reason=reason)
+                | effects.CancelSpeech(speech_id=own_id, reason=reason)
+            ):
+                self._asking.cancel(own_id, reason, out)
+            case effects.PassSpeech() | effects.DropSpeech() | effects.PlayAgain():
+                out = view.on_the_floor(effect)
+            case effects.EndCall():
+                self.end(effect.reason)
+            case effects.TruncateItem() | effects.Note() | effects.Forget() | effects.ReturnResult():
+                out.model.extend(self._model_view.told(effect))
             case effects.DeliverClientCall():
                 view.responses.client_call(effect.call_id, effect.tool, effect.arguments_json, out)
             case effects.RefuseReply():

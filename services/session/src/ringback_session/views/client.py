@@ -30,10 +30,13 @@ from ringback_realtime import (
     decode_server_event,
     invalid_value,
     parse_item,
+    peek,
     resolve_response,
     server_events,
 )
 
+from ringback_session.domain.effects import DropSpeech, PassSpeech, PlayAgain
+from ringback_session.domain.floor_inputs import CallerSound
 from ringback_session.domain.inputs import (
     ClientCallOutput,
     ClientCancelled,
@@ -51,7 +54,9 @@ from ringback_session.views.hearing import Hearing
 from ringback_session.views.mending import Mending
 from ringback_session.views.model import ModelView
 from ringback_session.views.out import Out
+from ringback_session.views.overhearing import Overhearing
 from ringback_session.views.responses import AUDIO_DELTA, Responses
+from ringback_session.views.retaining import Retained
 from ringback_session.views.route import Wanted, history_of
 
 __all__ = ["ClientSnapshot", "ClientView", "check_tools"]
@@ -86,7 +91,11 @@ class ClientView:
         self.items = ItemList()
         self._resumed: set[str] = set()
         self._requests: dict[str, tuple[dict[str, Any], str | None]] = {}
-        self._hearing = Hearing(events=self.events, items=self.items, config=lambda: self.config)
+        self._hearing = Hearing(
+            events=self.events, items=self.items, config=lambda: self.config, holds=self._holds_sounds
+        )
+        self._overhearing = Overhearing(state, config=lambda: self.config)
+        self._retained = Retained(self.events, wanted=lambda: state.rules.resume_within_ms > 0)
         self._mending = Mending(self.events)
         self._offered: set[str] = set()
         self.responses = Responses(
@@ -307,11 +316,50 @@ class ClientView:
         """An event of a response, after those that a sloppy model left out before it."""
         for each, whole in self._mending.whole(head, frame):
             if each.type == AUDIO_DELTA:
+                self._retained.keep(each)
                 self.responses.audio(each, whole, out)
                 continue
             stale = self.responses.event(each, whole, out)
             if stale:
                 out.model.append(self.model.cancel(stale))
+
+    def overhear(self, head: AudioHead, samples: int) -> CallerSound | None:
+        """What a frame of the caller's tells of a sound over the agent."""
+        return self._overhearing.frame(head, samples)
+
+    def on_the_floor(self, effect: PassSpeech | DropSpeech | PlayAgain) -> Out:
+        """What comes of what the core has found about a sound over the agent."""
+        out = Out()
+        match effect:
+            case PassSpeech():
+                self._hearing.pass_on(effect.item_id, out)
+            case DropSpeech():
+                if self._hearing.drop(effect.item_id):
+                    out.model.append(self.model.delete(effect.item_id))
+            case PlayAgain():
+                frames = self._retained.again(effect, self.config)
+                self.responses.want(
+                    Wanted(
+                        owner="speech",
+                        own_id=effect.speech_id,
+                        speech_kind="resumed",
+                        telephone=not isinstance(self.config.output_format, Pcm),
+                    )
+                )
+                for frame in frames:
+                    self.response_event(peek(frame), frame, out)
+                if not frames:
+                    self.responses.refused(effect.speech_id, out)
+        return out
+
+    def _holds_sounds(self) -> bool:
+        """Is a sound over the agent judged before the client, which would stop its playback, hears of it?"""
+        detection = self.config.turn_detection
+        return (
+            self.state.rules.backchannel_window_ms > 0
+            and detection is not None
+            and detection.interrupt_response
+        )
 
     def model_event(self, head: EventHead, frame: bytes, out: Out) -> None:
         """An event of the model about the caller's audio, the items or an error."""

@@ -1,4 +1,7 @@
-"""What the client hears of its own caller: speech, items and transcripts, as it configured them."""
+"""What the client hears of its own caller: speech, items and transcripts, as it configured them.
+
+A sound over the agent may be held back with all that comes of it, until the core has told what it is.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from ringback_realtime import (
     server_events,
 )
 
+from ringback_session.domain.floor_inputs import CallerOverlaps, OverlapStopped, OverlapWords
 from ringback_session.domain.inputs import (
     CallerStartedSpeaking,
     CallerStoppedSpeaking,
@@ -30,12 +34,21 @@ __all__ = ["Hearing", "confidence_of"]
 SPANS_KEPT = 16
 EARLY_CHARS_MAX = 8_192
 ITEMS_KEPT = 256
+# Of one sound that is held back; beyond it partial words are left out.
+EVENTS_HELD = 64
 
 
 class Hearing:
     """Turns the model's events about the caller's audio into the client's, and into the core's inputs."""
 
-    def __init__(self, *, events: ServerEvents, items: ItemList, config: Callable[[], SessionConfig]) -> None:
+    def __init__(
+        self,
+        *,
+        events: ServerEvents,
+        items: ItemList,
+        config: Callable[[], SessionConfig],
+        holds: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._events = events
         self._items = items
         self._config = config
@@ -43,12 +56,66 @@ class Hearing:
         self._silence: tuple[int, int] | None = None
         self._told: dict[str, None] = {}
         self._early: dict[str, tuple[str, list[Any]]] = {}
+        self._holds = holds
+        self._held: dict[str, list[server_events.ServerEvent]] = {}
+        self._dropped: dict[str, None] = {}
 
     def expect_silence(self, start_ms: int, end_ms: int) -> None:
         """The next audio that is committed is a silence that became too long."""
         self._silence = (start_ms, end_ms)
 
+    def pass_on(self, item_id: str, out: Out) -> None:
+        """The sound is a turn: the client, and the core, are told of all that was held back."""
+        for event in self._held.pop(item_id, ()):
+            self._tell(event, out)
+
+    def drop(self, item_id: str) -> bool:
+        """The sound never was. Returns whether the model has made an item of it."""
+        held = self._held.pop(item_id, [])
+        self._dropped[item_id] = None
+        while len(self._dropped) > SPANS_KEPT:
+            del self._dropped[next(iter(self._dropped))]
+        return any(isinstance(event, _OF_ITEMS) for event in held)
+
     def event(self, event: server_events.ServerEvent, out: Out) -> None:
+        item_id = _item_id(event)
+        if item_id in self._dropped:
+            return
+        if item_id in self._held:
+            self._overhear(item_id, event, out)
+        elif isinstance(event, server_events.SpeechStarted) and self._holds():
+            self._held[item_id] = [event]
+            out.inputs.append(CallerOverlaps(item_id=item_id))
+        else:
+            if isinstance(event, server_events.InputAudioCleared):
+                out.inputs.extend(OverlapStopped(item_id=held, discarded=True) for held in self._held)
+            self._tell(event, out)
+
+    def _overhear(self, item_id: str, event: server_events.ServerEvent, out: Out) -> None:
+        """The core judges what the client does not hear of yet."""
+        held = self._held[item_id]
+        if len(held) < EVENTS_HELD or not isinstance(event, server_events.TranscriptionDelta):
+            held.append(event)
+        match event:
+            case server_events.SpeechStopped():
+                out.inputs.append(OverlapStopped(item_id=item_id))
+            case server_events.TranscriptionDelta():
+                deltas = [
+                    each.delta or "" for each in held if isinstance(each, server_events.TranscriptionDelta)
+                ]
+                out.inputs.append(OverlapWords(item_id=item_id, text="".join(deltas)))
+            case server_events.TranscriptionCompleted():
+                confidence = confidence_of(event.logprobs)
+                words = OverlapWords(
+                    item_id=item_id, text=event.transcript.strip(), final=True, confidence=confidence
+                )
+                out.inputs.append(words)
+            case server_events.TranscriptionFailed():
+                out.inputs.append(OverlapWords(item_id=item_id, text="", final=True))
+            case _:
+                pass
+
+    def _tell(self, event: server_events.ServerEvent, out: Out) -> None:
         match event:
             case server_events.SpeechStarted():
                 self._started(event.item_id, _ms(event.audio_start_ms), out)
@@ -191,6 +258,22 @@ def confidence_of(logprobs: object) -> float | None:
     values = [entry.get("logprob") for entry in logprobs if isinstance(entry, dict)]
     numbers = [value for value in values if isinstance(value, (int, float)) and value <= 0]
     return math.exp(sum(numbers) / len(numbers)) if numbers else None
+
+
+# What the model tells of an item that it has made of the caller's audio.
+_OF_ITEMS = (
+    server_events.InputAudioCommitted,
+    server_events.ItemAdded,
+    server_events.ItemDone,
+    server_events.TranscriptionCompleted,
+    server_events.TranscriptionFailed,
+)
+
+
+def _item_id(event: server_events.ServerEvent) -> str:
+    if isinstance(event, server_events.ItemAdded | server_events.ItemDone):
+        return str(event.item.get("id", ""))
+    return str(getattr(event, "item_id", ""))
 
 
 def _ms(value: int) -> int:

@@ -13,7 +13,14 @@ import orjson
 from ringback_realtime import SessionConfig
 from ringback_realtime import Tool as WireTool
 
-from ringback_session.domain.effects import RequestReply, RequestSpeech
+from ringback_session.domain.effects import (
+    Forget,
+    Note,
+    RequestReply,
+    RequestSpeech,
+    ReturnResult,
+    TruncateItem,
+)
 from ringback_session.domain.rules import Tool
 from ringback_session.domain.state import CallState, HistoryItem
 
@@ -83,7 +90,8 @@ class ModelView:
         if not wanted.tools:
             response |= {"tools": [], "tool_choice": "none"}
         if wanted.instructions:
-            response["instructions"] = f"{base}\n\n{wanted.instructions}".strip()
+            given = response.get("instructions", base)
+            response["instructions"] = f"{given}\n\n{wanted.instructions}".strip()
         return self._response(wanted.reply_id, response)
 
     def out_of_band(self, own_id: str, of_client: Mapping[str, Any]) -> bytes:
@@ -132,6 +140,18 @@ class ModelView:
         return self.create(
             {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": output_json}
         )
+
+    def told(self, effect: TruncateItem | Note | Forget | ReturnResult) -> list[bytes]:
+        """What changes in the model's conversation."""
+        match effect:
+            case TruncateItem():
+                return [self.truncate(effect.item_id, effect.audio_end_ms)]
+            case Note():
+                return [self.note(effect.item_id, effect.role, effect.text, at_head=effect.at_head)]
+            case Forget():
+                return [self.delete(item_id) for item_id in effect.item_ids]
+            case ReturnResult():
+                return [self.result(effect.item_id, effect.call_id, effect.output_json)]
 
     def rebuild(self, context: str) -> list[bytes]:
         """The conversation again, for a new connection: memory's context, then what the core kept.

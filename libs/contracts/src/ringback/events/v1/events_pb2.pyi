@@ -38,6 +38,8 @@ class _SpeechKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SpeechKind
     """Ringback's own words."""
     SPEECH_KIND_FILLER: _SpeechKind.ValueType  # 3
     SPEECH_KIND_NOTICE: _SpeechKind.ValueType  # 4
+    SPEECH_KIND_RESUMED: _SpeechKind.ValueType  # 5
+    """The rest of a reply that was cut by what was no interruption."""
 
 class SpeechKind(_SpeechKind, metaclass=_SpeechKindEnumTypeWrapper): ...
 
@@ -48,6 +50,8 @@ SPEECH_KIND_READ_BACK: SpeechKind.ValueType  # 2
 """Ringback's own words."""
 SPEECH_KIND_FILLER: SpeechKind.ValueType  # 3
 SPEECH_KIND_NOTICE: SpeechKind.ValueType  # 4
+SPEECH_KIND_RESUMED: SpeechKind.ValueType  # 5
+"""The rest of a reply that was cut by what was no interruption."""
 Global___SpeechKind: _TypeAlias = SpeechKind  # noqa: Y015
 
 class _SideEffect:
@@ -176,6 +180,7 @@ class SessionEvent(_message.Message):
     ACTION_PROGRESSED_FIELD_NUMBER: _builtins.int
     HANDOFF_REFUSED_FIELD_NUMBER: _builtins.int
     CONSULTED_FIELD_NUMBER: _builtins.int
+    TURN_RULE_APPLIED_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     """Version of the body's meaning. A reader upgrades older ones in one shim. Now 1."""
     tenant: _builtins.str
@@ -237,6 +242,8 @@ class SessionEvent(_message.Message):
     def handoff_refused(self) -> Global___HandoffRefused: ...
     @_builtins.property
     def consulted(self) -> Global___Consulted: ...
+    @_builtins.property
+    def turn_rule_applied(self) -> Global___TurnRuleApplied: ...
     def __init__(
         self,
         *,
@@ -270,12 +277,13 @@ class SessionEvent(_message.Message):
         action_progressed: Global___ActionProgressed | None = ...,
         handoff_refused: Global___HandoffRefused | None = ...,
         consulted: Global___Consulted | None = ...,
+        turn_rule_applied: Global___TurnRuleApplied | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_decided", b"action_decided", "action_finished", b"action_finished", "action_progressed", b"action_progressed", "action_requested", b"action_requested", "agent_turn_ended", b"agent_turn_ended", "body", b"body", "consent_answered", b"consent_answered", "consent_asked", b"consent_asked", "consulted", b"consulted", "context_compacted", b"context_compacted", "escalated_to_person", b"escalated_to_person", "facts_fetched", b"facts_fetched", "handed_off", b"handed_off", "handoff_refused", b"handoff_refused", "interrupted", b"interrupted", "model_rotated", b"model_rotated", "occurred_at", b"occurred_at", "session_ended", b"session_ended", "session_resumed", b"session_resumed", "session_started", b"session_started", "slots_changed", b"slots_changed", "task_closed", b"task_closed", "task_opened", b"task_opened", "user_turn_ended", b"user_turn_ended"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_decided", b"action_decided", "action_finished", b"action_finished", "action_progressed", b"action_progressed", "action_requested", b"action_requested", "agent_turn_ended", b"agent_turn_ended", "body", b"body", "consent_answered", b"consent_answered", "consent_asked", b"consent_asked", "consulted", b"consulted", "context_compacted", b"context_compacted", "escalated_to_person", b"escalated_to_person", "facts_fetched", b"facts_fetched", "handed_off", b"handed_off", "handoff_refused", b"handoff_refused", "interrupted", b"interrupted", "model_rotated", b"model_rotated", "occurred_at", b"occurred_at", "session_ended", b"session_ended", "session_resumed", b"session_resumed", "session_started", b"session_started", "slots_changed", b"slots_changed", "task_closed", b"task_closed", "task_opened", b"task_opened", "turn_rule_applied", b"turn_rule_applied", "user_turn_ended", b"user_turn_ended"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_decided", b"action_decided", "action_finished", b"action_finished", "action_progressed", b"action_progressed", "action_requested", b"action_requested", "agent", b"agent", "agent_turn_ended", b"agent_turn_ended", "body", b"body", "consent_answered", b"consent_answered", "consent_asked", b"consent_asked", "consulted", b"consulted", "context_compacted", b"context_compacted", "epoch", b"epoch", "escalated_to_person", b"escalated_to_person", "facts_fetched", b"facts_fetched", "handed_off", b"handed_off", "handoff_refused", b"handoff_refused", "interrupted", b"interrupted", "model_rotated", b"model_rotated", "occurred_at", b"occurred_at", "schema_version", b"schema_version", "seq", b"seq", "session_ended", b"session_ended", "session_id", b"session_id", "session_resumed", b"session_resumed", "session_started", b"session_started", "slots_changed", b"slots_changed", "task_closed", b"task_closed", "task_opened", b"task_opened", "tenant", b"tenant", "turn_id", b"turn_id", "user_turn_ended", b"user_turn_ended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_decided", b"action_decided", "action_finished", b"action_finished", "action_progressed", b"action_progressed", "action_requested", b"action_requested", "agent", b"agent", "agent_turn_ended", b"agent_turn_ended", "body", b"body", "consent_answered", b"consent_answered", "consent_asked", b"consent_asked", "consulted", b"consulted", "context_compacted", b"context_compacted", "epoch", b"epoch", "escalated_to_person", b"escalated_to_person", "facts_fetched", b"facts_fetched", "handed_off", b"handed_off", "handoff_refused", b"handoff_refused", "interrupted", b"interrupted", "model_rotated", b"model_rotated", "occurred_at", b"occurred_at", "schema_version", b"schema_version", "seq", b"seq", "session_ended", b"session_ended", "session_id", b"session_id", "session_resumed", b"session_resumed", "session_started", b"session_started", "slots_changed", b"slots_changed", "task_closed", b"task_closed", "task_opened", b"task_opened", "tenant", b"tenant", "turn_id", b"turn_id", "turn_rule_applied", b"turn_rule_applied", "user_turn_ended", b"user_turn_ended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["session_started", "user_turn_ended", "agent_turn_ended", "interrupted", "action_requested", "action_decided", "consent_asked", "consent_answered", "action_finished", "handed_off", "escalated_to_person", "context_compacted", "slots_changed", "task_opened", "task_closed", "model_rotated", "session_resumed", "session_ended", "facts_fetched", "action_progressed", "handoff_refused", "consulted"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["session_started", "user_turn_ended", "agent_turn_ended", "interrupted", "action_requested", "action_decided", "consent_asked", "consent_answered", "action_finished", "handed_off", "escalated_to_person", "context_compacted", "slots_changed", "task_opened", "task_closed", "model_rotated", "session_resumed", "session_ended", "facts_fetched", "action_progressed", "handoff_refused", "consulted", "turn_rule_applied"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -406,6 +414,55 @@ class AgentTurnEnded(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AgentTurnEnded: _TypeAlias = AgentTurnEnded  # noqa: Y015
+
+@_typing.final
+class TurnRuleApplied(_message.Message):
+    """A turn rule of the interaction layer took effect."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RULE_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    WAIT_MS_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    rule: _builtins.str
+    """filler, progress, brevity, one_question, idle_prompt, backchannel or resume."""
+    outcome: _builtins.str
+    """What came of it, as a short code of that rule."""
+    item_id: _builtins.str
+    """What it was about, when that is an item."""
+    count: _builtins.int
+    """What was counted, and the most that there should be: words, questions, prompts."""
+    limit: _builtins.int
+    wait_ms: _builtins.int
+    """How long the rule held something back, or waited for it, ms."""
+    text: _builtins.str
+    """What the caller said over the agent."""
+    reason: _builtins.str
+    """Why it came out so, as a short code of that rule."""
+    def __init__(
+        self,
+        *,
+        rule: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        count: _builtins.int = ...,
+        limit: _builtins.int = ...,
+        wait_ms: _builtins.int = ...,
+        text: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "item_id", b"item_id", "limit", b"limit", "outcome", b"outcome", "reason", b"reason", "rule", b"rule", "text", b"text", "wait_ms", b"wait_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TurnRuleApplied: _TypeAlias = TurnRuleApplied  # noqa: Y015
 
 @_typing.final
 class Interrupted(_message.Message):
@@ -1090,7 +1147,7 @@ class SessionEnded(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     TURNS_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """client_closed, handed_to_person, expired, drained, fenced or failed."""
+    """client_closed, handed_to_person, expired, drained, fenced, failed or idle (the caller answered no prompt)."""
     turns: _builtins.int
     def __init__(
         self,

@@ -1223,6 +1223,19 @@ class TurnRules(_message.Message):
     SAY_UNAVAILABLE_FIELD_NUMBER: _builtins.int
     SAY_BRIDGE_FIELD_NUMBER: _builtins.int
     SAY_CONSENT_EXPIRED_FIELD_NUMBER: _builtins.int
+    BACKCHANNEL_WINDOW_MS_FIELD_NUMBER: _builtins.int
+    BACKCHANNEL_MS_MAX_FIELD_NUMBER: _builtins.int
+    BACKCHANNEL_LEVEL_MIN_FIELD_NUMBER: _builtins.int
+    BACKCHANNEL_WORDS_FIELD_NUMBER: _builtins.int
+    INTERRUPTION_WORDS_FIELD_NUMBER: _builtins.int
+    BACKCHANNEL_UNSURE_FIELD_NUMBER: _builtins.int
+    RESUME_WITHIN_MS_FIELD_NUMBER: _builtins.int
+    IDLE_MS_FIELD_NUMBER: _builtins.int
+    IDLE_PROMPTS_FIELD_NUMBER: _builtins.int
+    IDLE_PROMPTS_MAX_FIELD_NUMBER: _builtins.int
+    SAY_GOODBYE_FIELD_NUMBER: _builtins.int
+    QUESTIONS_MAX_FIELD_NUMBER: _builtins.int
+    QUESTIONS_OVER_FIELD_NUMBER: _builtins.int
     filler_after_ms: _builtins.int
     silence_ms_max: _builtins.int
     words_max: _builtins.int
@@ -1247,12 +1260,43 @@ class TurnRules(_message.Message):
     say_unavailable: _builtins.str
     say_bridge: _builtins.str
     say_consent_expired: _builtins.str
+    backchannel_window_ms: _builtins.int
+    """A sound over the agent is judged for so long before the client hears of it, 300 at most; 0: every sound interrupts."""
+    backchannel_ms_max: _builtins.int
+    """Voice that lasts longer is never a backchannel."""
+    backchannel_level_min: _builtins.float
+    """Sound that never gets louder interrupts by its words alone, dB below full scale."""
+    backchannel_unsure: _builtins.str
+    """wait or yield: what becomes of a sound that nothing is known of when the window is over."""
+    resume_within_ms: _builtins.int
+    """An interruption that proves to be none so soon after the cut has the agent go on from there; 0: it stays cut."""
+    idle_ms: _builtins.int
+    """Silence of both sides after which the caller is asked whether they are there; 0: never."""
+    idle_prompts_max: _builtins.int
+    say_goodbye: _builtins.str
+    """Said after the last of them, then the call ends; empty: it stays open."""
+    questions_max: _builtins.int
+    """Questions in one reply; 0: not counted."""
+    questions_over: _builtins.str
+    """count or ask_again: whether the next reply is told to ask one at a time."""
     @_builtins.property
     def fillers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Spoken in turn; none implies completion."""
 
     @_builtins.property
     def progress_texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def backchannel_words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Utterances of nothing but these words do not interrupt."""
+
+    @_builtins.property
+    def interruption_words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Partial words that interrupt at once."""
+
+    @_builtins.property
+    def idle_prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Said in turn, `idle_prompts_max` times in a row at most."""
+
     def __init__(
         self,
         *,
@@ -1275,10 +1319,23 @@ class TurnRules(_message.Message):
         say_unavailable: _builtins.str = ...,
         say_bridge: _builtins.str = ...,
         say_consent_expired: _builtins.str = ...,
+        backchannel_window_ms: _builtins.int = ...,
+        backchannel_ms_max: _builtins.int = ...,
+        backchannel_level_min: _builtins.float = ...,
+        backchannel_words: _abc.Iterable[_builtins.str] | None = ...,
+        interruption_words: _abc.Iterable[_builtins.str] | None = ...,
+        backchannel_unsure: _builtins.str = ...,
+        resume_within_ms: _builtins.int = ...,
+        idle_ms: _builtins.int = ...,
+        idle_prompts: _abc.Iterable[_builtins.str] | None = ...,
+        idle_prompts_max: _builtins.int = ...,
+        say_goodbye: _builtins.str = ...,
+        questions_max: _builtins.int = ...,
+        questions_over: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clarify_max", b"clarify_max", "client_instructions", b"client_instructions", "client_tools", b"client_tools", "confidence_min", b"confidence_min", "consent_without_confidence", b"consent_without_confidence", "decision_timeout_ms", b"decision_timeout_ms", "filler_after_ms", b"filler_after_ms", "fillers", b"fillers", "hold_audio_ms", b"hold_audio_ms", "input_gate", b"input_gate", "output_gate", b"output_gate", "output_tokens_max", b"output_tokens_max", "progress_texts", b"progress_texts", "say_bridge", b"say_bridge", "say_consent_expired", b"say_consent_expired", "say_person", b"say_person", "say_unavailable", b"say_unavailable", "silence_ms_max", b"silence_ms_max", "words_max", b"words_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backchannel_level_min", b"backchannel_level_min", "backchannel_ms_max", b"backchannel_ms_max", "backchannel_unsure", b"backchannel_unsure", "backchannel_window_ms", b"backchannel_window_ms", "backchannel_words", b"backchannel_words", "clarify_max", b"clarify_max", "client_instructions", b"client_instructions", "client_tools", b"client_tools", "confidence_min", b"confidence_min", "consent_without_confidence", b"consent_without_confidence", "decision_timeout_ms", b"decision_timeout_ms", "filler_after_ms", b"filler_after_ms", "fillers", b"fillers", "hold_audio_ms", b"hold_audio_ms", "idle_ms", b"idle_ms", "idle_prompts", b"idle_prompts", "idle_prompts_max", b"idle_prompts_max", "input_gate", b"input_gate", "interruption_words", b"interruption_words", "output_gate", b"output_gate", "output_tokens_max", b"output_tokens_max", "progress_texts", b"progress_texts", "questions_max", b"questions_max", "questions_over", b"questions_over", "resume_within_ms", b"resume_within_ms", "say_bridge", b"say_bridge", "say_consent_expired", b"say_consent_expired", "say_goodbye", b"say_goodbye", "say_person", b"say_person", "say_unavailable", b"say_unavailable", "silence_ms_max", b"silence_ms_max", "words_max", b"words_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

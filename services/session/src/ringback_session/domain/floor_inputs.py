@@ -1,0 +1,41 @@
+"""What is known of a sound that the caller makes over the agent, before it is taken for a turn."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["CallerOverlaps", "CallerSound", "OverlapStopped", "OverlapWords"]
+
+
+class _Input(msgspec.Struct, frozen=True, tag=True):
+    pass
+
+
+class CallerOverlaps(_Input, frozen=True):
+    """The caller made a sound; the client hears of it when the core says so."""
+
+    item_id: str
+
+
+class CallerSound(_Input, frozen=True):
+    """How the sound has been so far: see `Overlap`."""
+
+    voice_ms: int
+    quiet_ms: int
+    level_db: float
+
+
+class OverlapWords(_Input, frozen=True):
+    """Words in the sound: partial ones, or in the end (`final`) all of them."""
+
+    item_id: str
+    text: str
+    final: bool = False
+    confidence: float | None = None
+
+
+class OverlapStopped(_Input, frozen=True):
+    """The caller fell silent; `discarded`: the audio becomes no item."""
+
+    item_id: str
+    discarded: bool = False
