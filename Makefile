@@ -4,9 +4,11 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 SPEED ?=
+KILLS ?= 200
+SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-unit test-stack compose-test clients check format contracts lock bench clean
+.PHONY: help setup demo up test test-unit test-stack chaos compose-test clients check format contracts lock bench clean
 
 help: ## list these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +29,9 @@ test-unit: setup
 
 test-stack: setup
 	@sh dev/test.sh stack
+
+chaos: setup ## kill programs under running calls, KILLS=200 SEED=1, and judge every call (about 20 minutes)
+	@$(BIN)/python -m pytest tests/resilience/test_resilience_chaos.py -s -p no:xdist --kills $(KILLS) --seed $(SEED)
 
 compose-test: setup ## build the containers, speak a call through them, take them down (needs Docker; not part of test)
 	@SPEED="$(SPEED)" sh dev/compose-test.sh

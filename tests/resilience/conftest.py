@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from ringback_cli.caller.script import BackendFault
+from ringback_cli.stack.supervisor import Backoff
 from ringback_testkit.running_stack import RunningStack, running_stack
 from ringback_testkit.typed_caller import TypedCaller
 
@@ -22,6 +24,7 @@ OVERRIDES = {
     },
 }
 RESERVATIONS = 60
+KILLS = 8
 HEADER = (
     "reservation_id,status,origin,destination,departs_in_days,passenger,cabin,insurance,"
     "airline_cancelled,hours_since_booking,amount,segments_flown"
@@ -64,6 +67,11 @@ class Airline:
         return reservation_id
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=KILLS, help="how many programs chaos kills")
+    parser.addoption("--seed", type=int, default=1, help="which schedule of kills")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
@@ -86,12 +94,25 @@ async def without_keys(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
         yield airline
 
 
-async def _airline(folder: Path, *, keys: str) -> AsyncIterator[Airline]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def in_chaos(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Airline]:
+    """A stack of its own, whose programs come back at once; enough reservations for every call."""
+    kills: int = request.config.getoption("--kills")
+    quick = partial(Backoff, first_ms=100, max_ms=400)
+    async for airline in _airline(tmp_path, keys="on", reservations=60 + 20 * kills, backoff=quick):
+        yield airline
+
+
+async def _airline(
+    folder: Path, *, keys: str, reservations: int = RESERVATIONS, backoff: Callable[[], Backoff] = Backoff
+) -> AsyncIterator[Airline]:
     data = folder / "reservations.csv"
     # Digits that no two ids share a start with, business class: cancellable whenever they were booked.
-    ids = [f"{(170_003 + 13_577 * number) % 900_000 + 100_000}" for number in range(RESERVATIONS)]
+    ids = [f"{(170_003 + 13_577 * number) % 900_000 + 100_000}" for number in range(reservations)]
     rows = [f"{id_},confirmed,Boston,Denver,30,Test Caller,business,no,no,100,250,0" for id_ in ids]
     data.write_text("\n".join([HEADER, *rows]) + "\n")
     arguments = ("--idempotency-keys", keys, "--reservations", str(data))
-    async with running_stack(folder, overrides=OVERRIDES, backend_arguments=arguments) as running:
+    async with running_stack(
+        folder, overrides=OVERRIDES, backend_arguments=arguments, backoff=backoff
+    ) as running:
         yield Airline(running, iter(ids))

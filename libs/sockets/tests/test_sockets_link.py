@@ -358,3 +358,17 @@ async def test_errors_of_dialling_name_the_server_and_no_secret() -> None:
         said = str(raised.value)
         assert not any(secret in said for secret in ("secret", "token-123", "pw"))
     assert address in str(late.value)
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 101 Switching Pro"])
+async def test_a_peer_that_hangs_up_before_it_has_answered_is_no_connection(said: bytes) -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        writer.transport.abort() if not said else writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Unavailable, match="hung up before it answered"):
+            await dial(f"ws://127.0.0.1:{port}/v1/realtime", link=RealtimeLink())

@@ -134,6 +134,28 @@ def test_a_fact_that_cannot_be_had_is_policys_to_judge(call):
     assert call.question().facts[0]["unavailable"]
 
 
+def test_a_fact_that_could_not_be_had_is_asked_for_again_at_the_next_decision(call):
+    note(call)
+    call.do(fact(call.question_about_facts(), value="", unavailable=True))
+    call.decides(Effect.DENY)
+    note(call, call_id="call_2")
+    assert not call.question().facts
+
+
+def test_a_callback_promise_is_kept_once_the_same_thing_was_done_in_the_call(call):
+    note(call)
+    call.do(fact(call.question_about_facts(), value="", unavailable=True, fallback="callback"))
+    told = call.results()["call_1"]
+    assert told["message"] == call.state.rules.say_unavailable
+    note(call, call_id="call_2")
+    call.decides(Effect.ALLOW)
+    call.journals()
+    call.runs()
+    (opened,) = call.facts("task_opened")
+    assert call.facts("task_closed") == [{"task_id": opened["task_id"], "outcome": "done"}]
+    assert not call.state.tasks
+
+
 def test_a_fact_whose_tool_promises_a_callback_ends_in_an_honest_answer_and_a_task(call):
     note(call)
     action_id = call.question_about_facts()

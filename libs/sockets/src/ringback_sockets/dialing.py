@@ -75,6 +75,9 @@ async def dial(
         raise _refusal(where, refused) from None
     except (OSError, WSError, ValueError) as error:
         raise Unavailable(f"{where}: cannot connect: {_why(error)}") from None
+    if not link.connected:
+        # The library below takes the end of the connection for the end of the handshake.
+        raise Unavailable(f"{where}: hung up before it answered")
     return link
 
 

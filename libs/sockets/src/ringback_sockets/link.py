@@ -77,6 +77,11 @@ class RealtimeLink(WSListener):
         return self._transport
 
     @property
+    def connected(self) -> bool:
+        """Whether the connection ever came about; it may have ended since."""
+        return self._transport is not None
+
+    @property
     def open(self) -> bool:
         """Whether messages can be sent: connected, and neither side has said that it closes."""
         return self._transport is not None and self._closed is None

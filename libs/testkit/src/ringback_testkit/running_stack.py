@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from ringback_cli.demo.view import View
 from ringback_cli.settings import inherited_environment
 from ringback_cli.stack.paths import StackPaths
 from ringback_cli.stack.stack import Stack, run_stack
-from ringback_cli.stack.supervisor import Note
+from ringback_cli.stack.supervisor import Backoff, Note
 from ringback_cli.watch.watcher import Watcher
 from ringback_events import Entry, connect
 from ringback_telemetry.sink import OtlpSink
@@ -95,6 +95,7 @@ async def running_stack(
     overrides: Mapping[str, Mapping[str, str]] | None = None,
     backend_arguments: tuple[str, ...] = (),
     workers: int = 1,
+    backoff: Callable[[], Backoff] = Backoff,
 ) -> AsyncIterator[RunningStack]:
     """Start everything on free ports under `folder`; everything is stopped at the end.
 
@@ -115,6 +116,7 @@ async def running_stack(
                 overrides=settings,
                 backend_arguments=backend_arguments,
                 workers=workers,
+                backoff=backoff,
             ) as stack,
             Watcher(stack.addresses.nats_url) as watcher,
         ):

@@ -15,7 +15,7 @@ from ringback_errors import ConfigError, NotFound
 from ringback_cli.stack.paths import StackPaths
 from ringback_cli.stack.plan import Addresses, make_plan
 from ringback_cli.stack.provision import Provisioned, publish_and_activate
-from ringback_cli.stack.supervisor import Note, Supervisor
+from ringback_cli.stack.supervisor import Backoff, Note, Supervisor
 from ringback_cli.stack.tenancy import LOCAL_TENANT, PACKS, ensure_local_tenant
 
 __all__ = ["Reachable", "Stack", "read_reachable", "run_stack"]
@@ -64,8 +64,9 @@ async def run_stack(
     overrides: Mapping[str, Mapping[str, str]] | None = None,
     backend_arguments: tuple[str, ...] = (),
     workers: int = 1,
+    backoff: Callable[[], Backoff] = Backoff,
 ) -> AsyncIterator[Stack]:
-    """Start everything, yield the stack, stop everything in reverse order."""
+    """Start everything, yield the stack, stop everything in reverse order; `backoff`: of restarts."""
     paths.make()
     with _alone(paths.lock):
         api_key = ensure_local_tenant(paths)
@@ -79,7 +80,7 @@ async def run_stack(
             backend_arguments=backend_arguments,
             workers=workers,
         )
-        async with Supervisor(on_note=on_note) as supervisor:
+        async with Supervisor(on_note=on_note, backoff=backoff) as supervisor:
             await supervisor.start_together(list(plan.base))
             await supervisor.start_together(list(plan.services))
             on_note(Note("starting", "packs"))

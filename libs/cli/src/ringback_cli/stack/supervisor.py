@@ -49,8 +49,9 @@ class Backoff:
 class Supervisor:
     """An async context: leaving it stops everything that it started, last started first."""
 
-    def __init__(self, *, on_note: Callable[[Note], None]) -> None:
+    def __init__(self, *, on_note: Callable[[Note], None], backoff: Callable[[], Backoff] = Backoff) -> None:
         self._on_note = on_note
+        self._backoff = backoff
         self._programs: dict[str, Program] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
 
@@ -103,7 +104,7 @@ class Supervisor:
         self._programs.clear()
 
     async def _watch(self, program: Program) -> None:
-        spec, backoff = program.spec, Backoff()
+        spec, backoff = program.spec, self._backoff()
         while True:
             began = time.monotonic()
             code = await program.wait()

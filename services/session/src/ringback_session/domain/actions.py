@@ -132,7 +132,10 @@ def fact_fetched(step: Step, fact: FactFetched) -> None:
         outcomes.open_task(
             step, f"Call back about {action.tool}", action.action_id, reason="fact_unavailable"
         )
-        outcomes.not_started(step, action.action_id, "tool_unavailable", fact.message)
+        del state.facts[fact.name]
+        outcomes.not_started(
+            step, action.action_id, "tool_unavailable", fact.message or state.rules.say_unavailable
+        )
         return
     if not action.facts_awaited:
         decisions.decide(step, action)

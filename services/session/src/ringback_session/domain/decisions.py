@@ -46,6 +46,9 @@ def decide(step: Step, action: Action) -> None:
             timeout_ms=state.rules.decision_timeout_ms,
         )
     )
+    # What could not be had counts for this decision; the next one asks for it again.
+    for name in [fact.name for fact in state.facts.values() if fact.unavailable]:
+        del state.facts[name]
 
 
 def ask_about_utterance(step: Step, utterance: Utterance) -> None:

@@ -68,6 +68,8 @@ def finish(
         arguments_json=action.arguments_json,
         side_effect=action.side_effect,
     )
+    if status == "ok":
+        _keep_promises(step, action)
     if tell_model:
         answer(step, action.call_ids, output(action), reply=reply)
     if step.state.ended:
@@ -98,8 +100,7 @@ def reconciled(step: Step, fact: ActionReconciled) -> None:
     finish(step, action, fact.status, fact.error_code, fact.message, tell_model=False)
     for task in [task for task in step.state.tasks.values() if task.action_id == fact.action_id]:
         if task.reason == "unknown_outcome":
-            del step.state.tasks[task.task_id]
-            step.publish("task_closed", task_id=task.task_id, outcome="done")
+            _close_task(step, task)
     if not step.state.ended and not step.state.handed_over:
         speaking.speak(step, SpeechKind.NOTICE, fact.message)
 
@@ -116,6 +117,22 @@ def open_task(step: Step, title: str, action_id: str, *, reason: str) -> None:
     )
     step.state.tasks[task.task_id] = task
     step.publish("task_opened", **msgspec.to_builtins(task))
+
+
+def _keep_promises(step: Step, done: Action) -> None:
+    """What was owed for earlier attempts at the same effect is owed no longer, if the caller is there to hear it."""
+    if step.state.ended:
+        return
+    effect = (done.tool, done.arguments_digest)
+    for task in list(step.state.tasks.values()):
+        earlier = step.state.actions.get(task.action_id)
+        if earlier is not None and earlier is not done and (earlier.tool, earlier.arguments_digest) == effect:
+            _close_task(step, task)
+
+
+def _close_task(step: Step, task: Task) -> None:
+    del step.state.tasks[task.task_id]
+    step.publish("task_closed", task_id=task.task_id, outcome="done")
 
 
 def output(action: Action, *, already_done: bool = False) -> str:
