@@ -25,6 +25,8 @@ __all__ = ["Chaos", "Kill", "schedule"]
 # How often each program dies; the one that holds the calls most often.
 WEIGHTS: Final = {"session": 6, "tools": 4, "policy": 3, "memory": 2, "nats": 3, "localmodel": 2}
 DELAY_MS_MAX: Final = 400
+# Two faults at once are another promise: callers get a moment to go on in.
+CALM_S: Final = 2.0
 DECLINING_SHARE: Final = 0.15
 BACK_S: Final = 60.0
 SETTLED_S: Final = 60.0
@@ -129,6 +131,7 @@ class Chaos:
             self.killed_at_s.append((kill, time.monotonic()))
             self.running.kill9(kill.program)
             await self._back(kill.program, seen)
+            await asyncio.sleep(CALM_S)
 
     async def _back(self, program: str, seen: int) -> None:
         async with asyncio.timeout(BACK_S):

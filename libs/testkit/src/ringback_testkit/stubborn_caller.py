@@ -18,9 +18,8 @@ Goal = Literal["cancel", "decline"]
 STAGES: Final = ("connected", "asked", "named", "read_back", "answered")
 SILENCE_S: Final = 4.0
 CALL_S: Final = 150.0
-TRIES_MAX: Final = 30
-# People think before they say the same again.
-PAUSE_S: Final = 1.0
+# People think before they say the same again, and longer each time.
+PAUSE_S, PAUSE_S_MAX = 1.0, 4.0
 
 _DONE: Final = re.compile(r"is (already )?cancelled", re.IGNORECASE)
 _ASKED: Final = re.compile(r"shall i go ahead", re.IGNORECASE)
@@ -76,9 +75,6 @@ class StubbornCaller:
         self._say(answer, "asked")
         while True:
             if not await self._hears_more(heard):
-                tries += 1
-                if tries > TRIES_MAX:
-                    raise CallStuckError(f"the agent fell silent: {self.lines}")
                 if self.caller.closed is not None:
                     await self._come_back()
                 else:
@@ -93,9 +89,7 @@ class StubbornCaller:
             answer, stage = self._answer(news)
             if stage == "asked":
                 tries += 1
-                if tries > TRIES_MAX:
-                    raise CallStuckError(f"no end after {TRIES_MAX} tries: {self.lines}")
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(min(PAUSE_S * tries, PAUSE_S_MAX))
             self._say(answer, stage)
 
     def _over(self, news: str) -> bool:
