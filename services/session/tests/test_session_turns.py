@@ -176,6 +176,16 @@ def test_our_own_words_come_before_the_models(call):
     assert call.new(fx.RequestReply)
 
 
+def test_who_has_typed_or_asked_for_a_reply_is_not_greeted_any_more(call):
+    for opened in (
+        ev.UtteranceHeard(item_id="item_1", text="What is 482915?", typed=True),
+        ev.ReplyWanted(request_key="req_1"),
+    ):
+        call.state.greeting = "Welcome."
+        call.do(opened, ev.CallerArrived())
+        assert not call.new(fx.RequestSpeech)
+
+
 def test_the_greeting_is_said_once(call):
     call.state.greeting = "Welcome."
     call.do(ev.CallerArrived(), ev.CallerArrived())

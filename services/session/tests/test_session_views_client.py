@@ -143,6 +143,24 @@ async def test_a_stale_cancel_does_not_hit_the_current_response(world):
     assert client.of("response.done")[0]["response"]["status_details"]["reason"] == "client_cancelled"
 
 
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_cancel_of_what_has_just_yielded_is_done_already(world, named):
+    call, client = await world.start()
+    call.client_frame(client_event("response.create"))
+    await world.settle()
+    up = world.upstream
+    response = up.begins()
+    up.opens_message(response)
+    up.emit(up.events.speech_started("item_u", audio_start_ms=0))
+    await world.settle()
+    client.news()
+    cancel = client_event("response.cancel", **({"response_id": response} if named else {}))
+    call.client_frame(cancel)
+    assert not client.news()
+    call.client_frame(cancel)
+    assert [event["error"]["code"] for event in client.news()] == ["response_cancel_not_active"]
+
+
 async def test_a_second_request_is_refused_and_the_first_unharmed(world):
     call, client = await world.start()
     call.client_frame(client_event("response.create"))

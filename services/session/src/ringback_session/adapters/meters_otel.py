@@ -31,4 +31,5 @@ async def measure_loop(on_sample: Callable[[float], None]) -> None:
     while True:
         due = time.monotonic() + PROBE_MS / 1000
         await asyncio.sleep(PROBE_MS / 1000)
-        on_sample((time.monotonic() - due) * 1000)
+        # A timer may fire within the clock's resolution before it is due.
+        on_sample(max(0.0, time.monotonic() - due) * 1000)

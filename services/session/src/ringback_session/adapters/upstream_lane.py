@@ -37,6 +37,7 @@ class Connected:
         self._ends_at_ms = ends_at_ms
         self._upstream = upstream
         self._clock = clock
+        self.hung_up = False
         # The hot path: no call of ours in between.
         self.send = link.send
 
@@ -50,6 +51,7 @@ class Connected:
         )
 
     def close(self) -> None:
+        self.hung_up = True
         self._link.close()
 
 
@@ -98,18 +100,20 @@ class Lane:
         else:
             self._count(purpose, "warm")
         began_ms = self._clock.now_ms()
+        connected = Connected(
+            greeted.link, ends_at_ms=self._ends_at_ms(greeted), upstream=self.upstream, clock=self._clock
+        )
 
         def lost(closed: Closed) -> None:
-            if self._clock.now_ms() - began_ms < LASTING_MS:
+            # A short call that was hung up here says nothing of the upstream.
+            if not connected.hung_up and self._clock.now_ms() - began_ms < LASTING_MS:
                 self._lost_early()
             on_lost(_reason(closed))
 
         for frame in greeted.early:
             on_frame(frame)
         greeted.link.take(on_frame, lost)
-        return Connected(
-            greeted.link, ends_at_ms=self._ends_at_ms(greeted), upstream=self.upstream, clock=self._clock
-        )
+        return connected
 
     async def _dial(self, model: str, purpose: Purpose) -> Greeted:
         self._check_rest()

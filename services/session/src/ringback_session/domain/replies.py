@@ -68,6 +68,7 @@ def wanted_by_client(step: Step, wanted: ReplyWanted) -> bool:
         response_id = active.response_id if active is not None else ""
         step.effects.append(RefuseReply(request_key=wanted.request_key, response_id=response_id))
         return False
+    state.greeting = ""
     state.reply_request_key = wanted.request_key
     if state.utterance is not None and not state.utterance.cleared:
         state.reply_wanted = True

@@ -40,7 +40,7 @@ _SAY_AGAIN = "Sorry, I didn't catch that. Could you say it again?"
 
 
 def greet(step: Step) -> None:
-    """Say the agent's greeting, once; a client that only types is not greeted."""
+    """Say the agent's greeting, once, to whom speaks first; after a typed line or a reply it would come too late."""
     greeting, step.state.greeting = step.state.greeting, ""
     speaking.speak(step, SpeechKind.NOTICE, greeting)
 
@@ -87,6 +87,7 @@ def heard(step: Step, event: UtteranceHeard) -> None:
     state = step.state
     text = event.text[:TEXT_CHARS_MAX]
     if event.typed:
+        state.greeting = ""
         _begin_turn(step, Utterance(item_id=event.item_id, typed=True))
         state.reply_wanted = False
     step.publish(

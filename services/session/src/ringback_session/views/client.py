@@ -306,6 +306,9 @@ class ClientView:
 
     def _cancel(self, event: client_events.ResponseCancel, out: Out) -> None:
         active = self.responses.active()
+        if active is None and self.responses.crossed(event.response_id):
+            # At the caller's first sound both sides stop it; what is done already is no error.
+            return
         if active is None or event.response_id not in (None, active.response_id):
             raise cancel_not_active()
         out.inputs.append(ClientCancelled(response_id=active.response_id))

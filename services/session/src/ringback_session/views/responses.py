@@ -73,6 +73,7 @@ class Responses:
         self._client_tools_pass = client_tools_pass
         self._routes: dict[str, Route] = {}
         self._wanted: dict[str, Wanted] = {}
+        self._yielded = ""
         self.shown = Showing(events=events, items=items, conversation_id=conversation_id)
 
     def want(self, wanted: Wanted) -> None:
@@ -151,8 +152,15 @@ class Responses:
         if route is None or route.closed:
             return ""
         route.cancel_reason = reason
+        if route.visible and reason == "turn_detected":
+            self._yielded = route.response_id
         self.shown.close(route, "cancelled", reason, None, out)
         return route.response_id
+
+    def crossed(self, response_id: str | None) -> bool:
+        """Whether a client's cancel is of the response that has just yielded to the caller: once for each."""
+        yielded, self._yielded = self._yielded, ""
+        return bool(yielded) and response_id in (None, yielded)
 
     def refused(self, own_id: str, out: Out) -> Wanted | None:
         """The model did not take this request: what was asked for has ended before it began."""
@@ -188,6 +196,7 @@ class Responses:
         self.shown.close(route, "completed", None, None, out)
 
     def _created(self, raw: RawResponse, out: Out) -> str:
+        self._yielded = ""
         if raw.id in self._routes:
             return ""
         wanted = self._wanted.pop(raw.own_id, None)
