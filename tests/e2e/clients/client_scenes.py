@@ -122,6 +122,12 @@ SCENES = [
     Scene("own tool", "passthrough", "sunny", say="What is the weather in Paris?", tool=WEATHER),
     Scene("server tool", "airline", "boston", say="Please look up reservation 482915."),
     Scene(
+        "spoken tool",
+        "airline",
+        "boston",
+        speak="Please look up reservation four eight two, nine one five.",
+    ),
+    Scene(
         "barge-in",
         "passthrough",
         "welcome",
@@ -129,5 +135,13 @@ SCENES = [
         cut_in="Thank you very much, that is all.",
         cut_in_after_ms=1500,
         instructions=ABILITIES,
+    ),
+    Scene(
+        "agent cut",
+        "airline",
+        "welcome",
+        say="Please look up reservation 482915.",
+        cut_in="Thank you very much, that is all.",
+        cut_in_after_ms=1500,
     ),
 ]

@@ -113,6 +113,11 @@ async def _server_tool(running: RunningStack, wire: Wire, report: dict[str, Any]
     await running.fact(_session_id(wire), "action_finished")
 
 
+async def _spoken_tool(running: RunningStack, wire: Wire, report: dict[str, Any]) -> None:
+    await _server_tool(running, wire, report)
+    assert report["audio_ms"] > 500, "the answer is audible"
+
+
 async def _barge_in(running: RunningStack, wire: Wire, report: dict[str, Any]) -> None:
     first = wire.of("response.output_audio.delta")[0]
     started = next(seen for seen in wire.of("input_audio_buffer.speech_started") if seen.at_s > first.at_s)
@@ -134,20 +139,28 @@ async def _barge_in(running: RunningStack, wire: Wire, report: dict[str, Any]) -
     assert len(turn.heard) < len(turn.said), "what was not played was not heard"
 
 
+async def _agent_cut(running: RunningStack, wire: Wire, report: dict[str, Any]) -> None:
+    await _barge_in(running, wire, report)
+    assert "function_call" not in json.dumps(wire.server_events), "what the platform runs is its own"
+
+
 _CHECKS = {
     "text": _answered,
     "spoken turn": _spoken,
     "own tool": _own_tool,
     "server tool": _server_tool,
+    "spoken tool": _spoken_tool,
     "barge-in": _barge_in,
+    "agent cut": _agent_cut,
 }
 
 
 def _completed(wire: Wire) -> None:
-    done = wire.of("response.done")
+    done = [seen.event["response"] for seen in wire.of("response.done")]
     assert done, "no response"
     assert len(done) == len(wire.of("response.created"))
-    assert {seen.event["response"]["status"] for seen in done} == {"completed"}
+    assert {response["status"] for response in done} <= {"completed", "cancelled"}
+    assert done[-1]["status"] == "completed"
 
 
 def _session_id(wire: Wire) -> str:

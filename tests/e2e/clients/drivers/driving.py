@@ -147,15 +147,18 @@ async def _drive(name: str, task: Task, connect: Callable[[Task, Report], Client
 
 async def _perform(task: Task, client: Client, report: Report) -> None:
     microphone = Microphone(client.append)
-    listening = asyncio.create_task(microphone.run()) if task.spoken else None
+    listening: asyncio.Task[None] | None = None
     try:
         before, audio_before_ms = set(report.words), report.audio_ms
         if task.say:
             await client.say(task.say)
+        if task.cut_in:
+            await report.until(lambda: report.audio_ms > 0, "the agent's voice")
+        if task.spoken:
+            listening = asyncio.create_task(microphone.run())
         if task.speak:
             await microphone.speak(task.speak)
         if task.cut_in:
-            await report.until(lambda: report.audio_ms > 0, "the agent's voice")
             await microphone.pause(task.cut_in_after_ms)
             before, audio_before_ms = set(report.words), report.audio_ms
             await microphone.speak(task.cut_in)

@@ -66,12 +66,14 @@ class Call:
 
     def _play(self, item_id: str, pcm_bytes: int) -> None:
         if item_id != self._playing:
-            self._playing, self._began_s, self._audio_ms = item_id, time.monotonic(), 0.0
+            # One message after the other: this one is heard when the last is over.
+            over_s = self._began_s + self._audio_ms / 1000
+            self._playing, self._began_s, self._audio_ms = item_id, max(time.monotonic(), over_s), 0.0
         self._audio_ms += pcm_bytes / 48
         self._report.agent_audio(pcm_bytes)
 
     def _cut(self) -> list[Event]:
-        played_ms = int((time.monotonic() - self._began_s) * 1000)
+        played_ms = max(0, int((time.monotonic() - self._began_s) * 1000))
         if not self._playing or played_ms >= self._audio_ms:
             return []
         cut, self._playing = self._playing, ""

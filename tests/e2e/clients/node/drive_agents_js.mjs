@@ -101,14 +101,15 @@ function watch(session) {
 }
 
 async function perform(session) {
-  const microphone = task.speak || task.cut_in ? new Microphone(session) : null;
+  let microphone = null;
   try {
     let before = new Set(Object.keys(report.words));
     let audioBefore = report.audio_ms;
     if (task.say) session.sendMessage(task.say);
+    if (task.cut_in) await until(() => report.audio_ms > 0, "the agent's voice");
+    if (task.speak || task.cut_in) microphone = new Microphone(session);
     if (task.speak) await microphone.speak(task.speak);
     if (task.cut_in) {
-      await until(() => report.audio_ms > 0, "the agent's voice");
       await microphone.pause(task.cut_in_after_ms);
       before = new Set(Object.keys(report.words));
       audioBefore = report.audio_ms;
