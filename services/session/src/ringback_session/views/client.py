@@ -23,7 +23,6 @@ from ringback_realtime import (
     SessionConfig,
     Tool,
     active_response,
-    cancel_not_active,
     check_truncation,
     client_events,
     decode_client_event,
@@ -305,13 +304,8 @@ class ClientView:
         out.model.append(self.model.out_of_band(key, self.request(key, take=True)))
 
     def _cancel(self, event: client_events.ResponseCancel, out: Out) -> None:
-        active = self.responses.active()
-        if active is None and self.responses.crossed(event.response_id):
-            # At the caller's first sound both sides stop it; what is done already is no error.
-            return
-        if active is None or event.response_id not in (None, active.response_id):
-            raise cancel_not_active()
-        out.inputs.append(ClientCancelled(response_id=active.response_id))
+        if response_id := self.responses.to_cancel(event.response_id):
+            out.inputs.append(ClientCancelled(response_id=response_id))
 
     # From the model.
 

@@ -16,6 +16,7 @@ from ringback_realtime import (
     Item,
     ItemList,
     ServerEvents,
+    cancel_not_active,
     peek,
 )
 
@@ -157,10 +158,19 @@ class Responses:
         self.shown.close(route, "cancelled", reason, None, out)
         return route.response_id
 
-    def crossed(self, response_id: str | None) -> bool:
-        """Whether a client's cancel is of the response that has just yielded to the caller: once for each."""
+    def to_cancel(self, response_id: str | None) -> str:
+        """The response that a client's cancel is of. Raises ProtocolError if there is none.
+
+        "" when it has just yielded to the caller, once for each: at the first sound both sides stop it, and what is
+        done already is no error.
+        """
+        active = self.active()
         yielded, self._yielded = self._yielded, ""
-        return bool(yielded) and response_id in (None, yielded)
+        if active is None and yielded and response_id in (None, yielded):
+            return ""
+        if active is None or response_id not in (None, active.response_id):
+            raise cancel_not_active()
+        return active.response_id
 
     def refused(self, own_id: str, out: Out) -> Wanted | None:
         """The model did not take this request: what was asked for has ended before it began."""
