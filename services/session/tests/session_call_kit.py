@@ -129,6 +129,9 @@ class MemoryTwin:
     async def context(self, pinned, *, min_epoch, min_seq):
         return None
 
+    async def recall(self, pinned, *, min_epoch, min_seq, budget_tokens):
+        return None
+
 
 class LateFactsTwin:
     async def follow(self, pinned, on_fact):

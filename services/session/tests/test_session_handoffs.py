@@ -6,6 +6,7 @@ import pytest
 from ringback_session import wire, wire_policy
 from ringback_session.domain import effects as fx
 from ringback_session.domain import inputs as ev
+from ringback_session.domain.known import SlotValue
 from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import ConsentPhase, restore, snapshot
 from ringback_session.ports import Pinned
@@ -132,7 +133,7 @@ def test_without_a_required_value_nothing_is_handed_over(team):
 
 
 def test_a_required_value_that_the_call_knows_need_not_be_passed(team):
-    slot = ev.SlotValue(name="bag_tag", value_json='"417229"', as_of_seq=1, at_ms=team.now_ms)
+    slot = SlotValue(name="bag_tag", value_json='"417229"', as_of_seq=1, at_ms=team.now_ms)
     team.do(ev.ContextArrived(slots=(slot,), as_of=(1, 999)))
     moved(team, "baggage")
     assert team.facts("handed_off")[0]["slots_json"] == '{"bag_tag":"417229"}'

@@ -8,7 +8,7 @@ from ringback_session.domain import effects as fx
 from ringback_session.domain import inputs as ev
 from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import ConsentPhase
-from ringback_session.ports import Term
+from ringback_session.ports import Remembered, Term
 from session_call_kit import World, append, client_event
 from session_core_kit import CoreCall
 
@@ -247,12 +247,9 @@ async def test_one_rotation_follows_another(world):
 async def test_memory_s_newest_context_goes_along(world):
     asked = []
 
-    class Known:
-        text, slots, as_of_epoch, as_of_seq, plan = "The caller is Ada.", (), 1, 1, None
-
     async def context(pinned, *, min_epoch, min_seq):
         asked.append(min_seq)
-        return Known
+        return Remembered(text="The caller is Ada.", slots=(), as_of_epoch=1, as_of_seq=1)
 
     world.memory.context = context
     call, _client = await world.start(pack="passthrough")

@@ -19,6 +19,7 @@ from ringback_session.domain.inputs import (
     Decided,
     FactFetched,
 )
+from ringback_session.domain.known import StaleValue
 from ringback_session.domain.rules import Tool, TurnRules
 from ringback_session.domain.state import SlotValue
 
@@ -74,12 +75,13 @@ class PackInfo(msgspec.Struct, frozen=True):
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who a key belongs to, and what it may use."""
+    """Who a key belongs to, what it may use, and the person on the line, if its holder named one."""
 
     tenant: str
     packs: tuple[str, ...]
     default_pack: str
     sessions_max: int = 0
+    caller_id: str = ""
 
 
 class Secret(msgspec.Struct, frozen=True):
@@ -89,6 +91,7 @@ class Secret(msgspec.Struct, frozen=True):
     pack: str
     session: dict[str, Any]
     expires_at_ms: int
+    caller_id: str = ""
 
 
 class Record(msgspec.Struct):
@@ -127,6 +130,7 @@ class Remembered(msgspec.Struct, frozen=True):
     as_of_epoch: int
     as_of_seq: int
     plan: CompactionPlan | None = None
+    stale: tuple[StaleValue, ...] = ()
 
 
 class Term(msgspec.Struct, frozen=True):
@@ -203,6 +207,10 @@ class Memory(Protocol):
         ...
 
     async def context(self, pinned: Pinned, *, min_epoch: int, min_seq: int) -> Remembered | None: ...
+
+    async def recall(self, pinned: Pinned, *, min_epoch: int, min_seq: int, budget_tokens: int) -> str | None:
+        """What earlier calls of this caller left, for the model; None also when nothing is, or may be, told."""
+        ...
 
 
 class Records(Protocol):

@@ -156,6 +156,19 @@ class HandedOff(msgspec.Struct, frozen=True, tag="handed_off", array_like=True):
     reason: str = ""
 
 
+class HandoffRefused(msgspec.Struct, frozen=True, tag="handoff_refused", array_like=True):
+    from_agent: str
+    asked_for: str
+    outcome: str = ""
+
+
+class Consulted(msgspec.Struct, frozen=True, tag="consulted", array_like=True):
+    """A text agent was asked; its answer is heard as a turn of the agent."""
+
+    agent: str
+    outcome: str = ""
+
+
 class Escalated(msgspec.Struct, frozen=True, tag="escalated", array_like=True):
     reason: str = ""
     rule: str = ""
@@ -205,6 +218,8 @@ Body = (
     | TaskOpened
     | TaskClosed
     | HandedOff
+    | HandoffRefused
+    | Consulted
     | Escalated
     | Compacted
     | Rotated

@@ -119,6 +119,17 @@ def _handed_off(state: State, event: Event, body: ev.HandedOff, schema: SlotSche
     return tasks.handed_over(void_consents(state))
 
 
+def _handoff_refused(state: State, event: Event, body: ev.HandoffRefused, schema: SlotSchema) -> State:
+    line = limits.clip(
+        f"{body.from_agent} kept the call, not {body.asked_for}: {body.outcome}", limits.LABEL_BYTES_MAX
+    )
+    return replace(state, handoffs=(*state.handoffs, line)[-limits.HANDOFFS_MAX :])
+
+
+def _consulted(state: State, event: Event, body: ev.Consulted, schema: SlotSchema) -> State:
+    return state
+
+
 def _escalated(state: State, event: Event, body: ev.Escalated, schema: SlotSchema) -> State:
     line = limits.clip(f"a person: {body.reason}", limits.LABEL_BYTES_MAX)
     return replace(tasks.handed_over(state), handoffs=(*state.handoffs, line)[-limits.HANDOFFS_MAX :])
@@ -181,6 +192,8 @@ _HANDLERS = cast(
         ev.TaskOpened: tasks.opened,
         ev.TaskClosed: tasks.closed,
         ev.HandedOff: _handed_off,
+        ev.HandoffRefused: _handoff_refused,
+        ev.Consulted: _consulted,
         ev.Escalated: _escalated,
         ev.Compacted: _compacted,
         ev.Rotated: _rotated,

@@ -211,6 +211,14 @@ def _handed_off(b: ev_pb.HandedOff) -> ev.HandedOff:
     return ev.HandedOff(_id(b.from_agent), _id(b.to_agent), _label(b.reason))
 
 
+def _handoff_refused(b: ev_pb.HandoffRefused) -> ev.HandoffRefused:
+    return ev.HandoffRefused(_id(b.from_agent), _id(b.asked_for), _name(b.outcome))
+
+
+def _consulted(b: ev_pb.Consulted) -> ev.Consulted:
+    return ev.Consulted(_id(b.agent), _name(b.outcome))
+
+
 def _escalated(b: ev_pb.EscalatedToPerson) -> ev.Escalated:
     return ev.Escalated(_label(b.reason), _name(b.rule))
 
@@ -280,6 +288,8 @@ _BODIES = cast(
         "task_opened": _task_opened,
         "task_closed": _task_closed,
         "handed_off": _handed_off,
+        "handoff_refused": _handoff_refused,
+        "consulted": _consulted,
         "escalated_to_person": _escalated,
         "context_compacted": _compacted,
         "model_rotated": _rotated,

@@ -9,6 +9,7 @@ from ringback_errors import RingbackError
 
 from ringback_session.domain.effects import FetchPacket
 from ringback_session.domain.inputs import CompactionPlan
+from ringback_session.domain.known import StaleValue
 from ringback_session.domain.state import SlotValue
 from ringback_session.ports import Clock, Pinned, Remembered
 
@@ -70,8 +71,19 @@ class MemoryOverGrpc:
                 as_of_seq=slot.source_seq,
                 at_ms=now_ms - slot.age_ms,
                 confidence=slot.confidence,
+                ttl_ms=slot.ttl_ms,
             )
             for slot in answer.slots[:SLOTS_MAX]
+        )
+        stale = tuple(
+            StaleValue(
+                name=value.name,
+                tool=value.refresh_tool,
+                arguments_json=value.refresh_arguments_json,
+                fact=value.fact,
+                ttl_ms=value.ttl_ms,
+            )
+            for value in answer.stale_slots[:SLOTS_MAX]
         )
         return Remembered(
             text=answer.text,
@@ -79,7 +91,25 @@ class MemoryOverGrpc:
             as_of_epoch=answer.as_of_epoch,
             as_of_seq=answer.as_of_seq,
             plan=_plan(answer.plan) if answer.HasField("plan") else None,
+            stale=stale,
         )
+
+    async def recall(self, pinned: Pinned, *, min_epoch: int, min_seq: int, budget_tokens: int) -> str | None:
+        request = memory_pb2.GetContextRequest(
+            tenant=pinned.tenant,
+            session_id=pinned.session_id,
+            budget_tokens=budget_tokens,
+            min_epoch=min_epoch,
+            min_seq=min_seq,
+        )
+        try:
+            answer = await self._channel.unary(
+                self._stub.GetContext, request, deadline_ms=CONTEXT_DEADLINE_MS, idempotent=True
+            )
+        except RingbackError:
+            return None
+        # Memory names the caller only when they agreed to be remembered and something was left.
+        return answer.text if answer.HasField("caller") else None
 
 
 def _plan(plan: memory_pb2.CompactionPlan) -> CompactionPlan:

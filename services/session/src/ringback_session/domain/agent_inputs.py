@@ -5,8 +5,17 @@ from __future__ import annotations
 import msgspec
 
 from ringback_session.domain.agents import AgentCard
+from ringback_session.domain.known import SlotValue, StaleValue
 
-__all__ = ["AgentInput", "AgentReady"]
+__all__ = [
+    "AgentInput",
+    "AgentReady",
+    "CompactionPlan",
+    "ContextArrived",
+    "ContextMissed",
+    "Recalled",
+    "ValueRefreshed",
+]
 
 
 class _Input(msgspec.Struct, frozen=True, tag=True):
@@ -21,4 +30,43 @@ class AgentReady(_Input, frozen=True):
     context: str = ""
 
 
-AgentInput = AgentReady
+class CompactionPlan(msgspec.Struct, frozen=True):
+    """What memory offers to fold: these items go, `compact_context` takes their place at the head."""
+
+    epoch: int
+    covers_epoch: int
+    covers_seq: int
+    item_ids: tuple[str, ...]
+    call_ids: tuple[str, ...]
+    compact_context: str
+    summary: str = ""
+
+
+class ContextArrived(_Input, frozen=True):
+    """What memory holds now: slots for policy's view, and perhaps a plan to make the conversation smaller."""
+
+    slots: tuple[SlotValue, ...]
+    as_of: tuple[int, int] = (0, 0)
+    plan: CompactionPlan | None = None
+    stale: tuple[StaleValue, ...] = ()
+
+
+class ContextMissed(_Input, frozen=True):
+    """Memory is away, or did not catch up in time."""
+
+
+class Recalled(_Input, frozen=True):
+    """What earlier calls of this caller left, ready to be put before the model; empty when there is nothing."""
+
+    text: str
+
+
+class ValueRefreshed(_Input, frozen=True):
+    """A reading tool was run again for a value that was out of date."""
+
+    refresh_id: str
+    ok: bool
+    data_json: str = ""
+
+
+AgentInput = AgentReady | ContextArrived | ContextMissed | Recalled | ValueRefreshed

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from ringback_session.domain.effects import Forget, Note, Persist
+from ringback_session.domain.functions import is_platform_function
 from ringback_session.domain.inputs import CompactionPlan, ContextArrived
+from ringback_session.domain.recalling import RECALL
 from ringback_session.domain.recovery import idle
 from ringback_session.domain.state import HistoryItem
 from ringback_session.domain.step import Step
@@ -29,8 +31,9 @@ def context_arrived(step: Step, event: ContextArrived) -> None:
 def _apply(step: Step, plan: CompactionPlan) -> None:
     state = step.state
     state.applied_epoch = plan.epoch
-    going = [entry for entry in state.history if _covered(entry, plan)]
-    kept = [entry for entry in state.history if not _covered(entry, plan)]
+    spent = _spent_functions(state.history, plan)
+    going = [entry for entry in state.history if _covered(entry, plan) or entry.call_id in spent]
+    kept = [entry for entry in state.history if not (_covered(entry, plan) or entry.call_id in spent)]
     head = HistoryItem(
         item_id=state.new_id("item_"),
         kind="message",
@@ -57,9 +60,19 @@ def _apply(step: Step, plan: CompactionPlan) -> None:
     step.effects.append(Persist())
 
 
+def _spent_functions(history: list[HistoryItem], plan: CompactionPlan) -> set[str]:
+    """Answered calls of the platform's own functions that are older than what goes: memory does not know of them."""
+    last = max((place for place, entry in enumerate(history) if _covered(entry, plan)), default=0)
+    older = history[:last]
+    called = {
+        entry.call_id for entry in older if entry.kind == "function_call" and is_platform_function(entry.name)
+    }
+    return {entry.call_id for entry in older if entry.kind == "function_call_output"} & called
+
+
 def _covered(entry: HistoryItem, plan: CompactionPlan) -> bool:
     if entry.kind == "message":
-        # The compact context of the plan before is folded into this one's.
+        # The compact context of the plan before is folded into this one's, as is what earlier calls left.
         known_as = {entry.item_id, entry.said_as}
-        return entry.name == COMPACT or not known_as.isdisjoint(plan.item_ids)
+        return entry.name in (COMPACT, RECALL) or not known_as.isdisjoint(plan.item_ids)
     return entry.call_id in plan.call_ids

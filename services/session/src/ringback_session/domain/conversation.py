@@ -14,9 +14,11 @@ from ringback_session.domain import (
     escalation,
     floor_inputs,
     inputs,
+    notes,
     outcomes,
     playback,
     prompting,
+    recalling,
     recovery,
     replies,
     rotation,
@@ -99,6 +101,7 @@ def _of_the_model(now: Step, event: Input) -> bool:
             replies.text(now, event)
         case inputs.ReplyEnded():
             ended = replies.ended(now, event)
+            notes.after_reply(now, ended)
             if ended is not None and ended.purpose is ReplyPurpose.CLARIFY and not ended.cancelled:
                 consent.repeat_after_reply(now)
         case inputs.SpeechText():
@@ -157,6 +160,7 @@ def _of_the_call(now: Step, event: Input) -> None:
             escalation.packet_ready(now, event)
         case inputs.ContextArrived():
             compaction.context_arrived(now, event)
+            teamwork.context_arrived(now, event)
         case inputs.TimerFired():
             _timer(now, event.name)
         case inputs.ModelLost() | inputs.ModelConnected() | inputs.ModelPrepared():
@@ -198,6 +202,7 @@ def _started(now: Step) -> None:
         bundle_digest=state.bundle_digest,
         caller_id=state.caller_id,
     )
+    recalling.ask(now)
     now.effects.append(Persist())
 
 

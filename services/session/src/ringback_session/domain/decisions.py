@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ringback_session.domain import freshness
 from ringback_session.domain.effects import AskPolicy
 from ringback_session.domain.inputs import Decided
 from ringback_session.domain.rules import Effect
@@ -12,9 +13,11 @@ from ringback_session.domain.view import facts_of, session_view
 __all__ = ["ask_about_utterance", "decide", "publish"]
 
 
-def decide(step: Step, action: Action) -> None:
-    """Ask policy, with the facts and the consent that there are."""
+def decide(step: Step, action: Action, *, prepared: bool = False) -> None:
+    """Ask policy, with the facts and the consent that there are; unless `prepared`, stale values first."""
     state = step.state
+    if not prepared and freshness.prepare(step, action):
+        return
     action.phase = ActionPhase.DECIDING
     action.decision_id = state.new_id("dec_")
     action.asked_at_ms = step.at.now_ms
@@ -59,7 +62,7 @@ def ask_about_utterance(step: Step, utterance: Utterance) -> None:
         AskPolicy(
             decision_id=utterance.decision_id,
             gate="input",
-            view=session_view(state, step.at),
+            view=session_view(state, step.at, of_utterance=True),
             subject={"text": utterance.text, "confidence": utterance.confidence},
             timeout_ms=state.rules.decision_timeout_ms,
         )

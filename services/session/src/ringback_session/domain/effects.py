@@ -32,7 +32,9 @@ __all__ = [
     "Publish",
     "PullContext",
     "ReadConsent",
+    "Recall",
     "Reconfigure",
+    "RefreshValue",
     "RefuseReply",
     "ReleaseSpeech",
     "RequestReply",
@@ -245,6 +247,22 @@ class Reconfigure(_Effect, frozen=True):
     """Another agent holds the call: give the model its instructions and tools."""
 
 
+class Recall(_Effect, frozen=True):
+    """Ask memory what earlier calls of this caller left, once it has (epoch, seq)."""
+
+    min_epoch: int
+    min_seq: int
+    budget_tokens: int
+
+
+class RefreshValue(_Effect, frozen=True):
+    """Run a read-only tool again: what it said is out of date."""
+
+    refresh_id: str
+    tool: str
+    arguments_json: str
+
+
 class PullContext(_Effect, frozen=True):
     """Ask memory what it holds, including (epoch, seq)."""
 
@@ -296,6 +314,8 @@ Effect = (
     | Publish
     | FetchPacket
     | FetchAgent
+    | Recall
+    | RefreshValue
     | Reconfigure
     | PullContext
     | PrepareModel

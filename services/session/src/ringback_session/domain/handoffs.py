@@ -24,7 +24,7 @@ from ringback_session.domain.inputs import CallRequested, Decided, FactFetched
 from ringback_session.domain.rules import Effect, Tool
 from ringback_session.domain.state import HistoryItem, ReplyPurpose
 from ringback_session.domain.step import Step
-from ringback_session.domain.view import facts_of, session_view
+from ringback_session.domain.view import facts_of, session_view, usable_slots
 
 __all__ = ["BRIEF", "decided", "fact_fetched", "go_on", "ready", "requested"]
 
@@ -176,8 +176,9 @@ def _read_arguments(step: Step, handoff: Handoff, call: CallRequested, tool: Too
         if not isinstance(given, dict):
             raise InvalidInput("expected a JSON object", field="arguments")
         schema = msgspec.json.decode(tool.parameters_json)
+        known = usable_slots(step.state, step.at)
         for name in schema["required"]:
-            slot = step.state.slots.get(name)
+            slot = known.get(name)
             if name not in values and slot is not None:
                 values[name] = msgspec.json.decode(slot.value_json)
         values = msgspec.json.decode(canonical_arguments(values, schema).json)

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import msgspec
 
-from ringback_session.domain.agent_inputs import AgentInput, AgentReady
+from ringback_session.domain.agent_inputs import (
+    AgentInput,
+    AgentReady,
+    CompactionPlan,
+    ContextArrived,
+    ContextMissed,
+    Recalled,
+    ValueRefreshed,
+)
 from ringback_session.domain.floor_inputs import CallerOverlaps, CallerSound, OverlapStopped, OverlapWords
 from ringback_session.domain.rules import Effect
-from ringback_session.domain.state import BoundValue, HistoryItem, ReplyPurpose, SlotValue
+from ringback_session.domain.state import BoundValue, HistoryItem, ReplyPurpose
 
 __all__ = [
     "ActionProgressed",
@@ -29,6 +37,7 @@ __all__ = [
     "CompactionPlan",
     "ConsentRead",
     "ContextArrived",
+    "ContextMissed",
     "Decided",
     "FactFetched",
     "FactNeed",
@@ -41,6 +50,7 @@ __all__ = [
     "ModelPrepared",
     "PacketReady",
     "ReadBack",
+    "Recalled",
     "ReplyEnded",
     "ReplyStarted",
     "ReplyText",
@@ -51,6 +61,7 @@ __all__ = [
     "TimerFired",
     "UtteranceCommitted",
     "UtteranceHeard",
+    "ValueRefreshed",
 ]
 
 
@@ -312,26 +323,6 @@ class PacketReady(_Input, frozen=True):
     packet_json: str
 
 
-class CompactionPlan(msgspec.Struct, frozen=True):
-    """What memory offers to fold: these items go, `compact_context` takes their place at the head."""
-
-    epoch: int
-    covers_epoch: int
-    covers_seq: int
-    item_ids: tuple[str, ...]
-    call_ids: tuple[str, ...]
-    compact_context: str
-    summary: str = ""
-
-
-class ContextArrived(_Input, frozen=True):
-    """What memory holds now: slots for policy's view, and perhaps a plan to make the conversation smaller."""
-
-    slots: tuple[SlotValue, ...]
-    as_of: tuple[int, int] = (0, 0)
-    plan: CompactionPlan | None = None
-
-
 class ModelLost(_Input, frozen=True):
     """The connection to the model broke; a new one is being made."""
 
@@ -390,7 +381,6 @@ Input = (
     | ActionResult
     | TimerFired
     | PacketReady
-    | ContextArrived
     | ModelLost
     | ModelConnected
     | ModelPrepared

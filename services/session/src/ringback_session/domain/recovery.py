@@ -154,6 +154,7 @@ def _clear_the_air(state: CallState) -> None:
     state.caller_speaking = False
     state.playback = Playback()
     state.floor = Floor()
+    state.known.waiting, state.known.refreshing = {}, {}
     if state.utterance is not None and not state.utterance.cleared:
         state.utterance.cleared = True
 

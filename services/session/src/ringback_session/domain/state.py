@@ -14,6 +14,7 @@ from ringback_identity import derive_id
 
 from ringback_session.domain.agents import Team
 from ringback_session.domain.floor import Floor
+from ringback_session.domain.known import Known, SlotValue
 from ringback_session.domain.rules import SideEffect, Tool, TurnRules
 
 __all__ = [
@@ -126,6 +127,7 @@ class Reply(msgspec.Struct):
     item_id: str = ""
     text: str = ""
     calls: int = 0
+    notes: int = 0
     cancelled: bool = False
     request_key: str = ""
     tools: bool = True
@@ -139,16 +141,6 @@ class PendingReply(msgspec.Struct):
     tools: bool = True
     instructions: str = ""
     request_key: str = ""
-
-
-class SlotValue(msgspec.Struct, frozen=True):
-    """A slot as memory knew it; policy sees its age."""
-
-    name: str
-    value_json: str
-    as_of_seq: int
-    at_ms: int
-    confidence: float = 1.0
 
 
 class Speech(msgspec.Struct):
@@ -334,6 +326,7 @@ class CallState(msgspec.Struct):
     person_reason: str = ""
     person_rule: str = ""
     handed_over: bool = False
+    known: Known = msgspec.field(default_factory=Known)
     team: Team = msgspec.field(default_factory=Team)
     model_generation: int = 1
     rotation: Literal["none", "preparing", "ready"] = "none"

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from ringback_session.domain import actions, handoffs, inputs
-from ringback_session.domain.functions import HAND_OVER, is_platform_function
-from ringback_session.domain.inputs import CallRequested, Input
-from ringback_session.domain.state import CallState, HistoryItem
+from ringback_session.domain import (
+    actions,
+    decisions,
+    freshness,
+    handoffs,
+    inputs,
+    notes,
+    outcomes,
+    recalling,
+)
+from ringback_session.domain.functions import HAND_OVER, NOTE, is_platform_function
+from ringback_session.domain.inputs import CallRequested, ContextArrived, Input
+from ringback_session.domain.state import Action, CallState, HistoryItem
 from ringback_session.domain.step import Step
 
-__all__ = ["busy", "go_on", "take"]
+__all__ = ["busy", "context_arrived", "go_on", "take"]
 
 
 def take(step: Step, event: Input) -> bool:
@@ -22,8 +31,20 @@ def take(step: Step, event: Input) -> bool:
             return handoffs.fact_fetched(step, event)
         case inputs.AgentReady():
             return handoffs.ready(step, event)
+        case inputs.ValueRefreshed():
+            _decide(step, freshness.refreshed(step, event))
+        case inputs.ContextMissed():
+            _decide(step, freshness.context_missed(step))
+        case inputs.Recalled():
+            recalling.recalled(step, event)
         case _:
             return False
+    return True
+
+
+def context_arrived(step: Step, event: ContextArrived) -> None:
+    """Memory's slots are here: what waited for them is decided."""
+    _decide(step, freshness.context_arrived(step, event))
 
 
 def go_on(step: Step) -> None:
@@ -55,5 +76,15 @@ def _called(step: Step, call: CallRequested) -> bool:
     )
     if call.tool.startswith(HAND_OVER):
         handoffs.requested(step, call, tool)
-        return True
+    elif tool is not None and call.tool == NOTE:
+        notes.requested(step, call, tool)
+    else:
+        outcomes.answer(
+            step, [call.call_id], outcomes.error("unknown_tool", f"There is no {call.tool} here.")
+        )
     return True
+
+
+def _decide(step: Step, ready: list[Action]) -> None:
+    for action in ready:
+        decisions.decide(step, action, prepared=True)

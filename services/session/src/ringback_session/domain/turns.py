@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from ringback_session.domain import consent, decisions, playback, prompting, replies, resuming, speaking
+from ringback_session.domain import (
+    consent,
+    decisions,
+    freshness,
+    playback,
+    prompting,
+    replies,
+    resuming,
+    speaking,
+)
 from ringback_session.domain.effects import StartTimer, StopTimer
 from ringback_session.domain.inputs import (
     CallerStartedSpeaking,
@@ -100,6 +109,7 @@ def heard(step: Step, event: UtteranceHeard) -> None:
         transcription_failed=event.failed,
         typed=event.typed,
     )
+    freshness.turn_heard(step)
     state.remember(HistoryItem(item_id=event.item_id, kind="message", role="user", text=text))
     utterance = state.utterance
     if utterance is None or utterance.item_id != event.item_id or utterance.heard:

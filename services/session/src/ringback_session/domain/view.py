@@ -7,16 +7,16 @@ from typing import Any
 import msgspec
 
 from ringback_session.domain.inputs import At
-from ringback_session.domain.state import Action, ActionPhase, CallState, ConsentPhase
+from ringback_session.domain.state import Action, ActionPhase, CallState, ConsentPhase, SlotValue
 
-__all__ = ["facts_json", "facts_of", "own_packet", "session_view"]
+__all__ = ["facts_json", "facts_of", "own_packet", "session_view", "usable_slots"]
 
 ACTIONS_SHOWN = 32
 TURNS_SHOWN = 24
 
 
-def session_view(state: CallState, at: At) -> dict[str, Any]:
-    """Shape: policy.v1.SessionView, as plain data."""
+def session_view(state: CallState, at: At, *, of_utterance: bool = False) -> dict[str, Any]:
+    """Shape: policy.v1.SessionView, as plain data; `of_utterance`: it is the caller's last turn that is judged."""
     return {
         "session_id": state.session_id,
         "tenant": state.tenant,
@@ -37,7 +37,7 @@ def session_view(state: CallState, at: At) -> dict[str, Any]:
                 "age_ms": max(0, at.now_ms - slot.at_ms),
                 "confidence": slot.confidence,
             }
-            for slot in state.slots.values()
+            for slot in usable_slots(state, at, of_utterance=of_utterance).values()
         ],
         "consents": [
             {"consent_id": consent.consent_id, "action_id": consent.action_id, "reading": consent.reading}
@@ -45,6 +45,22 @@ def session_view(state: CallState, at: At) -> dict[str, Any]:
         ],
         "open_breakers": list(state.open_breakers),
         "irreversible_forbidden": state.irreversible_forbidden,
+    }
+
+
+def usable_slots(state: CallState, at: At, *, of_utterance: bool = False) -> dict[str, SlotValue]:
+    """The slots that a decision may rest on now.
+
+    One past its time to live counts as missing, and all of them do while memory has not told of the caller's last turn
+    (`of_utterance`: of the turn before, since it is this one that is judged).
+    """
+    known = state.known
+    if known.as_of < (known.heard_before if of_utterance else known.heard_at):
+        return {}
+    return {
+        name: slot
+        for name, slot in state.slots.items()
+        if name not in state.known.stale and not slot.expired(at.now_ms)
     }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
+import msgspec
 from picows import WSUpgradeRequest, WSUpgradeResponseWithListener
 from ringback_errors import NotFound, RingbackError, Unauthenticated
 from ringback_identity import ResumeToken
@@ -17,6 +18,7 @@ from ringback_sockets import Closed, RealtimeLink, accepted, listen, read_upgrad
 
 from ringback_session.domain.model_problem import ModelProblem
 from ringback_session.ports import Caller, Tenants
+from ringback_session.server.callers import called_by
 from ringback_session.server.refusals import as_error, as_http, bad_key, bad_token, tell
 from ringback_session.server.secrets_http import SecretsHttp
 from ringback_session.usecases.admission import Refused
@@ -113,6 +115,11 @@ class Gateway:
                 self._calls.admission.check_tenant(visit.caller)
         except Refused as refused:
             return as_http(refused)
+        if visit.caller is not None:
+            try:
+                visit.caller = called_by(visit.caller, request.headers)
+            except ProtocolError as error:
+                visit = _Visit("", "", None, refused=error)
         link = RealtimeLink(on_open=lambda opened: self._visit(opened, visit))
         headers = {RESUME_HEADER: visit.new_token} if visit.new_token else {}
         if visit.session_id:
@@ -185,6 +192,7 @@ class Gateway:
         if visit.secret and self._secrets is not None:
             caller, secret = await self._secrets.find(visit.secret, pack=visit.pack)
             pack, session = secret.pack, secret.session
+            caller = msgspec.structs.replace(caller, caller_id=secret.caller_id)
         if caller is None:
             raise Unauthenticated("The key belongs to nobody.")
         return await self._calls.start(

@@ -11,6 +11,7 @@ from ringback_realtime import ProtocolError
 from ringback_sockets import HttpAnswer, HttpRequest, error_answer, json_answer
 
 from ringback_session.ports import Tenants
+from ringback_session.server.callers import called_by
 from ringback_session.usecases.client_secrets import ClientSecrets
 
 __all__ = ["SecretsHttp"]
@@ -58,7 +59,7 @@ class SecretsHttp:
     async def _make(self, request: HttpRequest, pack: str) -> dict[str, object]:
         if not request.key:
             raise Unauthenticated("No API key was given: send it as a bearer token.")
-        caller = self._tenants.authenticate(request.key)
+        caller = called_by(self._tenants.authenticate(request.key), request.headers)
         chosen = pack or caller.default_pack
         if chosen not in caller.packs:
             raise NotFound(f"this key may not use the pack '{chosen}'; it may use: {', '.join(caller.packs)}")

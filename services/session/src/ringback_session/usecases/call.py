@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 from ringback_errors import Unavailable
@@ -340,9 +341,11 @@ class Call:
         with suppress(Unavailable):
             self._stop_following = await self._late_facts.follow(self.pinned, self.feed)
 
-    def _spawn(self, work: Awaitable[None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(self._guarded(work))
         self._tasks.add(task)
+        # Work that was cancelled before it began must not be taken for forgotten.
+        task.add_done_callback(lambda _: work.close())
         task.add_done_callback(self._tasks.discard)
 
     async def _guarded(self, work: Awaitable[None]) -> None:

@@ -147,6 +147,7 @@ class Calls:
                 team=team_of(info.graph, card),
                 greeting=info.agents.get(info.default_agent, ""),
                 open_breakers=list(breakers),
+                caller_id=caller.caller_id,
                 started_at_ms=now_ms,
             )
             config = self._config(session_id, model, now_ms=now_ms, session=session, card=card)

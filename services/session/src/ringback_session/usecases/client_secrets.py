@@ -57,7 +57,13 @@ class ClientSecrets:
         value = f"ek_{caller.tenant}.{ResumeToken.new(tenant=caller.tenant).rpartition('.')[2]}"
         base = SessionConfig.defaults(id="", model=_model_of(session) or self._model, expires_at=0)
         shown = base.merge(session).to_wire()
-        secret = Secret(tenant=caller.tenant, pack=pack, session=session, expires_at_ms=expires_at * 1000)
+        secret = Secret(
+            tenant=caller.tenant,
+            pack=pack,
+            session=session,
+            expires_at_ms=expires_at * 1000,
+            caller_id=caller.caller_id,
+        )
         await self._secrets.keep(_hash(value), secret)
         return {"value": value, "expires_at": expires_at, "session": shown}
 

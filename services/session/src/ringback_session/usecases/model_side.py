@@ -7,7 +7,8 @@ memory's context and the core's own history.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from ringback_errors import Unavailable
 from ringback_realtime import Close, ProtocolError
@@ -43,6 +44,11 @@ class RecentContext:
             self.text = known.text
         return known
 
+    async def recall(self, pinned: Pinned, *, min_epoch: int, min_seq: int, budget_tokens: int) -> str | None:
+        return await self._memory.recall(
+            pinned, min_epoch=min_epoch, min_seq=min_seq, budget_tokens=budget_tokens
+        )
+
 
 class ModelSide:
     """Keeps one call connected to a model."""
@@ -58,7 +64,7 @@ class ModelSide:
         on_frame: Callable[[bytes], None],
         flush: Callable[[Out], None],
         feed: Feed,
-        spawn: Callable[[Awaitable[None]], None],
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
         give_up: Callable[[Close], None],
     ) -> None:
         self._view = view

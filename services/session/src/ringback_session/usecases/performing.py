@@ -17,6 +17,8 @@ from ringback_session.domain.effects import (
     FetchPacket,
     PullContext,
     ReadConsent,
+    Recall,
+    RefreshValue,
 )
 from ringback_session.ports import Memory, Pinned, Policy, Tools
 from ringback_session.usecases.agents import Agents
@@ -35,6 +37,8 @@ TAKES_TIME = (
     effects.Journal,
     FetchPacket,
     PullContext,
+    Recall,
+    RefreshValue,
 )
 # An agent that takes the call over does not wait longer for what memory knows of it.
 BRIEF_WAIT_S = 0.6
@@ -75,14 +79,23 @@ class Performer:
             case Execute():
                 async for event in self._tools.execute(effect, self.pinned):
                     self._feed(event)
-            case FetchAgent():
-                await self._agent(effect)
             case effects.Journal():
                 await self._journal(effect.action_id)
             case FetchPacket():
                 await self._packet(effect)
             case PullContext():
                 await self._context(effect)
+            case _:
+                await self._perform_for_agents(effect)
+
+    async def _perform_for_agents(self, effect: effects.Effect) -> None:
+        match effect:
+            case FetchAgent():
+                await self._agent(effect)
+            case Recall():
+                await self._recall(effect)
+            case RefreshValue():
+                await self._refresh(effect)
             case _:
                 raise TypeError(f"{type(effect).__name__} takes no time")
 
@@ -128,4 +141,32 @@ class Performer:
         known = await self._memory.context(self.pinned, min_epoch=effect.min_epoch, min_seq=effect.min_seq)
         if known is not None:
             as_of = (known.as_of_epoch, known.as_of_seq)
-            self._feed(inputs.ContextArrived(slots=known.slots, as_of=as_of, plan=known.plan))
+            self._feed(
+                inputs.ContextArrived(slots=known.slots, as_of=as_of, plan=known.plan, stale=known.stale)
+            )
+        else:
+            self._feed(inputs.ContextMissed())
+
+    async def _recall(self, effect: Recall) -> None:
+        text = await self._memory.recall(
+            self.pinned,
+            min_epoch=effect.min_epoch,
+            min_seq=effect.min_seq,
+            budget_tokens=effect.budget_tokens,
+        )
+        self._feed(inputs.Recalled(text=text or ""))
+
+    async def _refresh(self, effect: RefreshValue) -> None:
+        need = FetchFact(
+            action_id=effect.refresh_id,
+            name="refresh",
+            tool=effect.tool,
+            arguments_json=effect.arguments_json,
+            ttl_ms=0,
+        )
+        fact = await self._tools.fetch(need, self.pinned)
+        self._feed(
+            inputs.ValueRefreshed(
+                refresh_id=effect.refresh_id, ok=not fact.unavailable, data_json=fact.value_json
+            )
+        )

@@ -21,6 +21,7 @@ from ringback_session.domain.effects import (
     ReturnResult,
     TruncateItem,
 )
+from ringback_session.domain.recalling import RECALL
 from ringback_session.domain.rules import Tool
 from ringback_session.domain.state import CallState, HistoryItem
 
@@ -161,6 +162,9 @@ class ModelView:
         frames = [self.note("item_context", "system", context)] if context else []
         calls: set[str] = set()
         for entry in self._state.history:
+            if context and entry.name == RECALL:
+                # Memory's context tells it, too.
+                continue
             if entry.kind == "function_call":
                 calls.add(entry.call_id)
             elif entry.kind == "function_call_output" and entry.call_id not in calls:

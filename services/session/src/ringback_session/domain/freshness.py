@@ -1,0 +1,192 @@
+"""Looking up again what is out of date, before it is used for a decision.
+
+Before anything is decided that changes the world, stale slots with a
+refresh hook are read again. Nothing that changes the world is ever a hook.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from ringback_session.domain import facts
+from ringback_session.domain.effects import PullContext, RefreshValue
+from ringback_session.domain.inputs import ContextArrived, FactFetched, ValueRefreshed
+from ringback_session.domain.known import Refresh, StaleValue
+from ringback_session.domain.rules import SideEffect
+from ringback_session.domain.state import Action, ActionPhase, SlotValue
+from ringback_session.domain.step import Step
+
+__all__ = ["context_arrived", "context_missed", "prepare", "refreshed", "turn_heard"]
+
+REFRESHES_MAX: Final = 4
+_CONTEXT: Final = "context"
+
+
+def turn_heard(step: Step) -> None:
+    """The caller said something: what memory held before may be contradicted by it."""
+    state = step.state
+    state.known.heard_before = state.known.heard_at
+    state.known.heard_at = (state.epoch, state.seq)
+    step.effects.append(PullContext(min_epoch=state.epoch, min_seq=state.seq))
+
+
+def prepare(step: Step, action: Action) -> bool:
+    """Bring up to date what the decision may rest on. True: the action waits for that."""
+    state = step.state
+    if action.side_effect is SideEffect.READ or not state.slots or state.ended:
+        return False
+    unhooked = any(
+        slot.expired(step.at.now_ms) and name not in state.known.stale for name, slot in state.slots.items()
+    )
+    if state.known.behind or unhooked:
+        action.phase = ActionPhase.FETCHING
+        state.known.waiting[action.action_id] = [_CONTEXT]
+        step.effects.append(PullContext(min_epoch=state.epoch, min_seq=state.seq))
+        return True
+    return _refresh(step, action)
+
+
+def context_arrived(step: Step, event: ContextArrived) -> list[Action]:
+    """Memory's slots are here. Returns the actions that may be decided now."""
+    state = step.state
+    state.known.as_of = max(state.known.as_of, event.as_of)
+    state.known.stale = {stale.name: stale for stale in event.stale}
+    return [] if state.known.behind else _settled(step, _CONTEXT, refresh=True)
+
+
+def context_missed(step: Step) -> list[Action]:
+    """Memory is away or behind: decided without it. Returns the actions that may be decided now."""
+    return _settled(step, _CONTEXT, refresh=False)
+
+
+def refreshed(step: Step, event: ValueRefreshed) -> list[Action]:
+    """A reading tool answered, or did not. Returns the actions that may be decided now."""
+    refresh = step.state.known.refreshing.pop(event.refresh_id, None)
+    if refresh is None:
+        return []
+    if event.ok:
+        _take(step, refresh, event.data_json)
+    return _settled(step, event.refresh_id, refresh=False)
+
+
+def _refresh(step: Step, action: Action) -> bool:
+    """Have the stale slots read again, one call for all slots of a hook. True: there is something to wait for."""
+    known = step.state.known
+    hooks: dict[tuple[str, str, str], list[StaleValue]] = {}
+    for stale in known.stale.values():
+        if stale.tool:
+            hooks.setdefault((stale.tool, stale.arguments_json, stale.fact), []).append(stale)
+    tokens = []
+    for (tool, arguments, fact), values in list(hooks.items())[:REFRESHES_MAX]:
+        under_way = next(
+            (one for one in known.refreshing.values() if (one.tool, one.arguments_json) == (tool, arguments)),
+            None,
+        )
+        refresh = under_way or Refresh(
+            refresh_id=step.state.new_id("fresh_"),
+            tool=tool,
+            arguments_json=arguments,
+            fact=fact,
+            names=[value.name for value in values],
+            ttl_ms=values[0].ttl_ms,
+            asked_at_ms=step.at.now_ms,
+        )
+        tokens.append(refresh.refresh_id)
+        if under_way is None:
+            known.refreshing[refresh.refresh_id] = refresh
+            step.effects.append(
+                RefreshValue(refresh_id=refresh.refresh_id, tool=tool, arguments_json=arguments)
+            )
+    if not tokens:
+        return False
+    action.phase = ActionPhase.FETCHING
+    known.waiting[action.action_id] = tokens
+    return True
+
+
+def _settled(step: Step, token: str, *, refresh: bool) -> list[Action]:
+    """Nobody waits for `token` any more; returns the actions that wait for nothing else."""
+    state = step.state
+    ready = []
+    for action_id, tokens in list(state.known.waiting.items()):
+        if token not in tokens:
+            continue
+        tokens.remove(token)
+        if tokens:
+            continue
+        del state.known.waiting[action_id]
+        action = state.actions.get(action_id)
+        if action is None or action.phase is not ActionPhase.FETCHING:
+            continue
+        if not (refresh and _refresh(step, action)):
+            ready.append(action)
+    return ready
+
+
+def _take(step: Step, refresh: Refresh, data_json: str) -> None:
+    state = step.state
+    _publish(step, refresh, data_json)
+    data = _decoded(data_json)
+    for name in refresh.names:
+        value = _at(data, _path(name, refresh))
+        if value is None or name not in state.slots:
+            continue
+        state.known.stale.pop(name, None)
+        state.slots[name] = SlotValue(
+            name=name,
+            value_json=msgspec.json.encode(value).decode(),
+            as_of_seq=state.seq,
+            at_ms=step.at.now_ms,
+            ttl_ms=refresh.ttl_ms,
+        )
+
+
+def _publish(step: Step, refresh: Refresh, data_json: str) -> None:
+    """Memory learns it the way it learnt the value first: as a fact, or as the result of a reading tool."""
+    if refresh.fact:
+        fact = FactFetched(
+            action_id=refresh.refresh_id,
+            name=refresh.fact,
+            tool=refresh.tool,
+            arguments_json=refresh.arguments_json,
+            value_json=data_json,
+            ttl_ms=refresh.ttl_ms,
+        )
+        facts.keep(step, fact)
+        return
+    step.publish(
+        "action_finished",
+        action_id=f"act_{refresh.refresh_id.removeprefix('fresh_')}",
+        tool=refresh.tool,
+        status="ok",
+        result_json=data_json,
+        arguments_json=refresh.arguments_json,
+        side_effect=SideEffect.READ,
+        attempts=1,
+        duration_ms=float(max(0, step.at.now_ms - refresh.asked_at_ms)),
+    )
+
+
+def _path(name: str, refresh: Refresh) -> str:
+    for prefix in (refresh.fact, refresh.tool):
+        if prefix and name.startswith(f"{prefix}."):
+            return name[len(prefix) + 1 :]
+    return name
+
+
+def _at(data: Any, path: str) -> Any:
+    """A plain value by its dotted path; by its last name anywhere at the top, as memory names known arguments."""
+    for step in path.split("."):
+        if not isinstance(data, dict) or step not in data:
+            return None
+        data = data[step]
+    return None if isinstance(data, dict | list) else data
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return None
