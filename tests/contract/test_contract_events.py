@@ -8,11 +8,11 @@ import asyncio
 import pytest
 from contract_kit import ROOT, SESSION_ID, WallClock, fields_of, filled, pinned
 from ringback.events.v1 import events_pb2
-from ringback.policy.v1 import audit_pb2
 from ringback_cli.watch.facts import event_line, fact_as_json
 from ringback_events import MemoryBus, event_subject, fact_subject
 from ringback_memory.domain import events as memory_events
 from ringback_memory.wire.facts import event_from_bytes, event_from_wire, late_fact_from_bytes
+from ringback_policy.adapters.audit_trail import read_entries
 from ringback_policy.bootstrap import assemble
 from ringback_session import wire
 from ringback_session.adapters.facts_bus import FactsOnBus
@@ -126,7 +126,7 @@ def test_a_confidence_that_is_not_known_is_absent_for_memory_too():
 async def _audited(bus):
     entries = []
     for item in bus.broker.streams["AUDIT"].messages:
-        entries.append(audit_pb2.AuditEntry.FromString(item.message.payload))
+        entries += read_entries(item.message.payload)
     return entries
 
 

@@ -9,7 +9,7 @@ from ringback.policy.v1 import audit_pb2
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback_errors import InvalidInput, Overloaded
 from ringback_events import Delivery, MemoryBroker, MemoryBus, SpoolFull, event_subject
-from ringback_policy.adapters.audit_trail import BATCH_MAX, AuditChain, chain_breaks
+from ringback_policy.adapters.audit_trail import BATCH_MAX, AuditChain, chain_breaks, read_entries
 from ringback_policy.adapters.intake import AuditIntake
 from ringback_policy.domain.auditing import ChangeRecord, ConsentRecord
 from ringback_policy.domain.vocabulary import Reading
@@ -160,7 +160,5 @@ async def test_a_change_by_another_service_is_audited():
 def entries(bus):
     found = []
     for stored in bus.broker.streams["AUDIT"].messages:
-        entry = audit_pb2.AuditEntry()
-        entry.ParseFromString(stored.message.payload)
-        found.append(entry)
+        found += read_entries(stored.message.payload)
     return found

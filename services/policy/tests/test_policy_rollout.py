@@ -7,11 +7,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 from ringback.events.v1 import events_pb2
-from ringback.policy.v1 import audit_pb2
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback_errors import Conflict, InvalidInput, NotFound
 from ringback_events import MemoryBroker, MemoryBus, control_subject
 from ringback_identity import MacKeys, canonical_json, digest
+from ringback_policy.adapters.audit_trail import read_entries
 from ringback_policy.bootstrap import assemble
 from ringback_policy.domain.rollout import Rollout, bundle_for, canaried, gate_failed, promoted, staged
 from ringback_policy.server.admin import PolicyAdminServicer
@@ -133,7 +133,7 @@ async def audited(replica):
     await settled(lambda: not replica.parts.audit._held)
     await replica.bus.flush()
     stored = replica.bus.broker.streams["AUDIT"].messages
-    entries = [audit_pb2.AuditEntry.FromString(item.message.payload) for item in stored]
+    entries = [entry for item in stored for entry in read_entries(item.message.payload)]
     changes = [(entry.actor, entry.change) for entry in entries if entry.HasField("change")]
     return [(change.kind, actor, change.from_digest, change.to_digest) for actor, change in changes]
 

@@ -10,7 +10,7 @@ from ringback.policy.v1 import policy_pb2 as pb
 from ringback_errors import Conflict, InvalidInput, NotFound, Unavailable
 from ringback_events import MemoryBroker, MemoryBus
 from ringback_identity import MacKeys, Proof, canonical_json, digest
-from ringback_policy.adapters.audit_trail import chain_breaks
+from ringback_policy.adapters.audit_trail import chain_breaks, read_entries
 from ringback_policy.bootstrap import assemble
 from ringback_policy.server.admin import PolicyAdminServicer
 from ringback_policy.server.policy import PolicyServicer
@@ -110,9 +110,7 @@ async def audited(replica):
     stored = replica.bus.broker.streams["AUDIT"].messages
     entries = []
     for item in stored:
-        entry = audit_pb2.AuditEntry()
-        entry.ParseFromString(item.message.payload)
-        entries.append(entry)
+        entries += read_entries(item.message.payload)
     return entries
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ringback.policy.v1 import audit_pb2, policy_pb2
 from ringback_events import ALL_AUDIT, Delivery, connect
 
-__all__ = ["Audit", "chain_breaks", "entry_line", "read_audit"]
+__all__ = ["Audit", "chain_breaks", "entry_line", "read_audit", "read_entries"]
 
 # After this long without a word an empty stream is taken for one.
 SILENCE_S = 2.0
@@ -34,7 +34,7 @@ async def read_audit(nats_url: str) -> Audit:
     heard = asyncio.Event()
 
     async def on_entry(delivery: Delivery) -> None:
-        entries.append(audit_pb2.AuditEntry.FromString(delivery.payload))
+        entries.extend(read_entries(delivery.payload))
         heard.set()
 
     bus = await connect(nats_url, name="ringback-cli")
@@ -50,6 +50,12 @@ async def read_audit(nats_url: str) -> Audit:
         await bus.close()
     lines = tuple((entry.WhichOneof("body") or "", entry_line(entry)) for entry in entries)
     return Audit(lines, len({entry.replica for entry in entries}), tuple(chain_breaks(entries)))
+
+
+def read_entries(payload: bytes) -> list[audit_pb2.AuditEntry]:
+    """The entries of one message of the stream: several, or one alone."""
+    batch = audit_pb2.AuditBatch.FromString(payload)
+    return list(batch.entries) or [audit_pb2.AuditEntry.FromString(payload)]
 
 
 def chain_breaks(entries: Sequence[audit_pb2.AuditEntry]) -> list[str]:

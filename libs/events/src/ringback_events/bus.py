@@ -206,11 +206,14 @@ class Bus(Protocol):
         msg_id: str,
         headers: Mapping[str, str] | None = None,
         on_ack: Callable[[], None] | None = None,
+        durable: bool = False,
     ) -> None:
         """Take a message for delivery and return at once; the trace context of the caller goes with it.
 
         Messages are delivered in the order of publishing, at least once; `msg_id` lets the stream drop a
-        repetition within its duplicate window. While the bus is away they wait in the spool. `on_ack` runs
+        repetition within its duplicate window. While the bus is away they wait in the spool; a `durable` one
+        stands there, with all before it, when this returns, and is delivered even if the process dies at once
+        (the next process with the same spool does it; a disk is needed). `on_ack` runs
         in the event loop once the stream has stored the message; it is not called for messages that an
         earlier process left in the spool. Raises SpoolFull when nothing more can be kept, InvalidInput for
         a subject of no declared stream or a payload above the stream's limit.

@@ -87,8 +87,10 @@ class MemoryBus:
         msg_id: str,
         headers: Mapping[str, str] | None = None,
         on_ack: Callable[[], None] | None = None,
+        durable: bool = False,
     ) -> None:
-        self._publisher.submit(self._message(subject, payload, msg_id=msg_id, headers=headers), on_ack)
+        message = self._message(subject, payload, msg_id=msg_id, headers=headers)
+        self._publisher.submit(message, on_ack, durable=durable)
 
     async def publish_now(
         self,

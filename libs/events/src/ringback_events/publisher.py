@@ -94,12 +94,12 @@ class Publisher:
         self._task = asyncio.create_task(self._run(), name="publisher")
         self._sync_task = asyncio.create_task(self._look_after_spool(), name="publisher-sync")
 
-    def submit(self, message: Message, on_ack: OnAck | None = None) -> None:
-        """Take a message; SpoolFull when it cannot be kept."""
+    def submit(self, message: Message, on_ack: OnAck | None = None, *, durable: bool = False) -> None:
+        """Take a message; SpoolFull when it cannot be kept. A durable one is in the spool, with all before it."""
         if self._closed:
             raise BusAway("bus: closed, nothing more can be published")
         if self._up and not self._spool.unread and not self._stranded and self._room_for(message):
-            self._enter(message, on_ack, record=None)
+            self._enter(message, on_ack, record=self._recorded(message) if durable else None)
         else:
             self._to_spool(message, on_ack)
         self._submitted += 1
@@ -181,6 +181,18 @@ class Publisher:
             len(self._window) < self._limits.window_messages_max
             and self._window_bytes + message.size_bytes <= self._limits.window_bytes_max
         )
+
+    def _recorded(self, message: Message) -> int:
+        """Writes what is in the window and the message to the spool, as handed out; the message's record."""
+        try:
+            for item in self._window:
+                if item.record is None and not item.done:
+                    item.record = self._spool.append(item.message, force=True, handed=True)
+            return self._spool.append(message, handed=True)
+        except SpoolFull:
+            self._stats.spool_full += 1
+            counter(Metric.REFUSED).add(1, {Attr.REASON: "spool_full"})
+            raise
 
     def _enter(self, message: Message, on_ack: OnAck | None, *, record: int | None) -> None:
         item = _Item(self._next_token, message, on_ack, record)

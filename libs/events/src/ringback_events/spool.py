@@ -44,8 +44,11 @@ class Spool(Protocol):
     def unread(self) -> int:
         """Records that `read` has not handed out since the start or the last `rewind`."""
 
-    def append(self, message: Message, *, force: bool = False) -> int:
-        """Add a record and return its number; SpoolFull when the bound is reached, unless forced."""
+    def append(self, message: Message, *, force: bool = False, handed: bool = False) -> int:
+        """Add a record and return its number; SpoolFull when the bound is reached, unless forced.
+
+        A record that is `handed` counts as read already; there must be no unread one before it.
+        """
 
     def read(self, count_max: int) -> list[tuple[int, Message]]:
         """Hand out the next records, oldest first."""
@@ -81,13 +84,14 @@ class MemorySpool:
     def unread(self) -> int:
         return len(self._unread)
 
-    def append(self, message: Message, *, force: bool = False) -> int:
+    def append(self, message: Message, *, force: bool = False, handed: bool = False) -> int:
+        assert not (handed and self._unread), "an unread record stands before it"
         if not force and self._bytes + message.size_bytes > self._bytes_max:
             raise _full(self._bytes_max)
         number = self._next_number
         self._next_number += 1
         self._bytes += message.size_bytes
-        self._unread.append((number, message))
+        (self._handed if handed else self._unread).append((number, message))
         return number
 
     def read(self, count_max: int) -> list[tuple[int, Message]]:
@@ -157,7 +161,8 @@ class DiskSpool:
         """Bytes of records that are kept, committed parts of the oldest segment included."""
         return sum(segment.size for segment in self._segments)
 
-    def append(self, message: Message, *, force: bool = False) -> int:
+    def append(self, message: Message, *, force: bool = False, handed: bool = False) -> int:
+        assert not (handed and self._unread), "an unread record stands before it"
         record = encode_record(message)
         if not force and self.bytes_used + len(record) > self._bytes_max:
             raise _full(self._bytes_max)
@@ -170,9 +175,13 @@ class DiskSpool:
             raise SpoolFull(f"spool: cannot write to {segment.path.name}: {error.strerror}") from error
         segment.size += len(record)
         self._dirty = True
-        self._unread += 1
         number = self._next_number
         self._next_number += 1
+        if handed:
+            self._cursor = _Place(segment.number, segment.size)
+            self._handed.append((number, self._cursor))
+        else:
+            self._unread += 1
         return number
 
     def read(self, count_max: int) -> list[tuple[int, Message]]:

@@ -6,7 +6,7 @@ own.
 
 from ringback_serving.deadline import deadline_ms, detach
 from ringback_serving.health import Health
-from ringback_serving.run import run
+from ringback_serving.run import run, settle
 from ringback_serving.serve import announce, serve
 from ringback_serving.settings import CommonSettings, Env, ServingSettings, TlsFiles
 
@@ -21,4 +21,5 @@ __all__ = [
     "detach",
     "run",
     "serve",
+    "settle",
 ]

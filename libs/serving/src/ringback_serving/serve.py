@@ -19,6 +19,7 @@ from ringback_errors import ConfigError
 
 from ringback_serving.health import Health, Probe
 from ringback_serving.intercept import Guard, GuardedServer
+from ringback_serving.run import settle
 from ringback_serving.settings import ServingSettings, TlsFiles
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ async def _serve(
             announce(settings.ready_file, port)
         if on_ready:
             on_ready(port)
+        settle()
         _log.info("%s serves on %s:%d", service, settings.host, port)
         await stop.wait()
     finally:

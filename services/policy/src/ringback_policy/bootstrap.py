@@ -8,7 +8,7 @@ from ringback.policy.v1 import policy_pb2, policy_pb2_grpc
 from ringback_events import Bus, NatsBus
 from ringback_identity import MacKeys, new_id
 from ringback_packs import PackStore
-from ringback_serving import serve
+from ringback_serving import serve, settle
 from ringback_telemetry import setup
 
 from ringback_policy.adapters.audit_trail import AuditChain
@@ -62,6 +62,7 @@ class Policy:
         """Reads bundles and begins the intake; tries until NATS is there."""
         await self.store.open()
         await self.intake.open()
+        settle()
 
     def register(self, server: grpc.aio.Server) -> None:
         """Adds both servicers."""

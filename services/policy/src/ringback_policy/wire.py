@@ -1,6 +1,6 @@
 """Owns the conversion between protobuf messages and domain types; what a message lacks is said here."""
 
-from collections.abc import Iterable
+from collections.abc import Sized
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from ringback.policy.v1 import policy_pb2 as pb
@@ -31,6 +31,7 @@ from ringback_policy.domain.subjects import (
     Subject,
     UtteranceSubject,
 )
+from ringback_policy.domain.verdicts import NONE
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer, Reading, SideEffect
 from ringback_policy.ports import Proof
 from ringback_policy.usecases.deciding import AskedConsent
@@ -53,6 +54,7 @@ __all__ = [
 ]
 
 REPEATED_MAX = 256
+NOBODY = Caller()
 
 _GATES = {getattr(pb, f"GATE_{gate.name}"): gate for gate in Gate}
 GATES_OUT = {gate: number for number, gate in _GATES.items()}
@@ -80,23 +82,25 @@ def decide_request(message: pb.DecideRequest) -> Request:
     gate = _GATES.get(message.gate)
     if gate is None:
         raise InvalidInput("expected INPUT, ACTION, RESULT, OUTPUT or HANDOFF", field="gate")
-    for name in ("decision_id", "tenant", "bundle_digest"):
-        if not getattr(message, name):
-            raise InvalidInput("expected, but missing", field=name)
+    decision_id, tenant, bundle_digest = message.decision_id, message.tenant, message.bundle_digest
+    if not (decision_id and tenant and bundle_digest):
+        missing = "bundle_digest" if decision_id and tenant else "tenant" if decision_id else "decision_id"
+        raise InvalidInput("expected, but missing", field=missing)
     if not message.HasField("now"):
         raise InvalidInput("expected the session's clock", field="now")
-    if not message.session.session_id:
+    session = _view(message.session)
+    if not session.session_id:
         raise InvalidInput("expected, but missing", field="session.session_id")
-    if message.session.tenant not in ("", message.tenant):
+    if session.tenant not in ("", tenant):
         raise InvalidInput("expected the request's own tenant", field="session.tenant")
     return Request(
-        decision_id=message.decision_id,
+        decision_id=decision_id,
         gate=gate,
-        tenant=message.tenant,
-        bundle_digest=message.bundle_digest,
-        session=_view(message.session),
+        tenant=tenant,
+        bundle_digest=bundle_digest,
+        session=session,
         subject=_subject(message),
-        facts=tuple(_fact(fact) for fact in message.facts),
+        facts=tuple([_fact(fact) for fact in message.facts]),
         now_ms=_ms(message.now),
     )
 
@@ -234,10 +238,11 @@ def _action(action: pb.ActionSubject) -> ActionSubject:
 
 
 def _view(view: pb.SessionView) -> SessionView:
-    _bounded(view.totals, "session.totals")
-    _bounded(view.slots, "session.slots")
-    _bounded(view.consents, "session.consents")
-    actions = view.actions[-ACTIONS_SEEN_MAX:]
+    """Most lists of most views are empty: what is empty costs no conversion."""
+    totals, slots, consents, actions = view.totals, view.slots, view.consents, view.actions
+    _bounded(totals, "session.totals")
+    _bounded(slots, "session.slots")
+    _bounded(consents, "session.consents")
     return SessionView(
         session_id=view.session_id,
         tenant=view.tenant,
@@ -247,20 +252,38 @@ def _view(view: pb.SessionView) -> SessionView:
         epoch=view.epoch,
         as_of_seq=view.as_of_seq,
         elapsed_ms=view.elapsed_ms,
-        caller=Caller(view.caller.caller_id, view.caller.auth_level, tuple(view.caller.scopes)),
-        actions=tuple(PastAction(a.action_id, a.tool, a.status, a.age_ms, a.arguments_json) for a in actions),
-        totals=tuple(
-            ActionTotals(t.tool, t.requested, t.succeeded, t.failed, dict(t.sums)) for t in view.totals
-        ),
-        slots=tuple(Slot(s.name, s.value_json, s.as_of_seq, s.age_ms, s.confidence) for s in view.slots),
-        consents=tuple(PastConsent(c.consent_id, c.action_id, c.reading) for c in view.consents),
+        caller=_caller(view.caller) if view.HasField("caller") else NOBODY,
+        actions=tuple([_past(action) for action in actions[-ACTIONS_SEEN_MAX:]]) if actions else (),
+        totals=tuple([_total(total) for total in totals]) if totals else (),
+        slots=tuple([_slot(slot) for slot in slots]) if slots else (),
+        consents=tuple([_past_consent(consent) for consent in consents]) if consents else (),
         open_breakers=tuple(view.open_breakers),
         irreversible_forbidden=view.irreversible_forbidden,
     )
 
 
-def _bounded(items: Iterable[object], field: str) -> None:
-    if len(list(items)) > REPEATED_MAX:
+def _caller(caller: pb.Caller) -> Caller:
+    return Caller(caller.caller_id, caller.auth_level, tuple(caller.scopes))
+
+
+def _past(action: pb.PastAction) -> PastAction:
+    return PastAction(action.action_id, action.tool, action.status, action.age_ms, action.arguments_json)
+
+
+def _total(total: pb.ActionTotals) -> ActionTotals:
+    return ActionTotals(total.tool, total.requested, total.succeeded, total.failed, dict(total.sums))
+
+
+def _slot(slot: pb.Slot) -> Slot:
+    return Slot(slot.name, slot.value_json, slot.as_of_seq, slot.age_ms, slot.confidence)
+
+
+def _past_consent(consent: pb.PastConsent) -> PastConsent:
+    return PastConsent(consent.consent_id, consent.action_id, consent.reading)
+
+
+def _bounded(items: Sized, field: str) -> None:
+    if len(items) > REPEATED_MAX:
         raise InvalidInput(f"expected at most {REPEATED_MAX} entries", field=field)
 
 
@@ -269,6 +292,8 @@ def _fact(fact: pb.Fact) -> Fact:
 
 
 def _obligations(found: Obligations) -> list[pb.Obligation]:
+    if found is NONE:
+        return []
     out = []
     if found.say:
         out.append(pb.Obligation(say=found.say))

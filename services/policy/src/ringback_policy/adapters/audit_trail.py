@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import logging
 from collections import deque
+from collections.abc import Iterable
+from functools import lru_cache
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from ringback.policy.v1 import audit_pb2
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback_errors import Overloaded, RingbackError
@@ -14,7 +15,7 @@ from ringback_events import Bus, SpoolFull, audit_subject
 from ringback_policy import wire
 from ringback_policy.domain.auditing import AuditRecord, ChangeRecord, ConsentRecord, DecisionRecord
 
-__all__ = ["AuditChain", "chain_breaks", "entry_hash"]
+__all__ = ["AuditChain", "chain_breaks", "entry_hash", "read_entries"]
 
 SCHEMA_VERSION = 1
 REASON_CHARS_MAX = 500
@@ -28,8 +29,9 @@ _log = logging.getLogger("ringback.policy.audit")
 class AuditChain:
     """Appends entries. `replica` is unique to this run of the process: a restart begins a chain of its own.
 
-    Entries are handed to the bus within `BATCH_MS` of their answers, in the order of the answers, so that nobody
-    waits for them. When the bus can keep no more, those answered already wait here, `HELD_MAX` at most, and further
+    Entries are handed to the bus within `BATCH_MS` of their answers, several of a tenant in one message, so that
+    nobody waits for them. What allows a side effect is on disk, with all that stands before it in the chain, when
+    `append` returns. When the bus can keep no more, those answered already wait here, `HELD_MAX` at most, and further
     ones are refused.
     """
 
@@ -47,46 +49,88 @@ class AuditChain:
         if self._full or len(self._held) >= HELD_MAX:
             self.deliver()
         if self._full:
-            raise Overloaded(
-                "the audit can take no more: what is not audited is not decided", retry_after_ms=1_000
-            )
+            raise _overloaded()
         # Refused here and not later: the tenant is part of the subject.
-        audit_subject(record.tenant, "decision")
+        _subject(record.tenant, "decision")
         self._held.append(record)
-        if len(self._held) >= BATCH_MAX or _cannot_wait(record):
+        if isinstance(record, DecisionRecord) and record.binding:
+            self._keep(record)
+        elif len(self._held) >= BATCH_MAX or _cannot_wait(record):
             self.deliver()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(BATCH_MS / 1000, self.deliver)
 
-    def deliver(self) -> None:
+    def deliver(self, *, durable: bool = False) -> None:
         """Hands everything that waits to the bus."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         while self._held:
+            batch = _together(self._held)
             try:
-                self._publish(self._held[0])
+                self._publish(batch, durable=durable)
             except SpoolFull:
                 if not self._full:
                     _log.error("the audit cannot take more: its spool is full")
                 self._full = True
                 return
             except RingbackError as error:
-                # An entry that the bus will never take must not stop those behind it.
-                _log.error("an audit entry was refused: %s", error)
-            self._held.popleft()
+                # Entries that the bus will never take must not stop those behind them.
+                _log.error("%d audit entries were refused: %s", len(batch), error)
+            for _ in batch:
+                self._held.popleft()
         self._full = False
 
-    def _publish(self, record: AuditRecord) -> None:
-        entry = _entry(record)
-        entry.schema_version = SCHEMA_VERSION
-        entry.replica = self._replica
-        entry.chain_seq = self._seq + 1
-        entry.previous_hash = self._last_hash
-        entry.hash = entry_hash(entry)
-        subject = audit_subject(record.tenant, entry.WhichOneof("body") or "entry")
-        self._bus.publish(subject, entry.SerializeToString(), msg_id=f"{entry.replica}:{entry.chain_seq}")
-        self._seq, self._last_hash = entry.chain_seq, entry.hash
+    def _keep(self, record: DecisionRecord) -> None:
+        """What cannot be kept is not allowed, and the entry that would say so is withdrawn."""
+        self.deliver(durable=True)
+        if self._full:
+            self._held.pop()
+            raise _overloaded()
+
+    def _publish(self, records: list[AuditRecord], *, durable: bool) -> None:
+        seq, link = self._seq, self._last_hash
+        batch = audit_pb2.AuditBatch()
+        for record in records:
+            entry = batch.entries.add()
+            seq += 1
+            _fill(entry, record)
+            entry.schema_version, entry.replica = SCHEMA_VERSION, self._replica
+            entry.chain_seq, entry.previous_hash = seq, link
+            entry.hash = link = _hash_of(entry)
+        if len(records) == 1:
+            kind, payload = batch.entries[0].WhichOneof("body") or "entry", batch.entries[0].SerializeToString()
+        else:
+            kind, payload = "batch", batch.SerializeToString()
+        self._bus.publish(
+            _subject(records[0].tenant, kind), payload, msg_id=f"{self._replica}:{seq}", durable=durable
+        )
+        self._seq, self._last_hash = seq, link
+
+
+def read_entries(payload: bytes) -> list[audit_pb2.AuditEntry]:
+    """The entries of one message of the stream."""
+    batch = audit_pb2.AuditBatch.FromString(payload)
+    return list(batch.entries) or [audit_pb2.AuditEntry.FromString(payload)]
+
+
+def _together(held: Iterable[AuditRecord]) -> list[AuditRecord]:
+    """The first entries that are of one tenant: a message must not pass one of another that comes before it."""
+    found: list[AuditRecord] = []
+    for record in held:
+        if len(found) >= BATCH_MAX or (found and record.tenant != found[0].tenant):
+            break
+        found.append(record)
+    return found
+
+
+def _overloaded() -> Overloaded:
+    return Overloaded("the audit can take no more: what is not audited is not decided", retry_after_ms=1_000)
+
+
+@lru_cache(maxsize=1_024)
+def _subject(tenant: str, kind: str) -> str:
+    return audit_subject(tenant, kind)
 
 
 def _cannot_wait(record: AuditRecord) -> bool:
@@ -101,7 +145,11 @@ def entry_hash(entry: audit_pb2.AuditEntry) -> bytes:
     bare = audit_pb2.AuditEntry()
     bare.CopyFrom(entry)
     bare.hash = b""
-    return hashlib.sha256(entry.previous_hash + bare.SerializeToString(deterministic=True)).digest()
+    return _hash_of(bare)
+
+
+def _hash_of(bare: audit_pb2.AuditEntry) -> bytes:
+    return hashlib.sha256(bare.previous_hash + bare.SerializeToString(deterministic=True)).digest()
 
 
 def chain_breaks(entries: list[audit_pb2.AuditEntry]) -> list[str]:
@@ -122,12 +170,12 @@ def chain_breaks(entries: list[audit_pb2.AuditEntry]) -> list[str]:
     return found
 
 
-def _entry(record: AuditRecord) -> audit_pb2.AuditEntry:
-    at = Timestamp(seconds=record.at_ms // 1000, nanos=record.at_ms % 1000 * 1_000_000)
-    entry = audit_pb2.AuditEntry(tenant=record.tenant, actor=record.actor, at=at)
+def _fill(entry: audit_pb2.AuditEntry, record: AuditRecord) -> None:
+    entry.tenant, entry.actor = record.tenant, record.actor
+    entry.at.seconds, entry.at.nanos = record.at_ms // 1000, record.at_ms % 1000 * 1_000_000
     match record:
         case DecisionRecord():
-            entry.decision.CopyFrom(_decision(record))
+            _fill_decision(entry.decision, record)
         case ConsentRecord():
             entry.consent.consent_id = record.consent_id
             entry.consent.session_id = record.session_id
@@ -139,23 +187,21 @@ def _entry(record: AuditRecord) -> audit_pb2.AuditEntry:
             entry.change.from_digest = record.from_digest
             entry.change.to_digest = record.to_digest
             entry.change.reason = record.reason[:REASON_CHARS_MAX]
-    return entry
 
 
-def _decision(record: DecisionRecord) -> audit_pb2.AuditedDecision:
-    return audit_pb2.AuditedDecision(
-        decision_id=record.decision_id,
-        session_id=record.session_id,
-        gate=wire.GATES_OUT[record.gate],
-        action_id=record.action_id,
-        tool=record.tool,
-        input_digest=record.input_digest,
-        effect=wire.effect_out(record.effect),
-        rule=record.rule,
-        layer=wire.LAYERS_OUT[record.layer] if record.layer else pb.LAYER_UNSPECIFIED,
-        bundle_digest=record.bundle_digest,
-        reason=record.reason[:REASON_CHARS_MAX],
-        source=record.source,
-        needs_facts=list(record.needs_facts),
-        consent_id=record.consent_id,
-    )
+def _fill_decision(decision: audit_pb2.AuditedDecision, record: DecisionRecord) -> None:
+    """Field by field: what is empty is not written, and nothing is copied."""
+    decision.decision_id = record.decision_id
+    decision.session_id = record.session_id
+    decision.gate = wire.GATES_OUT[record.gate]
+    decision.action_id = record.action_id
+    decision.tool = record.tool
+    decision.input_digest = record.input_digest
+    decision.effect = wire.effect_out(record.effect)
+    decision.rule = record.rule
+    decision.layer = wire.LAYERS_OUT[record.layer] if record.layer else pb.LAYER_UNSPECIFIED
+    decision.bundle_digest = record.bundle_digest
+    decision.reason = record.reason[:REASON_CHARS_MAX]
+    decision.source = record.source
+    decision.needs_facts.extend(record.needs_facts)
+    decision.consent_id = record.consent_id

@@ -32,6 +32,8 @@ class DecisionRecord(Record, frozen=True, kw_only=True):
     source: str = "policy"
     needs_facts: tuple[str, ...] = ()
     consent_id: str = ""
+    # It allows a write or an irreversible action: the entry must outlive the process before anybody is told.
+    binding: bool = False
 
 
 class ConsentRecord(Record, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """Owns the way from four files to a bundle: everything that can be known to be wrong is a finding, with its line."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -27,6 +27,7 @@ from ringback_policy.domain.model import (
     PhraseRule,
     PromptTexts,
     Rule,
+    RuleGroup,
     RuleSet,
     TurnRules,
 )
@@ -40,6 +41,7 @@ from ringback_policy.domain.rule_compiling import (
     compile_facts,
     compile_rule,
 )
+from ringback_policy.domain.shapes import Shape
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 from ringback_policy.domain.yaml_lines import LinedDict, line_at
 
@@ -216,9 +218,15 @@ def _index(rules: tuple[Rule, ...], actions: Mapping[str, ActionPolicy]) -> dict
 
 
 def _rule_set(rules: list[Rule]) -> RuleSet:
-    plain = tuple(rule for rule in rules if not rule.needs)
-    factual = tuple(rule for rule in rules if rule.needs)
-    return RuleSet(plain, _paths(plain), factual, _paths(factual))
+    plain = _group(rule for rule in rules if not rule.needs)
+    return RuleSet(plain, _group(rule for rule in rules if rule.needs))
+
+
+def _group(found: Iterable[Rule]) -> RuleGroup:
+    rules = tuple(found)
+    shape = Shape.of(rule.when.shape for rule in rules if rule.when)
+    needs = tuple(dict.fromkeys(name for rule in rules for name in rule.needs))
+    return RuleGroup(rules, _paths(rules), shape, needs)
 
 
 def _paths(rules: tuple[Rule, ...]) -> frozenset[tuple[str, ...]]:

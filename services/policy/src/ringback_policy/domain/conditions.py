@@ -11,10 +11,12 @@ Exception
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import cel
+
+from ringback_policy.domain.shapes import Path, Shape, flat_name
 
 __all__ = ["EXPRESSION_CHARS_MAX", "Condition", "ConditionError", "ConditionSyntaxError", "Environment"]
 
@@ -50,9 +52,6 @@ _FUNCTIONS = frozenset(
     }
 )
 
-Path = tuple[str, ...]
-
-
 class ConditionSyntaxError(ValueError):
     """An expression that is not accepted."""
 
@@ -64,24 +63,35 @@ class ConditionError(Exception):
 class Environment:
     """Variables in the engine's form, converted once and read by any number of conditions."""
 
-    __slots__ = ("_context",)
+    __slots__ = ("_values", "covered", "engine")
 
-    def __init__(self, variables: Mapping[str, Any]) -> None:
+    def __init__(self, variables: Mapping[str, Any], shape: Shape | None = None) -> None:
+        """Converts what this shape reads; what else a condition reads is converted when it is evaluated."""
+        self._values = variables
+        self.covered: frozenset[str] = frozenset()
+        """The expressions whose variables are there."""
+        self.engine: Any = None
+        """The engine's own context."""
+        if shape is not None:
+            self.cover(shape)
+
+    def cover(self, shape: Shape) -> None:
+        """Converts what this shape reads; raises ConditionError."""
         try:
-            self._context = cel.Context(dict(variables))
+            found = shape.read(self._values)
+            if self.engine is None:
+                self.engine = cel.Context(found)
+            else:
+                self.engine.update(found)
         except (TypeError, ValueError, OverflowError) as error:
             raise ConditionError(f"a value has no form in CEL: {error}") from None
-
-    @property
-    def context(self) -> Any:
-        """The engine's own context."""
-        return self._context
+        self.covered = self.covered | shape.sources if self.covered else shape.sources
 
 
 class Condition:
     """One compiled expression and the variables it reads, as paths: `facts.reservation.status`."""
 
-    __slots__ = ("_program", "path", "paths", "source")
+    __slots__ = ("_execute", "path", "paths", "shape", "source")
 
     def __init__(self, source: str) -> None:
         """Compiles; raises ConditionSyntaxError."""
@@ -89,8 +99,8 @@ class Condition:
             raise ConditionSyntaxError(
                 f"expected at most {EXPRESSION_CHARS_MAX} characters, got {len(source)}"
             )
-        tokens = [(match.lastgroup or "", match.group()) for match in _TOKEN.finditer(source)]
-        loops = sum(1 for kind, text in tokens if kind == "name" and text in _MACROS)
+        tokens = [Token(match) for match in _TOKEN.finditer(source)]
+        loops = sum(1 for kind, text, _, _ in tokens if kind == "name" and text in _MACROS)
         if loops > COMPREHENSIONS_MAX:
             raise ConditionSyntaxError(f"expected at most {COMPREHENSIONS_MAX} comprehensions, got {loops}")
         if _nested(tokens):
@@ -98,26 +108,29 @@ class Condition:
                 "expected no comprehension inside another: its cost would have no bound"
             )
         self.source = source
-        self._program = _compile(source)
-        unknown = set(self._program.functions()) - _FUNCTIONS
+        program = _compile(source)
+        unknown = set(program.functions()) - _FUNCTIONS
         unknown = {name for name in unknown if name.isidentifier()}
         if unknown:
             raise ConditionSyntaxError(
                 f"unknown function {min(unknown)!r}; known are the CEL standard functions"
             )
-        self.paths = _paths(tokens)
+        uses = _uses(tokens)
+        self.paths = frozenset(path for path, _, _ in uses)
         only = next(iter(self.paths), ())
         # The path, when the expression is nothing else: then it need not go through the engine.
         self.path: Path | None = only if ".".join(only) == source.strip() else None
+        self.shape, flat_source = _shape(source, tokens, uses)
+        self._execute = (program if flat_source == source else _compile(flat_source)).execute
 
     def value(self, environment: Environment) -> Any:
         """The expression's value; raises ConditionError."""
+        if self.source not in environment.covered:
+            environment.cover(self.shape)
         try:
-            return self._program.execute(environment.context)
-        except KeyError as error:
-            raise ConditionError(f"missing value {error}") from None
+            return self._execute(environment.engine)
         except Exception as error:
-            raise ConditionError(str(error).split(":", 1)[0][:120]) from None
+            raise ConditionError(self._explained(error)) from None
         except BaseException as error:  # a panic of the engine must not end the service
             if type(error).__name__ != "PanicException":
                 raise
@@ -130,12 +143,27 @@ class Condition:
             return value
         raise ConditionError(f"expected a boolean, got {type(value).__name__}")
 
+    def _explained(self, error: Exception) -> str:
+        if isinstance(error, KeyError):
+            return f"missing value {error}"
+        text = str(error)
+        missing = next((".".join(path) for name, path in self.shape.flats if f"'{name}'" in text), "")
+        return f"missing value {missing!r}" if missing else text.split(":", 1)[0][:120]
 
-def _nested(tokens: list[tuple[str, str]]) -> bool:
+
+class Token(tuple[str, str, int, int]):
+    """A token's kind, its text, and where it stands."""
+
+    def __new__(cls, match: re.Match[str]) -> "Token":
+        """From the scanner."""
+        return super().__new__(cls, (match.lastgroup or "", match.group(), match.start(), match.end()))
+
+
+def _nested(tokens: list[Token]) -> bool:
     """Whether a comprehension stands in the parentheses of another."""
     open_loops: list[int] = []
     depth = 0
-    for at, (kind, text) in enumerate(tokens):
+    for at, (kind, text, _, _) in enumerate(tokens):
         if kind == "name" and text in _MACROS and _mark(tokens, at + 1) == "(":
             if open_loops:
                 return True
@@ -162,26 +190,61 @@ def _compile(source: str) -> Any:
         raise
 
 
-def _paths(tokens: list[tuple[str, str]]) -> frozenset[Path]:
-    bound = {
-        tokens[at + 2][1]
-        for at in range(len(tokens) - 3)
-        if tokens[at][1] in _MACROS and tokens[at + 1][1] == "(" and tokens[at + 3][1] == ","
-    }
-    found: set[Path] = set()
+# A path and the tokens that it stands on, half-open.
+_Use = tuple[Path, int, int]
+
+
+def _uses(tokens: list[Token]) -> list[_Use]:
+    bound = _bound(tokens)
+    found: list[_Use] = []
     at = 0
     while at < len(tokens):
-        kind, text = tokens[at]
+        kind, text = tokens[at][:2]
         is_start = kind == "name" and (at == 0 or tokens[at - 1][1] != ".")
         if not is_start or text in _WORDS or text in bound or _mark(tokens, at + 1) == "(":
             at += 1
             continue
-        path, at = _path_from(tokens, at)
-        found.add(path)
-    return frozenset(found)
+        path, end = _path_from(tokens, at)
+        found.append((path, at, end))
+        at = end
+    return found
 
 
-def _path_from(tokens: list[tuple[str, str]], at: int) -> tuple[Path, int]:
+def _bound(tokens: list[Token]) -> set[str]:
+    """The variables of comprehensions."""
+    return {
+        tokens[at + 2][1]
+        for at in range(len(tokens) - 3)
+        if tokens[at][1] in _MACROS and tokens[at + 1][1] == "(" and tokens[at + 3][1] == ","
+    }
+
+
+def _shape(source: str, tokens: list[Token], uses: Iterable[_Use]) -> tuple[Shape, str]:
+    """What the engine is given, and the expression over that: a path of members becomes one variable.
+
+    The engine converts and copies a whole object for each member that is read of it, which costs several times the
+    evaluation. `has()` asks for a member, so what stands in it stays as it is.
+    """
+    flats: dict[str, Path] = {}
+    whole: set[Path] = set()
+    parts: list[str] = []
+    done = 0
+    # Names that could be taken for ours, and texts whose quotes the scanner does not see through.
+    crowded = any("__" in name for name in _bound(tokens)) or '"""' in source or "'''" in source
+    for path, first, end in uses:
+        asked = first > 1 and tokens[first - 1][1] == "(" and tokens[first - 2][1] == "has"
+        name = None if asked or crowded else flat_name(path)
+        if name is None:
+            whole.add(path)
+            continue
+        flats[name] = path
+        parts += [source[done : tokens[first][2]], name]
+        done = tokens[end - 1][3]
+    flat_source = "".join(parts) + source[done:]
+    return Shape(tuple(sorted(flats.items())), tuple(sorted(whole)), frozenset({source})), flat_source
+
+
+def _path_from(tokens: list[Token], at: int) -> tuple[Path, int]:
     names = [tokens[at][1]]
     at += 1
     while at < len(tokens):
@@ -198,5 +261,5 @@ def _path_from(tokens: list[tuple[str, str]], at: int) -> tuple[Path, int]:
     return tuple(names), at
 
 
-def _mark(tokens: list[tuple[str, str]], at: int) -> str:
+def _mark(tokens: list[Token], at: int) -> str:
     return tokens[at][1] if at < len(tokens) and tokens[at][0] == "mark" else ""

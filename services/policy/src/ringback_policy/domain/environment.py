@@ -1,7 +1,4 @@
-"""Owns the variables that conditions see, built from a request: only what the rules at hand refer to.
-
-Converting the whole view for the engine costs far more than evaluating a rule, so each set of rules knows its paths.
-"""
+"""Owns the variables that conditions see, built from a request: only the roots that the rules at hand refer to."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -52,24 +49,16 @@ def json_object(text: str, *, field: str) -> dict[str, Any]:
     return value
 
 
-class _Wants(msgspec.Struct, frozen=True):
-    """Paths by their root, and the fields of each fact that are read: None for the whole of it."""
-
-    roots: tuple[tuple[str, tuple[Path, ...]], ...]
-    facts: tuple[tuple[str, tuple[str, ...] | None], ...]
-
-
 def variables(
     request: Request, paths: frozenset[Path], *, subject: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The variables that these paths need."""
     found: dict[str, Any] = {}
-    wants = _wants_of(paths)
-    for root, own in wants.roots:
+    for root, own in _by_root(paths):
         if root in subject:
             found[root] = subject[root]
         elif root == "facts":
-            found[root] = _facts(facts, wants)
+            found[root] = facts
         elif root == "session":
             found[root] = _session(request, own)
         elif root == "slots":
@@ -82,24 +71,12 @@ def variables(
 
 
 @lru_cache(maxsize=4096)
-def _wants_of(paths: frozenset[Path]) -> _Wants:
+def _by_root(paths: frozenset[Path]) -> tuple[tuple[str, tuple[Path, ...]], ...]:
     """Kept per set of rules: the same few sets come with every decision."""
     roots: dict[str, list[Path]] = {}
-    facts: dict[str, set[str] | None] = {}
     for path in sorted(paths):
         roots.setdefault(path[0], []).append(path)
-        if path[0] == "facts" and len(path) > 1:
-            fields = facts.setdefault(path[1], set())
-            if len(path) == 2:
-                facts[path[1]] = None
-            elif fields is not None:
-                fields.add(path[2])
-    return _Wants(
-        tuple((root, tuple(own)) for root, own in roots.items()),
-        tuple(
-            (name, tuple(sorted(fields)) if fields is not None else None) for name, fields in facts.items()
-        ),
-    )
+    return tuple((root, tuple(own)) for root, own in roots.items())
 
 
 def subject_values(request: Request, *, consented: bool = False) -> dict[str, Any]:
@@ -146,39 +123,22 @@ def fact_value(fact: Fact, fields: Mapping[str, str]) -> Any:
     for name, kind in fields.items():
         if name not in value:
             continue
-        if not _is_kind(value[name], kind):
+        # What was read from JSON has exactly these types: a boolean is no integer.
+        if type(value[name]) not in _TYPES.get(kind, _OBJECT):
             return None
         if kind == "number":
             value[name] = float(value[name])
     return value
 
 
-def _is_kind(value: Any, kind: str) -> bool:
-    match kind:
-        case "boolean":
-            return isinstance(value, bool)
-        case "integer":
-            return isinstance(value, int) and not isinstance(value, bool)
-        case "number":
-            return isinstance(value, int | float) and not isinstance(value, bool)
-        case "string":
-            return isinstance(value, str)
-        case "list":
-            return isinstance(value, list)
-        case _:
-            return isinstance(value, dict)
-
-
-def _facts(facts: Mapping[str, Any], wants: _Wants) -> dict[str, Any]:
-    """The facts at hand, reduced to the fields that are read."""
-    found: dict[str, Any] = {}
-    for name, fields in wants.facts:
-        if name not in facts:
-            continue
-        value = facts[name]
-        whole = fields is None or not isinstance(value, dict)
-        found[name] = value if whole else {field: value[field] for field in fields or () if field in value}
-    return found
+_OBJECT: tuple[type, ...] = (dict,)
+_TYPES: dict[str, tuple[type, ...]] = {
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "string": (str,),
+    "list": (list,),
+}
 
 
 def _caller(request: Request) -> dict[str, Any]:

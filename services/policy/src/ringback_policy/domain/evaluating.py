@@ -3,7 +3,7 @@
 The strictest verdict wins; an action that nobody named is denied.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from ringback_identity import digest
 from ringback_policy.domain.conditions import ConditionError, Environment
 from ringback_policy.domain.environment import JSON_BYTES_MAX, RESULT_BYTES_MAX, subject_values, variables
 from ringback_policy.domain.facts import FactsAtHand, resolve
-from ringback_policy.domain.model import ActionPolicy, Bundle, Rule, RuleSet
+from ringback_policy.domain.model import ActionPolicy, Bundle, Rule, RuleGroup, RuleSet
 from ringback_policy.domain.readback import client_read_back, read_back
 from ringback_policy.domain.speech_gates import at_speech_gate
 from ringback_policy.domain.subjects import (
@@ -151,59 +151,58 @@ def _apply(
     request: Request,
     subject: Mapping[str, Any],
     verdicts: list[Verdict],
-    extra: Iterable[str],
+    extra: tuple[str, ...],
     renderer: Renderer,
 ) -> FactsAtHand:
     """Adds the verdicts of all rules; facts are asked for only while they can still matter."""
     nothing = FactsAtHand({}, [], {})
-    _run(rules.plain, rules.plain_paths, request, subject, nothing, verdicts, renderer)
-    effect = strictest(verdicts).effect
+    _run(rules.plain, request, subject, nothing, verdicts, renderer)
+    if not rules.factual.rules and not extra:
+        return nothing
+    effect = max(verdict.effect for verdict in verdicts)
     if effect is Effect.DENY:
         return nothing
-    wanted = [name for rule in rules.factual for name in rule.needs]
-    if not rules.factual and effect is not Effect.CONFIRM:
+    if not rules.factual.rules and effect is not Effect.CONFIRM:
         extra = ()
-    facts = resolve(dict.fromkeys([*wanted, *extra]), bundle.facts, request, subject=subject)
+    names = dict.fromkeys((*rules.factual.needs, *extra))
+    facts = resolve(names, bundle.facts, request, subject=subject)
     if not facts.needs:
-        _run(rules.factual, rules.factual_paths, request, subject, facts, verdicts, renderer)
+        _run(rules.factual, request, subject, facts, verdicts, renderer)
     return facts
 
 
 def _run(
-    rules: tuple[Rule, ...],
-    paths: frozenset[tuple[str, ...]],
+    group: RuleGroup,
     request: Request,
     subject: Mapping[str, Any],
     facts: FactsAtHand,
     verdicts: list[Verdict],
     renderer: Renderer,
 ) -> None:
-    if not rules:
+    if not group.rules:
         return
-    values = variables(request, paths, subject=subject, facts=facts.values)
+    values = variables(request, group.paths, subject=subject, facts=facts.values)
     try:
-        environment: Environment | None = Environment(values)
+        environment = Environment(values, group.shape)
     except ConditionError:
-        environment = None
-    for rule in rules:
-        failure = facts.failure(rule.needs)
+        # One value that has no form must not take the other rules with it: each finds its own.
+        environment = Environment(values)
+    for rule in group.rules:
+        failure = facts.failure(rule.needs) if facts.failed else ""
         verdict = ask_rule(rule, environment, values, failure, renderer)
         if verdict is not None:
             verdicts.append(verdict)
 
 
 def ask_rule(
-    rule: Rule, environment: Environment | None, values: Mapping[str, Any], failure: str, renderer: Renderer
+    rule: Rule, environment: Environment, values: Mapping[str, Any], failure: str, renderer: Renderer
 ) -> Verdict | None:
     """The rule's verdict, None when it does not fire."""
     if failure:
         return from_error(rule, rule.on_error, failure)
     try:
-        if rule.when is not None:
-            if environment is None:
-                raise ConditionError("the values have no form in CEL")
-            if not rule.when.holds(environment):
-                return None
+        if rule.when is not None and not rule.when.holds(environment):
+            return None
         say, states = _said(rule.say, values, renderer), _said(rule.states, values, renderer)
     except (ConditionError, TemplateError) as error:
         return from_error(rule, rule.on_error, str(error))

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-from ringback_policy.domain.conditions import ConditionError, Environment
+from ringback_policy.domain.conditions import Environment
 from ringback_policy.domain.environment import subject_values, variables
 from ringback_policy.domain.evaluating import ask_rule, decide
 from ringback_policy.domain.facts import resolve
@@ -51,7 +51,7 @@ def explain(bundle: Bundle, request: Request, *, renderer: Renderer) -> Explanat
         Step(v.rule, v.layer.value, Said.FIRED, v.effect.name.lower(), v.reason)
         for v in at_speech_gate(bundle, request)
     ]
-    steps += [_step(rule, bundle, request, renderer) for rule in (*rules.plain, *rules.factual)]
+    steps += [_step(rule, bundle, request, renderer) for rule in (*rules.plain.rules, *rules.factual.rules)]
     return Explanation(decision, tuple(steps))
 
 
@@ -68,11 +68,7 @@ def _step(rule: Rule, bundle: Bundle, request: Request, renderer: Renderer) -> S
     for template in (rule.say, rule.states):
         paths |= template.paths if template else set()
     values = variables(request, frozenset(paths), subject=subject, facts=facts.values)
-    try:
-        environment: Environment | None = Environment(values)
-    except ConditionError:
-        environment = None
-    verdict = ask_rule(rule, environment, values, facts.failure(rule.needs), renderer)
+    verdict = ask_rule(rule, Environment(values), values, facts.failure(rule.needs), renderer)
     if verdict is None:
         return Step(rule.rule_id, rule.layer.value, Said.SILENT, effect, source)
     if verdict.error:

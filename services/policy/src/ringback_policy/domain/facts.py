@@ -107,7 +107,10 @@ def _arguments(
 def _argument(
     condition: Condition, request: Request, subject: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> Any:
-    values = variables(request, condition.paths, subject=subject, facts=facts)
+    if condition.path and condition.path[0] in subject:
+        values = subject
+    else:
+        values = variables(request, condition.paths, subject=subject, facts=facts)
     value = _at(values, condition.path) if condition.path else condition.value(Environment(values))
     if isinstance(value, str | int | float | bool | list | dict):
         return value
@@ -116,7 +119,7 @@ def _argument(
 
 def _at(values: Any, path: tuple[str, ...]) -> Any:
     for name in path:
-        if not isinstance(values, dict) or name not in values:
+        if not isinstance(values, Mapping) or name not in values:
             raise ConditionError(f"missing value {name!r}")
         values = values[name]
     return values

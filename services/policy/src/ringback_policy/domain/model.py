@@ -7,6 +7,7 @@ import msgspec
 from ringback_policy.domain.conditions import Condition
 from ringback_policy.domain.phrases import PhraseSet
 from ringback_policy.domain.redaction import Redactor
+from ringback_policy.domain.shapes import Path, Shape
 from ringback_policy.domain.templates import Place, Template
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 
@@ -21,13 +22,12 @@ __all__ = [
     "PhraseRule",
     "PromptTexts",
     "Rule",
+    "RuleGroup",
     "RuleSet",
     "TurnRules",
 ]
 
 ANY_ACTION = "*"
-
-Path = tuple[str, ...]
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -174,10 +174,17 @@ class PhraseRule(Model, frozen=True):
 class RuleSet(Model, frozen=True):
     """The rules that can apply to one (gate, action), with what they read: those that need facts stand apart."""
 
-    plain: tuple[Rule, ...] = ()
-    plain_paths: frozenset[Path] = frozenset()
-    factual: tuple[Rule, ...] = ()
-    factual_paths: frozenset[Path] = frozenset()
+    plain: "RuleGroup"
+    factual: "RuleGroup"
+
+
+class RuleGroup(Model, frozen=True):
+    """Rules that are asked together: the paths that they read, what their conditions give the engine, their facts."""
+
+    rules: tuple[Rule, ...] = ()
+    paths: frozenset[Path] = frozenset()
+    shape: Shape = Shape()
+    needs: tuple[str, ...] = ()
 
 
 class Bundle(Model, frozen=True):
@@ -203,4 +210,4 @@ class Bundle(Model, frozen=True):
         return self.index.get((gate, action)) or self.index.get((gate, ANY_ACTION)) or EMPTY_RULES
 
 
-EMPTY_RULES = RuleSet()
+EMPTY_RULES = RuleSet(RuleGroup(), RuleGroup())

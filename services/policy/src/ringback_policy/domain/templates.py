@@ -34,23 +34,12 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Template(msgspec.Struct, frozen=True):
-    """Text and places in order."""
+    """Text and places in order; `paths` are all variables that it reads."""
 
     source: str
     parts: tuple[str | Place, ...]
-
-    @property
-    def places(self) -> tuple[Place, ...]:
-        """The places, in the order in which they are spoken."""
-        return tuple(part for part in self.parts if isinstance(part, Place))
-
-    @property
-    def paths(self) -> frozenset[tuple[str, ...]]:
-        """All variables that it reads."""
-        places = self.places
-        return frozenset(
-            {place.path for place in places} | {place.currency for place in places if place.currency}
-        )
+    places: tuple[Place, ...]
+    paths: frozenset[tuple[str, ...]]
 
     def render(self, values: Mapping[str, Any], renderer: Renderer) -> str:
         """The sentence; raises TemplateError when a value is missing or is not a plain one."""
@@ -68,16 +57,21 @@ def parse_template(source: str) -> Template:
         parts.append(_place(match.group(1)))
         end = match.end()
     parts.append(_text(source[end:]))
-    return Template(source, tuple(part for part in parts if part != ""))
+    places = tuple(part for part in parts if isinstance(part, Place))
+    paths = {place.path for place in places} | {place.currency for place in places if place.currency}
+    return Template(source, tuple(part for part in parts if part != ""), places, frozenset(paths))
 
 
 def lookup(values: Mapping[str, Any], path: tuple[str, ...]) -> str:
     """The plain value at a path as text; raises TemplateError."""
     found: Any = values
-    for name in path:
-        if not isinstance(found, dict) or name not in found:
-            raise TemplateError(f"no value for {'.'.join(path)}")
-        found = found[name]
+    try:
+        for name in path:
+            found = found[name]
+    except (KeyError, TypeError, IndexError):
+        raise TemplateError(f"no value for {'.'.join(path)}") from None
+    if type(found) is str:
+        return found
     if isinstance(found, bool) or not isinstance(found, str | int | float):
         raise TemplateError(f"expected text or a number at {'.'.join(path)}")
     if isinstance(found, float) and found.is_integer() and abs(found) < 1e15:

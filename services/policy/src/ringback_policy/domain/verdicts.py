@@ -10,6 +10,8 @@ from ringback_policy.domain.vocabulary import Effect, Layer
 
 __all__ = ["NONE", "Verdict", "from_error", "obligations_of", "stated", "strictest"]
 
+NONE = Obligations()
+
 
 class Verdict(msgspec.Struct, frozen=True):
     """What one rule says of one subject."""
@@ -21,7 +23,7 @@ class Verdict(msgspec.Struct, frozen=True):
     say: str = ""
     states: str = ""
     error: str = ""
-    obligations: Obligations = Obligations()
+    obligations: Obligations = NONE
 
 
 def strictest(verdicts: Iterable[Verdict]) -> Verdict:
@@ -36,7 +38,7 @@ def stated(verdicts: list[Verdict]) -> str:
 
 def obligations_of(verdicts: Iterable[Verdict]) -> Obligations:
     """All obligations together; the least word limit and the longest hold stand."""
-    parts = [verdict.obligations for verdict in verdicts if verdict.obligations != NONE]
+    parts = [verdict.obligations for verdict in verdicts if verdict.obligations is not NONE]
     if not parts:
         return NONE
     limits = [part.words_max for part in parts if part.words_max]
@@ -74,5 +76,3 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
             merged.append((start, end))
     return merged
 
-
-NONE = Obligations()

@@ -158,4 +158,5 @@ class Deciding:
             reason=decision.reason,
             needs_facts=tuple(need.name for need in decision.needs_facts),
             consent_id=decision.consent_id,
+            binding=decision.proof_until_ms > 0,
         )
