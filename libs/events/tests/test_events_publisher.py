@@ -159,7 +159,9 @@ async def test_a_disk_that_cannot_be_written_loses_nothing_that_was_taken(transp
     assert transport.stored == ["id-0", "id-1", "id-2"]
 
 
-STEP = st.sampled_from(["publish", "publish", "publish", "gone", "back", "mute", "answer", "fail", "turn"])
+STEP = st.sampled_from(
+    ["publish", "keep", "publish", "publish", "gone", "back", "mute", "answer", "fail", "turn"]
+)
 
 
 @given(steps=st.lists(STEP, max_size=60))
@@ -178,9 +180,13 @@ async def _run(steps: list[str]) -> None:
     taken = 0
     for step in steps:
         match step:
-            case "publish":
+            case "publish" | "keep":
                 taken += 1
-                publisher.submit(message(taken), on_ack=lambda n=taken: acked.append(f"id-{n}"))  # type: ignore[misc]
+                publisher.submit(
+                    message(taken),
+                    on_ack=lambda n=taken: acked.append(f"id-{n}"),  # type: ignore[misc]
+                    durable=step == "keep",
+                )
             case "gone":
                 transport.away = True
                 publisher.disconnected()

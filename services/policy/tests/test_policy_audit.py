@@ -1,18 +1,18 @@
 """The audit under a bus that can keep no more."""
 
 import asyncio
+import shutil
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from ringback.events.v1 import events_pb2
-from ringback.policy.v1 import audit_pb2
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback_errors import InvalidInput, Overloaded
 from ringback_events import Delivery, MemoryBroker, MemoryBus, SpoolFull, event_subject
 from ringback_policy.adapters.audit_trail import BATCH_MAX, AuditChain, chain_breaks, read_entries
 from ringback_policy.adapters.intake import AuditIntake
-from ringback_policy.domain.auditing import ChangeRecord, ConsentRecord
-from ringback_policy.domain.vocabulary import Reading
+from ringback_policy.domain.auditing import ChangeRecord, ConsentRecord, DecisionRecord
+from ringback_policy.domain.vocabulary import Gate, Reading
 from ringback_policy.usecases.recording import Recording
 
 
@@ -162,3 +162,59 @@ def entries(bus):
     for stored in bus.broker.streams["AUDIT"].messages:
         found += read_entries(stored.message.payload)
     return found
+
+
+def decision(n, *, binding=False, tenant="local"):
+    return DecisionRecord(
+        at_ms=1, tenant=tenant, decision_id=f"dec_{n}", session_id="s", gate=Gate.ACTION, binding=binding
+    )
+
+
+async def test_what_allows_a_side_effect_is_on_disk_with_all_before_it_before_anybody_is_told(tmp_path):
+    broker = MemoryBroker()
+    bus = MemoryBus(broker, spool_dir=tmp_path / "spool")
+    chain = AuditChain(bus, replica="one")
+    for n in range(3):
+        chain.append(decision(n))
+    chain.append(decision(3, binding=True))
+    # As a kill leaves it: nothing was sent, and nobody closed anything.
+    copy = tmp_path / "after"
+    shutil.copytree(tmp_path / "spool", copy)
+    (copy / "lock").unlink()
+    after = MemoryBus(MemoryBroker(), spool_dir=copy)
+    await after.flush()
+    found = entries(after)
+    assert [entry.decision.decision_id for entry in found] == ["dec_0", "dec_1", "dec_2", "dec_3"]
+    assert chain_breaks(found) == []
+    await after.close()
+    await bus.flush()
+    assert [entry.decision.decision_id for entry in entries(bus)] == ["dec_0", "dec_1", "dec_2", "dec_3"]
+    await bus.close()
+
+
+async def test_an_allow_that_cannot_be_kept_is_refused_and_leaves_no_entry():
+    bus = FullBus(MemoryBroker())
+    chain = AuditChain(bus, replica="one")
+    bus.full = True
+    with pytest.raises(Overloaded):
+        chain.append(decision(1, binding=True))
+    bus.full = False
+    chain.append(decision(2, binding=True))
+    await bus.flush()
+    assert [entry.decision.decision_id for entry in entries(bus)] == ["dec_2"]
+    assert chain_breaks(entries(bus)) == []
+    await bus.close()
+
+
+async def test_a_message_holds_entries_of_one_tenant_and_the_chain_goes_through_all():
+    bus = MemoryBus()
+    chain = AuditChain(bus, replica="one")
+    for n, tenant in enumerate(["a", "a", "b", "a"]):
+        chain.append(decision(n, tenant=tenant))
+    chain.deliver()
+    await bus.flush()
+    subjects = [stored.message.subject for stored in bus.broker.streams["AUDIT"].messages]
+    assert subjects == ["ringback.audit.a.batch", "ringback.audit.b.decision", "ringback.audit.a.decision"]
+    assert [entry.chain_seq for entry in entries(bus)] == [1, 2, 3, 4]
+    assert chain_breaks(entries(bus)) == []
+    await bus.close()

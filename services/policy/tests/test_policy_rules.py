@@ -291,5 +291,5 @@ def test_a_thousand_rules_for_other_actions_are_not_looked_at(airline, bench_of)
     )
     bench = bench_of(actions=PAY, domain=rule("double(args.amount) > 100.0") + others)
     rules = bench.bundle.rules_for(Gate.ACTION, "pay")
-    assert [r.rule_id for r in rules.plain.rules] == ["r"]
+    assert [r.rule_id for r in rules.plain] == ["r"]
     assert bench.ask(pay(airline, 101), gate=Gate.ACTION).effect is Effect.DENY

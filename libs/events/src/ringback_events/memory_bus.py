@@ -89,8 +89,8 @@ class MemoryBus:
         on_ack: Callable[[], None] | None = None,
         durable: bool = False,
     ) -> None:
-        message = self._message(subject, payload, msg_id=msg_id, headers=headers)
-        self._publisher.submit(message, on_ack, durable=durable)
+        taken = self._message(subject, payload, msg_id=msg_id, headers=headers)
+        self._publisher.submit(taken, on_ack, durable=durable)
 
     async def publish_now(
         self,
@@ -194,8 +194,8 @@ class MemoryBus:
     def _message(
         self, subject: str, payload: bytes, *, msg_id: str, headers: Mapping[str, str] | None
     ) -> Message:
-        message = Message(subject, payload, msg_id, published_headers(subject, headers, msg_id=msg_id))
-        return checked_message(message, topology=self.broker.topology)
+        own = published_headers(subject, headers, msg_id=msg_id)
+        return checked_message(Message(subject, payload, msg_id, own), topology=self.broker.topology)
 
     async def _send(self, token: int, message: Message) -> None:
         self._require_up()
@@ -207,11 +207,8 @@ class MemoryBus:
             raise BusAway("bus: closed" if self._closed else "bus: not reachable; nothing was sent")
 
     def _broker_changed(self, up: bool) -> None:
-        if up:
-            self._publisher.connected()
-        else:
-            self._stats.disconnects += 1
-            self._publisher.disconnected()
+        self._stats.disconnects += 0 if up else 1
+        (self._publisher.connected if up else self._publisher.disconnected)()
 
     def _keep(self, run: _Running) -> _Running:
         self._subscriptions.append(run)

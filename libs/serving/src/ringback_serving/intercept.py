@@ -8,12 +8,12 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Any, Final
 
 import grpc
 from ringback_errors import DeadlineExceeded, Overloaded, RingbackError
-from ringback_telemetry import Context, SpanKind, counter, extract, names, span
+from ringback_telemetry import Context, SpanKind, counter, extract, names, span, tracing_enabled
 
 from ringback_serving.deadline import set_deadline
 from ringback_serving.statuses import abort
@@ -23,6 +23,9 @@ _OVERLOADED_RETRY_MS: Final = 250
 # gRPC rounds a deadline up on the wire: 5,000 ms of the caller arrive as up to 5,010 (seen with grpcio 1.85).
 _WIRE_ROUNDING: Final = 0.01
 _KINDS: Final = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+
+_NOTHING: Final = nullcontext()
+_ROOT: Final = Context()
 
 ServicerContext = grpc.aio.ServicerContext[Any, Any]
 
@@ -52,7 +55,7 @@ class Guard:
 
         async def call(request: Any, context: ServicerContext) -> Any:
             try:
-                with span(name, parent=_parent(context), attributes=attributes, kind=SpanKind.SERVER):
+                with _scope(name, context, attributes):
                     self._admit(context)
                     try:
                         return await inner(request, context)
@@ -138,13 +141,21 @@ def _described(path: str) -> tuple[str, dict[str, str]]:
     }
 
 
+def _scope(name: str, context: ServicerContext, attributes: dict[str, str]) -> AbstractContextManager[Any]:
+    """One span, or nothing where none is recorded and none has to be passed on."""
+    parent = _parent(context)
+    if not parent and not tracing_enabled():
+        return _NOTHING
+    return span(name, parent=parent, attributes=attributes, kind=SpanKind.SERVER)
+
+
 def _parent(context: ServicerContext) -> Context:
     carrier = {
         key: value
         for key, value in context.invocation_metadata() or ()
         if key in ("traceparent", "tracestate") and isinstance(value, str)
     }
-    return extract(carrier)
+    return extract(carrier) if carrier else _ROOT
 
 
 def _note(path: str, error: Exception) -> None:

@@ -6,7 +6,7 @@ endpoint everything here is a cheap no-op that still hands a caller's trace cont
 
 from ringback_telemetry import names
 from ringback_telemetry.logs import setup_logging
-from ringback_telemetry.metrics import counter, gauge, histogram
+from ringback_telemetry.metrics import counter, gauge, histogram, metrics_enabled
 from ringback_telemetry.redaction import redact
 from ringback_telemetry.setup import Telemetry, setup
 from ringback_telemetry.tracing import (
@@ -38,6 +38,7 @@ __all__ = [
     "histogram",
     "inject",
     "mark_error",
+    "metrics_enabled",
     "names",
     "redact",
     "set_attributes",

@@ -15,7 +15,7 @@ from ringback_errors import InvalidInput
 
 from ringback_telemetry import names
 
-__all__ = ["Counter", "Gauge", "Histogram", "counter", "gauge", "histogram", "use_meter"]
+__all__ = ["Counter", "Gauge", "Histogram", "counter", "gauge", "histogram", "metrics_enabled", "use_meter"]
 
 UNBOUNDED: Final = frozenset(
     {
@@ -112,6 +112,11 @@ def use_meter(meter: Meter | None) -> None:
     """Make this the meter of the process; `setup` calls it."""
     _Current.meter = meter
     _instruments.clear()
+
+
+def metrics_enabled() -> bool:
+    """Whether metrics are recorded in this process: for a hot path that would make attributes for nobody."""
+    return _Current.meter is not None
 
 
 def histogram(name: str) -> Histogram:

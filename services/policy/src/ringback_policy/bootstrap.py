@@ -103,16 +103,13 @@ async def serve_policy(settings: PolicySettings) -> None:
         await asyncio.gather(opening, return_exceptions=True)
         await policy.close()
 
-    async def end_telemetry() -> None:
-        telemetry.shutdown(timeout_ms=2_000)
-
     await serve(
         "policy",
         settings=settings.serving,
         register=[policy.register],
         service_names=SERVICE_NAMES,
         probes={"bundles": policy.store.probe},
-        closers=[close_all, end_telemetry],
+        closers=[close_all, telemetry.close],
     )
 
 

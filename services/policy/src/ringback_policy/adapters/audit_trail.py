@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 REASON_CHARS_MAX = 500
 HELD_MAX = 1_024
 # Entries go to the bus together: one write to the socket and one wake-up for all of a few milliseconds.
-BATCH_MS = 10
+BATCH_MS = 25
 BATCH_MAX = 64
 _log = logging.getLogger("ringback.policy.audit")
 
@@ -98,10 +98,11 @@ class AuditChain:
             entry.schema_version, entry.replica = SCHEMA_VERSION, self._replica
             entry.chain_seq, entry.previous_hash = seq, link
             entry.hash = link = _hash_of(entry)
+        kind: str
+        kind, payload = "batch", batch.SerializeToString()
         if len(records) == 1:
-            kind, payload = batch.entries[0].WhichOneof("body") or "entry", batch.entries[0].SerializeToString()
-        else:
-            kind, payload = "batch", batch.SerializeToString()
+            alone = batch.entries[0]
+            kind, payload = alone.WhichOneof("body") or "entry", alone.SerializeToString()
         self._bus.publish(
             _subject(records[0].tenant, kind), payload, msg_id=f"{self._replica}:{seq}", durable=durable
         )

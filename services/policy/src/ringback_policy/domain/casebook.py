@@ -237,7 +237,7 @@ def _arguments(spec: FactSpec, case: Case, request: Request) -> str:
     subject = subject_values(request)
     found = {}
     for name, condition in spec.arguments.items():
-        values = variables(request, condition.paths, subject=subject, facts=case.facts)
+        values = variables(request, subject=subject, facts=case.facts)
         try:
             found[name] = condition.value(Environment(values))
         except ConditionError:

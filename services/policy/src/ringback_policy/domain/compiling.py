@@ -27,7 +27,6 @@ from ringback_policy.domain.model import (
     PhraseRule,
     PromptTexts,
     Rule,
-    RuleGroup,
     RuleSet,
     TurnRules,
 )
@@ -218,24 +217,14 @@ def _index(rules: tuple[Rule, ...], actions: Mapping[str, ActionPolicy]) -> dict
 
 
 def _rule_set(rules: list[Rule]) -> RuleSet:
-    plain = _group(rule for rule in rules if not rule.needs)
-    return RuleSet(plain, _group(rule for rule in rules if rule.needs))
+    plain = tuple(rule for rule in rules if not rule.needs)
+    factual = tuple(rule for rule in rules if rule.needs)
+    needs = tuple(dict.fromkeys(name for rule in factual for name in rule.needs))
+    return RuleSet(plain, factual, _shape(plain), _shape(rules), needs)
 
 
-def _group(found: Iterable[Rule]) -> RuleGroup:
-    rules = tuple(found)
-    shape = Shape.of(rule.when.shape for rule in rules if rule.when)
-    needs = tuple(dict.fromkeys(name for rule in rules for name in rule.needs))
-    return RuleGroup(rules, _paths(rules), shape, needs)
-
-
-def _paths(rules: tuple[Rule, ...]) -> frozenset[tuple[str, ...]]:
-    found: set[tuple[str, ...]] = set()
-    for rule in rules:
-        found |= rule.when.paths if rule.when else set()
-        for template in (rule.say, rule.states):
-            found |= template.paths if template else set()
-    return frozenset(found)
+def _shape(rules: Iterable[Rule]) -> Shape:
+    return Shape.of(rule.when.shape for rule in rules if rule.when)
 
 
 def _phrase_sets(

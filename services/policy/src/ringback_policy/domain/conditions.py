@@ -52,6 +52,7 @@ _FUNCTIONS = frozenset(
     }
 )
 
+
 class ConditionSyntaxError(ValueError):
     """An expression that is not accepted."""
 
@@ -63,11 +64,11 @@ class ConditionError(Exception):
 class Environment:
     """Variables in the engine's form, converted once and read by any number of conditions."""
 
-    __slots__ = ("_values", "covered", "engine")
+    __slots__ = ("covered", "engine", "values")
 
     def __init__(self, variables: Mapping[str, Any], shape: Shape | None = None) -> None:
         """Converts what this shape reads; what else a condition reads is converted when it is evaluated."""
-        self._values = variables
+        self.values = variables
         self.covered: frozenset[str] = frozenset()
         """The expressions whose variables are there."""
         self.engine: Any = None
@@ -78,7 +79,7 @@ class Environment:
     def cover(self, shape: Shape) -> None:
         """Converts what this shape reads; raises ConditionError."""
         try:
-            found = shape.read(self._values)
+            found = shape.read(self.values)
             if self.engine is None:
                 self.engine = cel.Context(found)
             else:

@@ -1,21 +1,23 @@
-"""Owns the variables that conditions see, built from a request: only the roots that the rules at hand refer to."""
+"""Owns the variables that conditions see, made from a request: each member when it is read, since most never are."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 from ringback_errors import InvalidInput
 
+from ringback_policy.domain.shapes import Members
 from ringback_policy.domain.subjects import (
     ActionSubject,
+    ActionTotals,
     Fact,
     HandoffSubject,
     Request,
     ResultSubject,
     SessionView,
+    Slot,
     SpeechSubject,
     UtteranceSubject,
 )
@@ -27,8 +29,6 @@ RESULT_BYTES_MAX = 256 * 1024
 _SIDE_EFFECTS = {1: "read", 2: "write", 3: "irreversible"}
 
 _decoder = msgspec.json.Decoder()
-
-Path = tuple[str, ...]
 
 
 def json_value(text: str, *, field: str, bytes_max: int = JSON_BYTES_MAX) -> Any:
@@ -49,34 +49,25 @@ def json_object(text: str, *, field: str) -> dict[str, Any]:
     return value
 
 
-def variables(
-    request: Request, paths: frozenset[Path], *, subject: Mapping[str, Any], facts: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The variables that these paths need."""
-    found: dict[str, Any] = {}
-    for root, own in _by_root(paths):
-        if root in subject:
-            found[root] = subject[root]
-        elif root == "facts":
-            found[root] = facts
-        elif root == "session":
-            found[root] = _session(request, own)
-        elif root == "slots":
-            found[root] = _slots(request.session, own)
-        elif root == "caller":
-            found[root] = _caller(request)
-        elif root == "now":
-            found[root] = datetime.fromtimestamp(request.now_ms / 1000, UTC)
-    return found
+def variables(request: Request, *, subject: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The variables by their roots; a member of the view is made when it is read, and not before."""
+    return _Roots(request, subject, facts)
 
 
-@lru_cache(maxsize=4096)
-def _by_root(paths: frozenset[Path]) -> tuple[tuple[str, tuple[Path, ...]], ...]:
-    """Kept per set of rules: the same few sets come with every decision."""
-    roots: dict[str, list[Path]] = {}
-    for path in sorted(paths):
-        roots.setdefault(path[0], []).append(path)
-    return tuple((root, tuple(own)) for root, own in roots.items())
+class _Roots(dict[str, Any]):
+    """The subject's own variables and facts at once; the others once they are asked for."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Request, subject: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        super().__init__(subject)
+        self["facts"] = facts
+        self._request = request
+
+    def __missing__(self, root: str) -> Any:
+        found = _ROOTS[root](self._request)
+        self[root] = found
+        return found
 
 
 def subject_values(request: Request, *, consented: bool = False) -> dict[str, Any]:
@@ -141,6 +132,104 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+class _Session(Members):
+    """`session`: the bounded view."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "totals":
+            return _Totals(self._request)
+        return _SESSION_FIELDS[name](self._request.session)
+
+    def plain(self) -> dict[str, Any]:
+        return {name: self[name] for name in _SESSION_FIELDS} | {"totals": self["totals"].plain()}
+
+
+class _Totals(Members):
+    """`session.totals`: of all tools; one of which nothing happened yet has zeros."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def __getitem__(self, tool: str) -> "_Total":
+        for total in self._request.session.totals:
+            if total.tool == tool:
+                return _Total(total)
+        return _Total(ActionTotals(tool))
+
+    def plain(self) -> dict[str, Any]:
+        found = {total.tool: _Total(total).plain() for total in self._request.session.totals}
+        subject = self._request.subject
+        if isinstance(subject, ActionSubject):
+            found.setdefault(subject.tool, _Total(ActionTotals(subject.tool)).plain())
+        return found
+
+
+class _Total(Members):
+    """`session.totals.<tool>`."""
+
+    __slots__ = ("_total",)
+
+    def __init__(self, total: ActionTotals) -> None:
+        self._total = total
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "sums":
+            return _Sums(self._total.sums)
+        if name not in _COUNTS:
+            raise KeyError(name)
+        return getattr(self._total, name)
+
+    def plain(self) -> dict[str, Any]:
+        return {name: self[name] for name in _COUNTS} | {"sums": self["sums"].plain()}
+
+
+class _Sums(Members):
+    """`session.totals.<tool>.sums`: an argument of which nothing is known yet has the sum 0."""
+
+    __slots__ = ("_sums",)
+
+    def __init__(self, sums: Mapping[str, float]) -> None:
+        self._sums = sums
+
+    def __getitem__(self, name: str) -> float:
+        value = self._sums.get(name, 0.0)
+        # NaN compares with nothing, so a sum that is no number takes the rule's fallback.
+        return value if math.isfinite(value) else math.nan
+
+    def plain(self) -> dict[str, Any]:
+        return {name: self[name] for name in self._sums}
+
+
+class _Slots(Members):
+    """`slots`: what was remembered of the call."""
+
+    __slots__ = ("_view",)
+
+    def __init__(self, request: Request) -> None:
+        self._view = request.session
+
+    def __getitem__(self, name: str) -> Any:
+        for slot in self._view.slots:
+            if slot.name == name:
+                return _slot(slot)
+        raise KeyError(name)
+
+    def plain(self) -> dict[str, Any]:
+        return {slot.name: _slot(slot) for slot in self._view.slots}
+
+
+def _slot(slot: Slot) -> dict[str, Any]:
+    value = json_value(slot.value_json or "null", field=f"session.slots.{slot.name}")
+    return {"value": value, "age_ms": slot.age_ms, "confidence": slot.confidence}
+
+
 def _caller(request: Request) -> dict[str, Any]:
     caller = request.session.caller
     return {
@@ -151,48 +240,8 @@ def _caller(request: Request) -> dict[str, Any]:
     }
 
 
-def _slots(view: SessionView, paths: Sequence[Path]) -> dict[str, Any]:
-    names = {path[1] for path in paths if len(path) > 1}
-    return {
-        slot.name: {
-            "value": json_value(slot.value_json or "null", field=f"session.slots.{slot.name}"),
-            "age_ms": slot.age_ms,
-            "confidence": slot.confidence,
-        }
-        for slot in view.slots
-        if not names or slot.name in names
-    }
-
-
-def _session(request: Request, paths: Sequence[Path]) -> dict[str, Any]:
-    names = {path[1] for path in paths if len(path) > 1} or set(_SESSION_FIELDS) | {"totals"}
-    view = request.session
-    found = {name: _SESSION_FIELDS[name](view) for name in names if name in _SESSION_FIELDS}
-    if "totals" in names:
-        found["totals"] = _totals(request, paths)
-    return found
-
-
-def _totals(request: Request, paths: Sequence[Path]) -> dict[str, Any]:
-    """Totals of all tools; tools and sums that a rule names are there with zeros when nothing happened yet."""
-    found: dict[str, Any] = {
-        total.tool: {
-            "requested": total.requested,
-            "succeeded": total.succeeded,
-            "failed": total.failed,
-            # NaN compares with nothing, so a sum that is no number takes the rule's fallback.
-            "sums": {name: value if math.isfinite(value) else math.nan for name, value in total.sums.items()},
-        }
-        for total in request.session.totals
-    }
-    named = [path for path in paths if len(path) > 2 and path[1] == "totals"]
-    if isinstance(request.subject, ActionSubject):
-        named.append(("session", "totals", request.subject.tool))
-    for path in named:
-        entry = found.setdefault(path[2], {"requested": 0, "succeeded": 0, "failed": 0, "sums": {}})
-        if len(path) > 4:
-            entry["sums"].setdefault(path[4], 0.0)
-    return found
+def _now(request: Request) -> datetime:
+    return datetime.fromtimestamp(request.now_ms / 1000, UTC)
 
 
 def _actions(view: SessionView) -> list[dict[str, Any]]:
@@ -223,4 +272,12 @@ _SESSION_FIELDS: dict[str, Callable[[SessionView], Any]] = {
     "consents": _consents,
     "open_breakers": lambda view: list(view.open_breakers),
     "irreversible_forbidden": lambda view: view.irreversible_forbidden,
+}
+
+_COUNTS = ("requested", "succeeded", "failed")
+_ROOTS: dict[str, Callable[[Request], Any]] = {
+    "session": _Session,
+    "slots": _Slots,
+    "caller": _caller,
+    "now": _now,
 }

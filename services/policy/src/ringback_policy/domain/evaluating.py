@@ -13,8 +13,9 @@ from ringback_identity import digest
 from ringback_policy.domain.conditions import ConditionError, Environment
 from ringback_policy.domain.environment import JSON_BYTES_MAX, RESULT_BYTES_MAX, subject_values, variables
 from ringback_policy.domain.facts import FactsAtHand, resolve
-from ringback_policy.domain.model import ActionPolicy, Bundle, Rule, RuleGroup, RuleSet
+from ringback_policy.domain.model import ActionPolicy, Bundle, Rule, RuleSet
 from ringback_policy.domain.readback import client_read_back, read_back
+from ringback_policy.domain.shapes import Shape
 from ringback_policy.domain.speech_gates import at_speech_gate
 from ringback_policy.domain.subjects import (
     ActionSubject,
@@ -27,7 +28,7 @@ from ringback_policy.domain.subjects import (
     SpeechSubject,
     UtteranceSubject,
 )
-from ringback_policy.domain.templates import Renderer, Template, TemplateError
+from ringback_policy.domain.templates import Renderer, TemplateError
 from ringback_policy.domain.verdicts import NONE, Verdict, from_error, obligations_of, stated, strictest
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 
@@ -137,7 +138,7 @@ def _base(
 
 
 def _by_class(policy: ActionPolicy, side_effect: SideEffect) -> Verdict:
-    reason = f"{policy.tool} is {side_effect.name.lower()}"
+    reason = f"{policy.tool} is {_CLASSES[side_effect]}"
     asks = side_effect is SideEffect.IRREVERSIBLE or (
         side_effect is SideEffect.WRITE and policy.consent is not None
     )
@@ -155,55 +156,62 @@ def _apply(
     renderer: Renderer,
 ) -> FactsAtHand:
     """Adds the verdicts of all rules; facts are asked for only while they can still matter."""
-    nothing = FactsAtHand({}, [], {})
-    _run(rules.plain, request, subject, nothing, verdicts, renderer)
-    if not rules.factual.rules and not extra:
-        return nothing
-    effect = max(verdict.effect for verdict in verdicts)
-    if effect is Effect.DENY:
-        return nothing
-    if not rules.factual.rules and effect is not Effect.CONFIRM:
-        extra = ()
-    names = dict.fromkeys((*rules.factual.needs, *extra))
+    names = dict.fromkeys((*rules.needs, *extra))
+    if not names:
+        _ask(rules.plain, rules.plain_shape, request, subject, NO_FACTS, verdicts, renderer)
+        return NO_FACTS
     facts = resolve(names, bundle.facts, request, subject=subject)
     if not facts.needs:
-        _run(rules.factual, request, subject, facts, verdicts, renderer)
+        # The engine is given everything at once, which costs less than twice a part.
+        environment = _ask(rules.plain, rules.shape, request, subject, facts, verdicts, renderer)
+    else:
+        environment = _ask(rules.plain, rules.plain_shape, request, subject, NO_FACTS, verdicts, renderer)
+    effect = max(verdict.effect for verdict in verdicts)
+    if effect is Effect.DENY or (not rules.factual and effect is not Effect.CONFIRM):
+        return NO_FACTS
+    if not facts.needs:
+        for rule in rules.factual:
+            _hear(rule, environment, facts, verdicts, renderer)
     return facts
 
 
-def _run(
-    group: RuleGroup,
+def _ask(
+    rules: tuple[Rule, ...],
+    shape: Shape,
     request: Request,
     subject: Mapping[str, Any],
     facts: FactsAtHand,
     verdicts: list[Verdict],
     renderer: Renderer,
-) -> None:
-    if not group.rules:
-        return
-    values = variables(request, group.paths, subject=subject, facts=facts.values)
+) -> Environment:
+    values = variables(request, subject=subject, facts=facts.values)
     try:
-        environment = Environment(values, group.shape)
+        environment = Environment(values, shape)
     except ConditionError:
         # One value that has no form must not take the other rules with it: each finds its own.
         environment = Environment(values)
-    for rule in group.rules:
-        failure = facts.failure(rule.needs) if facts.failed else ""
-        verdict = ask_rule(rule, environment, values, failure, renderer)
-        if verdict is not None:
-            verdicts.append(verdict)
+    for rule in rules:
+        _hear(rule, environment, facts, verdicts, renderer)
+    return environment
 
 
-def ask_rule(
-    rule: Rule, environment: Environment, values: Mapping[str, Any], failure: str, renderer: Renderer
-) -> Verdict | None:
+def _hear(
+    rule: Rule, environment: Environment, facts: FactsAtHand, verdicts: list[Verdict], renderer: Renderer
+) -> None:
+    verdict = ask_rule(rule, environment, facts.failure(rule.needs) if facts.failed else "", renderer)
+    if verdict is not None:
+        verdicts.append(verdict)
+
+
+def ask_rule(rule: Rule, environment: Environment, failure: str, renderer: Renderer) -> Verdict | None:
     """The rule's verdict, None when it does not fire."""
     if failure:
         return from_error(rule, rule.on_error, failure)
     try:
         if rule.when is not None and not rule.when.holds(environment):
             return None
-        say, states = _said(rule.say, values, renderer), _said(rule.states, values, renderer)
+        say = rule.say.render(environment.values, renderer) if rule.say else ""
+        states = rule.states.render(environment.values, renderer) if rule.states else ""
     except (ConditionError, TemplateError) as error:
         return from_error(rule, rule.on_error, str(error))
     return Verdict(rule.effect, rule.rule_id, rule.layer, rule.reason, say, states, "", _obligations(rule))
@@ -219,10 +227,6 @@ def _obligations(rule: Rule) -> Obligations:
         words_max=rule.words_max,
         escalate=escalate,
     )
-
-
-def _said(template: Template | None, values: Mapping[str, Any], renderer: Renderer) -> str:
-    return template.render(values, renderer) if template is not None else ""
 
 
 def _answer(verdicts: list[Verdict], facts: FactsAtHand) -> Decision:
@@ -295,8 +299,7 @@ def _read_back(
         if action.client_tool:
             return client_read_back(action, clarify_max=bundle.turn_rules.clarify_max)
         raise TemplateError("the bundle has no read-back for it")
-    paths = policy.consent.template.paths
-    values = variables(request, paths, subject=subject, facts=facts.values)
+    values = variables(request, subject=subject, facts=facts.values)
     return read_back(
         policy.consent,
         values,
@@ -341,3 +344,5 @@ def _replace(decision: Decision, **changes: Any) -> Decision:
 
 
 RESTATE = Obligations(restate=True)
+NO_FACTS = FactsAtHand({}, [], {})
+_CLASSES = {side_effect: side_effect.name.lower() for side_effect in SideEffect}

@@ -51,7 +51,7 @@ def explain(bundle: Bundle, request: Request, *, renderer: Renderer) -> Explanat
         Step(v.rule, v.layer.value, Said.FIRED, v.effect.name.lower(), v.reason)
         for v in at_speech_gate(bundle, request)
     ]
-    steps += [_step(rule, bundle, request, renderer) for rule in (*rules.plain.rules, *rules.factual.rules)]
+    steps += [_step(rule, bundle, request, renderer) for rule in (*rules.plain, *rules.factual)]
     return Explanation(decision, tuple(steps))
 
 
@@ -64,11 +64,8 @@ def _step(rule: Rule, bundle: Bundle, request: Request, renderer: Renderer) -> S
         return Step(
             rule.rule_id, rule.layer.value, Said.WAITS, effect, ", ".join(n.name for n in facts.needs)
         )
-    paths = set(rule.when.paths) if rule.when else set()
-    for template in (rule.say, rule.states):
-        paths |= template.paths if template else set()
-    values = variables(request, frozenset(paths), subject=subject, facts=facts.values)
-    verdict = ask_rule(rule, Environment(values), values, facts.failure(rule.needs), renderer)
+    values = variables(request, subject=subject, facts=facts.values)
+    verdict = ask_rule(rule, Environment(values), facts.failure(rule.needs), renderer)
     if verdict is None:
         return Step(rule.rule_id, rule.layer.value, Said.SILENT, effect, source)
     if verdict.error:

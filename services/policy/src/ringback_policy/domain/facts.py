@@ -107,10 +107,7 @@ def _arguments(
 def _argument(
     condition: Condition, request: Request, subject: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> Any:
-    if condition.path and condition.path[0] in subject:
-        values = subject
-    else:
-        values = variables(request, condition.paths, subject=subject, facts=facts)
+    values = variables(request, subject=subject, facts=facts)
     value = _at(values, condition.path) if condition.path else condition.value(Environment(values))
     if isinstance(value, str | int | float | bool | list | dict):
         return value
@@ -119,7 +116,8 @@ def _argument(
 
 def _at(values: Any, path: tuple[str, ...]) -> Any:
     for name in path:
-        if not isinstance(values, Mapping) or name not in values:
-            raise ConditionError(f"missing value {name!r}")
-        values = values[name]
+        try:
+            values = values[name]
+        except (LookupError, TypeError):
+            raise ConditionError(f"missing value {name!r}") from None
     return values

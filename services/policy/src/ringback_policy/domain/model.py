@@ -7,7 +7,7 @@ import msgspec
 from ringback_policy.domain.conditions import Condition
 from ringback_policy.domain.phrases import PhraseSet
 from ringback_policy.domain.redaction import Redactor
-from ringback_policy.domain.shapes import Path, Shape
+from ringback_policy.domain.shapes import Shape
 from ringback_policy.domain.templates import Place, Template
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 
@@ -22,7 +22,6 @@ __all__ = [
     "PhraseRule",
     "PromptTexts",
     "Rule",
-    "RuleGroup",
     "RuleSet",
     "TurnRules",
 ]
@@ -172,17 +171,14 @@ class PhraseRule(Model, frozen=True):
 
 
 class RuleSet(Model, frozen=True):
-    """The rules that can apply to one (gate, action), with what they read: those that need facts stand apart."""
+    """The rules that can apply to one (gate, action): those that need facts stand apart, asked after the plain ones.
 
-    plain: "RuleGroup"
-    factual: "RuleGroup"
+    `plain_shape` is what the plain ones give the engine, `shape` what all do; `needs` are the facts.
+    """
 
-
-class RuleGroup(Model, frozen=True):
-    """Rules that are asked together: the paths that they read, what their conditions give the engine, their facts."""
-
-    rules: tuple[Rule, ...] = ()
-    paths: frozenset[Path] = frozenset()
+    plain: tuple[Rule, ...] = ()
+    factual: tuple[Rule, ...] = ()
+    plain_shape: Shape = Shape()
     shape: Shape = Shape()
     needs: tuple[str, ...] = ()
 
@@ -210,4 +206,4 @@ class Bundle(Model, frozen=True):
         return self.index.get((gate, action)) or self.index.get((gate, ANY_ACTION)) or EMPTY_RULES
 
 
-EMPTY_RULES = RuleSet(RuleGroup(), RuleGroup())
+EMPTY_RULES = RuleSet()

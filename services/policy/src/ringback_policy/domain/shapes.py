@@ -5,9 +5,22 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Path", "Shape", "flat_name"]
+__all__ = ["Members", "Path", "Shape", "flat_name"]
 
 Path = tuple[str, ...]
+
+
+class Members:
+    """Named members that are made when they are read; KeyError for one that there is not."""
+
+    __slots__ = ()
+
+    def __getitem__(self, name: str) -> Any:
+        raise KeyError(name)
+
+    def plain(self) -> dict[str, Any]:
+        """All of them."""
+        raise NotImplementedError
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -34,19 +47,19 @@ class Shape(msgspec.Struct, frozen=True):
         found: dict[str, Any] = {}
         for name, path in self.flats:
             value: Any = values
-            for part in path:
-                if type(value) is not dict or part not in value:
-                    break
-                value = value[part]
-            else:
-                found[name] = value
+            try:
+                for part in path:
+                    value = value[part]
+            except (LookupError, TypeError):
+                continue
+            found[name] = value.plain() if isinstance(value, Members) else value
         if self.whole:
             found.update(_reduced(values, self.whole))
         return found
 
 
 def flat_name(path: Path) -> str | None:
-    """The variable for a path of members; None where the path is a variable already, or its name would not be its own."""
+    """The variable for a path of members; None where it is a variable already, or its name would not be its own."""
     if len(path) < 2 or not all(part.isidentifier() and part.isascii() for part in path):
         return None
     if any("__" in part or part.startswith("_") or part.endswith("_") for part in path):
@@ -67,10 +80,13 @@ def _reduced(values: Mapping[str, Any], paths: tuple[Path, ...]) -> dict[str, An
 
 def _copy(values: Any, into: dict[str, Any], path: Path) -> None:
     for at, part in enumerate(path):
-        if type(values) is not dict or part not in values:
+        try:
+            value = values[part]
+        except (LookupError, TypeError):
             return
-        value = values[part]
-        if at + 1 == len(path) or type(value) is not dict:
+        if isinstance(value, Members):
+            value = value.plain()
+        if at + 1 == len(path) or not isinstance(value, Mapping):
             into[part] = value
             return
         into, values = into.setdefault(part, {}), value

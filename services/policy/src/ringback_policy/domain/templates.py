@@ -68,7 +68,7 @@ def lookup(values: Mapping[str, Any], path: tuple[str, ...]) -> str:
     try:
         for name in path:
             found = found[name]
-    except (KeyError, TypeError, IndexError):
+    except (LookupError, TypeError):
         raise TemplateError(f"no value for {'.'.join(path)}") from None
     if type(found) is str:
         return found

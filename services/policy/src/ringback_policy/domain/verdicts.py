@@ -28,7 +28,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def strictest(verdicts: Iterable[Verdict]) -> Verdict:
     """The strictest verdict; of equals one that tells the caller something, else the first."""
-    return max(verdicts, key=lambda v: (v.effect, bool(v.say or v.states), 0))
+    return max(verdicts, key=_strictness)
 
 
 def stated(verdicts: list[Verdict]) -> str:
@@ -63,6 +63,10 @@ def from_error(rule: Rule, fallback: OnError, error: str) -> Verdict:
     )
 
 
+def _strictness(verdict: Verdict) -> tuple[int, bool]:
+    return verdict.effect, bool(verdict.say or verdict.states)
+
+
 def _sentences(parts: Iterable[str]) -> str:
     return " ".join(dict.fromkeys(part for part in parts if part))
 
@@ -75,4 +79,3 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             merged.append((start, end))
     return merged
-

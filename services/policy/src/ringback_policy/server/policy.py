@@ -7,7 +7,15 @@ from typing import Any
 
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback.policy.v1 import policy_pb2_grpc
-from ringback_telemetry import counter, histogram, names, set_attributes, span, tracing_enabled
+from ringback_telemetry import (
+    counter,
+    histogram,
+    metrics_enabled,
+    names,
+    set_attributes,
+    span,
+    tracing_enabled,
+)
 
 from ringback_policy import wire
 from ringback_policy.domain.subjects import Decision, Request
@@ -36,7 +44,8 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
             with span(names.Span.POLICY_DECIDE, attributes=_asked_attributes(asked)) as current:
                 decision, proof = await self._deciding.decide(asked, input_digest=f"sha256:{input_digest}")
                 set_attributes(current, _answer_attributes(decision))
-        _measure(asked, decision, (time.perf_counter() - started) * 1000)
+        if metrics_enabled():
+            _measure(asked, decision, (time.perf_counter() - started) * 1000)
         return wire.decide_response(asked, decision, proof)
 
     async def ReadConsent(self, request: pb.ReadConsentRequest, context: Any) -> pb.ReadConsentResponse:

@@ -69,7 +69,10 @@ class Deciding:
         Raises InvalidInput, NotFound for an unknown bundle, Overloaded when the audit can take no more: what is not
         audited is not decided.
         """
-        bundle = await self._bundle(request.bundle_digest)
+        try:
+            bundle = self._bundles.deciding(request.bundle_digest)
+        except NotFound:
+            bundle = await self._bundle(request.bundle_digest)
         decision = decide(bundle, request, renderer=self._speaker)
         if bundle.digest != request.bundle_digest:
             decision = msgspec.structs.replace(decision, bundle_digest=bundle.digest)
