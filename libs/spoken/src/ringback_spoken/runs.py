@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ringback_spoken.numerals import cardinal_at, plain_digits
 from ringback_spoken.scanning import GLUED, STRONG, Scan
@@ -19,8 +18,7 @@ _REPEATS = {"double": 2, "triple": 3}
 _ARTICLES = frozenset({"a", "i", "o"})
 
 
-@dataclass(frozen=True, slots=True)
-class Atom:
+class Atom(NamedTuple):
     """One piece of an identifier; a soft one is a word that is a piece only among other pieces."""
 
     chars: str
@@ -39,8 +37,7 @@ class Atom:
         return self.kind == "code" and len(self.chars) >= WHOLE_CHARS_MIN
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Atoms joined, from token `index` up to `next_index`."""
 
     chars: str
@@ -146,6 +143,8 @@ def _code(scan: Scan, index: int) -> Atom | None:
     """What was written in one piece: digits, or digits and letters."""
     if scan.gap(index) == GLUED:
         return None
+    if scan.gap(index + 1) != GLUED and not scan.tokens[index].numeric:
+        return None
     end = index + 1
     while scan.gap(end) == GLUED and scan.text(end) not in {"$", "€", "£", "%"}:
         end += 1
@@ -159,7 +158,7 @@ def _code(scan: Scan, index: int) -> Atom | None:
 
 def _letter(scan: Scan, index: int) -> Atom | None:
     token = scan.tokens[index]
-    letter = NATO.get(token.text) if _among_letters(scan, index) else None
+    letter = NATO[token.text] if token.text in NATO and _among_letters(scan, index) else None
     if len(token.text) == 1 and token.text.isascii() and token.text.isalpha():
         article = token.text == "i" or not token.capital or not _said_as_letter(scan, index)
         sure = token.text not in _ARTICLES or not article

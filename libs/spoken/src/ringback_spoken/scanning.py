@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 GLUED, WEAK, STRONG = 0, 1, 2
 SIGNS = frozenset("$€£%")
@@ -17,8 +18,7 @@ _TOKEN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A number, word or sign; `gap` says how it follows the token before: glued, weakly or after a break."""
 
     text: str
@@ -67,7 +67,7 @@ class Scan:
 
 def scan(text: str) -> Scan:
     """Cut the text into tokens, in linear time; no text is refused."""
-    folded = "".join(map(_fold, text))
+    folded = text.lower() if text.isascii() else "".join(map(_fold, text))
     tokens: list[Token] = []
     end = 0
     for match in _TOKEN.finditer(folded):
@@ -101,5 +101,7 @@ def _apart(text: str) -> bool:
 def _gap(between: str) -> int:
     if not between:
         return GLUED
+    if between == " ":
+        return WEAK
     weak = all(char.isspace() or char in _WEAK_MARKS for char in between)
     return WEAK if weak else STRONG

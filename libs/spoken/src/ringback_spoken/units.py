@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ringback_spoken.numerals import INTEGER_DIGITS_MAX, cardinal_at, ordinal_at, ordinal_ending, plain_digits
 from ringback_spoken.runs import hard_at, run_at
@@ -39,10 +38,11 @@ _BEGINNINGS = frozenset(
     | {*DIGIT_HOMOPHONES, *LETTER_SOUNDS, *NATO}
     | {"a", "an", "the", "double", "triple"}
 )
+# What can begin a unit of a form of its own, besides digits and numbers in words.
+_STRUCTURED = frozenset({*MONTHS, *CURRENCY_WORDS, *CURRENCY_SIGNS, *ORDINAL_UNITS, *ORDINAL_TENS, "the"})
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """One unit with its span; `value` is its canonical text, `year` a date's year if it was said."""
 
     kind: UnitKind
@@ -54,8 +54,7 @@ class Unit:
     after_comma: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(NamedTuple):
     kind: UnitKind
     value: str
     next_index: int
@@ -96,6 +95,9 @@ def _plain_at(scanned: Scan, index: int) -> _Found | None:
 
 def structured_at(scanned: Scan, index: int) -> _Found | None:
     """A unit whose form says what it is: date, time, money, percentage or ordinal."""
+    text = scanned.tokens[index].text
+    if text not in _STRUCTURED and text[0] not in "0123456789" and cardinal_at(scanned, index) is None:
+        return None
     for read in (_month_first, _day_first, _written_date, _time, _signed_money, _counted, _ordinal):
         found = read(scanned, index)
         if found is not None and scanned.gap(found.next_index) != GLUED:

@@ -1,6 +1,7 @@
 """Owns the cutting of an utterance into clauses of folded words, each knowing whether it was asked."""
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -52,6 +53,7 @@ _CONTRACTIONS = tuple(
     )
 )
 _BLANKS = re.compile(r" {2,}")
+_LETTERS = re.compile(r"[a-z']+")
 
 
 class Clause(msgspec.Struct, frozen=True):
@@ -70,15 +72,25 @@ class Clause(msgspec.Struct, frozen=True):
 def fold(text: str) -> str:
     """Lower case, straight apostrophes, contractions and recognition slips resolved, idioms reduced."""
     text = text.lower().translate(_APOSTROPHES)
-    text = re.sub(r"[a-z']+", lambda match: _unslipped(match.group()), text)
+    text = _LETTERS.sub(_meant, text)
     if "'" in text:
         for pattern, value in _CONTRACTIONS:
             text = pattern.sub(value, text)
-    for pattern, value in IDIOMS:
-        text = _BLANKS.sub(" ", pattern.sub(value, text))
+    text = _BLANKS.sub(" ", text)
+    for clues, pattern, value in IDIOMS:
+        if not any(clue in text for clue in clues):
+            continue
+        text, found = pattern.subn(value, text)
+        if found:
+            text = _BLANKS.sub(" ", text)
     return text
 
 
+def _meant(match: re.Match[str]) -> str:
+    return _unslipped(match.group())
+
+
+@lru_cache(maxsize=4096)
 def _unslipped(word: str) -> str:
     """The word that was meant, when it is a known slip, or a long word of yes but for one letter."""
     known = SLIPS.get(word)

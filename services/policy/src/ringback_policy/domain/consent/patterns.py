@@ -5,7 +5,10 @@ import re
 __all__ = [
     "AFFIRM_PHRASES",
     "ALTERNATIVE_PATTERN",
+    "ASKED_COUNT",
+    "ASKED_YEAR",
     "CHANGE_PATTERN",
+    "COMMENT_PATTERN",
     "CONDITION_PATTERN",
     "DOUBT_PATTERN",
     "HEDGE_PATTERN",
@@ -26,14 +29,16 @@ def _pattern(alternatives: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(lines)})\b")
 
 
-def _idiom(value: str, alternatives: str) -> tuple[re.Pattern[str], str]:
-    return _pattern(alternatives), f" {value} "
+def _idiom(value: str, clues: str, alternatives: str) -> tuple[tuple[str, ...], re.Pattern[str], str]:
+    return tuple(clues.split("|")), _pattern(alternatives), f" {value} "
 
 
-# Idioms whose words would mislead, with what they amount to. Applied in order, on text without contractions.
+# Idioms whose words would mislead, with what they amount to. Applied in order, on text without contractions, where one
+# of the clues stands in it: most texts have none, and looking for those costs a tenth.
 IDIOMS = (
     _idiom(
         "thanks",
+        "no|hardly",
         """
         (?:can|could) (?:not|hardly) wait(?: (?:to|for)(?: \\w+)?)?
         (?:there is |i have |i see )?no (?:problems?|worries|doubt|objections?|issues?|complaints?)(?: at all)?
@@ -45,6 +50,7 @@ IDIOMS = (
     ),
     _idiom(
         "okay",
+        "not|all |green|thumbs",
         """
         (?:do not|can not) (?:see|think of) (?:any reason )?why not
         why not
@@ -55,35 +61,50 @@ IDIOMS = (
         green light|thumbs up
         """,
     ),
-    _idiom("perfect", r"could not (?:be|have been) (?:better|more \w+)"),
+    _idiom("perfect", "could not", r"could not (?:be|have been) (?:better|more \w+)"),
     _idiom(
         "sure",
+        "hundred|100",
         r"(?:one|a) (?:hundred|100) ?(?:percent|%)(?: (?:sure|certain|right|correct))?|100 ?%(?: sure)?",
     ),
-    _idiom("thing", r"(?:one |a )?(?:more |other |last |final |quick )?(?:thing|question)s?(?: though)?"),
+    _idiom(
+        "thing",
+        "thing|question",
+        r"(?:one |a )?(?:more |other |last |final |quick )?(?:thing|question)s?(?: though)?",
+    ),
     _idiom(
         "that",
+        " one",
         r"(?:this|that|the|right|same|which|correct|better|good) one(?! (?:hundred|thousand|day|week|person|people))",
     ),
-    _idiom("that", r"(?:a|an) [a-z]+(?:ed|able|free) one"),
-    _idiom("", "or not"),
-    _idiom("thanks", "thanks? (?:you )?(?:a (?:lot|bunch|million|ton)|so much|very much)"),
+    _idiom("that", " one", r"(?:a|an) [a-z]+(?:ed|able|free) one"),
+    _idiom("", "or not", "or not"),
+    _idiom("thanks", "thank", "thanks? (?:you )?(?:a (?:lot|bunch|million|ton)|so much|very much)"),
     # What somebody is thanked for asks for nothing.
     _idiom(
         "thanks",
+        "thank",
         r"(?:thanks|thank you)(?: so much| very much)? for (?!everything but)(?:[\w']+ ?){1,6}(?=[.!?,;\n]|$)",
     ),
     # How old something is says nothing of what will be done.
     _idiom(
         "long",
+        "year",
         r"(?:about |over )?(?:[0-9]+|an?|one|two|three|four|five|six|seven|eight|nine|ten) years? (?:ago|back|old)",
     ),
     _idiom(
         "you got it",
+        "you",
         r"you (?:have )?(?:got|gotten|nailed|said|have) (?:it|that|this|everything|all)(?: all)?",
     ),
-    _idiom("now", "right (?:now|away)"),
-    _idiom("correct", "just right|right on|spot on|bang on|on point|dead on"),
+    _idiom(
+        "you got it",
+        "you",
+        r"you (?:have )?(?:got|gotten|captured|covered|included|noted) (?:each|every|all)(?: of)?(?: the| my| those)? "
+        r"(?:details?|nuances?|points?|bits?|parts?|pieces?|aspects?|particulars?|information)",
+    ),
+    _idiom("now", "right ", "right (?:now|away)"),
+    _idiom("correct", "just right| on|on point", "just right|right on|spot on|bang on|on point|dead on"),
 )
 
 AFFIRM_PHRASES = _pattern(
@@ -177,6 +198,19 @@ CHANGE_PATTERN = _pattern(
     earlier|sooner|more|less|fewer|only|second thoughts?
     """
 )
+
+# What others will feel about it, said after a yes, asks for nothing and takes nothing back.
+COMMENT_PATTERN = re.compile(
+    r"(?:so )?(?:she|he|they|everyone|everybody|my \w+) (?:will|is going to|are going to|would|is|are) (?:be )?"
+    r"(?:so |very |really |absolutely )*"
+    r"(?:love|enjoy|like|happy|glad|pleased|surprised|excited|thrilled|delighted)(?: it| that| this)?"
+)
+
+# A question whether something has a count of what was not spoken of, or comes from a year: no value of what is agreed.
+ASKED_COUNT = re.compile(
+    r"\b(?:has|have) (?:only |just |exactly )?(?:[0-9]+|zero|one|two|three|four|five|six|seven|eight|nine|ten) ([a-z]{4,})"
+)
+ASKED_YEAR = re.compile(r"\b(?:from|in|of|since) (?:19|20)[0-9]{2}\b")
 
 # Questions that put the action itself in doubt.
 DOUBT_PATTERN = _pattern(

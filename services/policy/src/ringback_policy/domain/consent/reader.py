@@ -9,6 +9,7 @@ from enum import Enum, auto
 
 import msgspec
 
+from ringback_policy.domain.consent.asides import aside, without_asked
 from ringback_policy.domain.consent.clauses import Clause, clauses_of, fold
 from ringback_policy.domain.consent.patterns import (
     AFFIRM_PHRASES,
@@ -125,8 +126,11 @@ def _read_words(question: ConsentQuestion) -> ConsentAnswer:
     said = said_values(question.read_back[:READ_BACK_CHARS_MAX])
     folded = fold(question.utterance)
     found = _classed(clauses_of(folded), said)
-    changed = new_values(folded, said)
     acts = {item.act for item in found}
+    changed = new_values(folded, said)
+    if changed and _Act.ASK in acts:
+        questions = [item.clause.text for item in found if item.act is _Act.ASK]
+        changed = new_values(without_asked(folded, questions, said), said)
     if changed and acts - {_Act.ASK, _Act.NOTHING, _Act.THANKS}:
         return _corrected(question, found, changed)
     if _Act.CHANGE in acts:
@@ -199,6 +203,8 @@ def _classed(clauses: tuple[Clause, ...], said: SaidValues) -> list[_Found]:
 
 
 def _act_of(clause: Clause, said: SaidValues) -> _Act:
+    if aside(clause, said):
+        return _Act.NOTHING
     text = _without_restated_no(clause.text, said)
     if HOLD_PATTERN.search(text):
         return _Act.CHANGE if CHANGE_PATTERN.search(text) and _wants(text, said) else _Act.HOLD
