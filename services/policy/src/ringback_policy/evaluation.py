@@ -33,12 +33,12 @@ LABELS = ("affirm", "negate")
 _READ_BACK_KEYS = ("assistant", "read_back", "system", "prompt")
 _ANSWER_KEYS = ("user", "utterance", "answer", "caller")
 _FITTING = """\
-Nothing is fitted: the reader has word classes and rules, no weights and no thresholds. The first rules were written with
-sight of the whole public dev split, so its share of recognised yes is an upper figure. Later ones were written with sight
-of the dialogues whose CRC-32 of the id is even alone: on those the share rose from 97.6 to 98.2 %, on the others from 97.6
-to 97.9 %, with no refusal read as a yes on either. What kept them general: word classes are closed lists of English or
-stems of the read-back itself, no sentence of the data is listed, each rule must hold on the contrast set, whose answers
-are made, and what no rule places is unclear, never a yes."""
+Nothing is fitted: the reader has word classes and rules, no weights and no thresholds. The first rules were written
+with sight of the whole public dev split, so its share of recognised yes is an upper figure. Later ones were made with
+sight of the dialogues whose CRC-32 of the id is even alone: on those the share rose from 97.6 to 98.2 %, on the others
+from 97.6 to 97.9 %, with no refusal read as a yes on either. What kept them general: word classes are closed lists of
+English or stems of the read-back itself, no sentence of the data is listed, each rule must hold on the contrast set,
+whose answers are made, and what no rule places is unclear, never a yes."""
 
 
 def main(argv: Sequence[str]) -> int:

@@ -208,7 +208,8 @@ COMMENT_PATTERN = re.compile(
 
 # A question whether something has a count of what was not spoken of, or comes from a year: no value of what is agreed.
 ASKED_COUNT = re.compile(
-    r"\b(?:has|have) (?:only |just |exactly )?(?:[0-9]+|zero|one|two|three|four|five|six|seven|eight|nine|ten) ([a-z]{4,})"
+    r"\b(?:has|have) (?:only |just |exactly )?"
+    r"(?:[0-9]+|zero|one|two|three|four|five|six|seven|eight|nine|ten) ([a-z]{4,})"
 )
 ASKED_YEAR = re.compile(r"\b(?:from|in|of|since) (?:19|20)[0-9]{2}\b")
 
