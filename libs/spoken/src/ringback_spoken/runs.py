@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 from ringback_spoken.numerals import cardinal_at, plain_digits
 from ringback_spoken.scanning import GLUED, STRONG, Scan
@@ -18,7 +19,8 @@ _REPEATS = {"double": 2, "triple": 3}
 _ARTICLES = frozenset({"a", "i", "o"})
 
 
-class Atom(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Atom:
     """One piece of an identifier; a soft one is a word that is a piece only among other pieces."""
 
     chars: str
@@ -37,7 +39,8 @@ class Atom(NamedTuple):
         return self.kind == "code" and len(self.chars) >= WHOLE_CHARS_MIN
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Run:
     """Atoms joined, from token `index` up to `next_index`."""
 
     chars: str
