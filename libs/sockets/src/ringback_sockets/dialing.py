@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import Mapping
 from functools import cache
@@ -64,6 +65,8 @@ async def dial(
                 max_frame_size=FRAME_BYTES_MAX,
                 logger_name=log,
                 max_redirects=0,
+                # Before the limit around it: one that is cut off from outside would leave its socket behind.
+                websocket_handshake_timeout=timeout_ms * 0.9 / 1000,
                 ssl_context=_tls() if url.startswith("wss:") else None,
                 enable_auto_ping=True,
                 auto_ping_idle_timeout=ping_idle_ms / 1000,
@@ -117,6 +120,9 @@ def _message_of(body: bytes) -> str:
 
 
 def _why(error: Exception) -> str:
+    if isinstance(error, ConnectionError) and error.errno:
+        # The event loop's own words name the address.
+        return os.strerror(error.errno)
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return "this is no WebSocket server" if isinstance(error, WSError) else "expected a ws:// or wss:// URL"

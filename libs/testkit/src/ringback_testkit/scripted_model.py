@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from picows import WSUpgradeRequest, WSUpgradeResponseWithListener
-from ringback_realtime import Close, EventIds, ServerEvents, SessionConfig, closes, usage_object
+from ringback_realtime import (
+    Close,
+    EventIds,
+    ProtocolError,
+    ServerEvents,
+    SessionConfig,
+    closes,
+    usage_object,
+)
 from ringback_sockets import Closed, RealtimeLink, accepted, listen, read_upgrade
 
 __all__ = ["CHUNK", "Answer", "ModelConnection", "ModelFrames", "ScriptedModel"]
@@ -202,8 +210,10 @@ class ModelConnection(ModelFrames):
         self.last_response_id = ""
         self._model = model
         self._changed = asyncio.Event()
-        self._config = SessionConfig.defaults(id=self.ids.session(), model="scripted", expires_at=2**31)
-        self.emit(self.events.session_created(self._config))
+        self._config = SessionConfig.defaults(
+            id=self.ids.session(), model="scripted", expires_at=model.expires_at
+        )
+        self._greet(model.greeting)
         link.take(self._take, self._lost)
 
     def got(self, type: str) -> list[_Json]:
@@ -224,6 +234,13 @@ class ModelConnection(ModelFrames):
 
     def hang_up(self, close: Close = closes.NORMAL) -> None:
         self.link.close(close)
+
+    def _greet(self, greeting: ProtocolError | bool) -> None:
+        if isinstance(greeting, ProtocolError):
+            self.emit(self.events.error(greeting))
+            self.hang_up(closes.invalid_request(greeting.code))
+        elif greeting:
+            self.emit(self.events.session_created(self._config))
 
     def _take(self, frame: bytes) -> None:
         event = json.loads(frame)
@@ -271,7 +288,13 @@ class ScriptedModel:
         self.script: deque[Answer | None] = deque(script)
         self.default = default
         self.connections: list[ModelConnection] = []
+        # Every upgrade that was asked for: path with its query, and headers.
+        self.asked: list[tuple[str, dict[str, str]]] = []
         self.refuses = False
+        # What an upgrade is answered with instead, and what comes first after one: nothing, or an error and the close.
+        self.refusal: WSUpgradeResponseWithListener | None = None
+        self.greeting: ProtocolError | bool = True
+        self.expires_at = 2**31
         self.url = ""
         self._server: asyncio.Server | None = None
         self._came = asyncio.Event()
@@ -304,8 +327,13 @@ class ScriptedModel:
         return self.script.popleft() if self.script else self.default
 
     def _admit(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener | None:
+        self.asked.append(
+            (request.path.decode(), {key.lower(): value for key, value in request.headers.items()})
+        )
         if self.refuses:
             return None
+        if self.refusal is not None:
+            return self.refusal
         link = RealtimeLink(on_open=self._opened)
         return accepted(read_upgrade(request), link)
 
