@@ -122,6 +122,21 @@ def test_errors_have_the_wording_that_clients_match_on() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("limit_ms", "said"),
+    [
+        (3_600_000, "60 minutes"),
+        (60_000, "1 minute"),
+        (1_000, "1 second"),
+        (90_000, "90 seconds"),
+        (86_400_000, "1440 minutes"),
+    ],
+)
+def test_an_expired_session_is_told_its_own_limit(limit_ms: int, said: str) -> None:
+    close = closes.session_expired(limit_ms)
+    assert close == (1001, f"Your session hit the maximum duration of {said}.")
+
+
 def test_close_reasons_fit_a_close_frame() -> None:
     for close in (closes.SLOW_READER, closes.session_expired(3_600_000), closes.FRAME_TOO_BIG, closes.BUSY):
         assert len(close.reason.encode()) <= 123

@@ -35,7 +35,8 @@ async def test_a_session_that_lasts_too_long_ends_with_the_documented_error_and_
     await world.settle()
     assert client.of("error")[0]["error"]["code"] == "session_expired"
     assert client.closed[0] == 1001
-    assert "maximum duration" in client.closed[1]
+    assert client.closed[1] == "Your session hit the maximum duration of 20 seconds."
+    assert client.of("error")[0]["error"]["message"] == client.closed[1]
 
 
 async def test_a_silence_that_is_too_long_is_told_and_replied_to(world):

@@ -6,9 +6,11 @@ import json
 import pytest
 from ringback_session.domain import effects as fx
 from ringback_session.domain import inputs as ev
+from ringback_session.domain.model_problem import ModelProblem
 from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import ConsentPhase
 from ringback_session.ports import Remembered, Term
+from ringback_session.usecases import model_link
 from session_call_kit import World, append, client_event
 from session_core_kit import CoreCall
 
@@ -381,6 +383,23 @@ async def test_the_gap_keeps_the_newest_of_a_bounded_time(world):
     assert 10 < len(kept) < 20
     assert sum(len(event["audio"]) for event in kept) < 2 * 1024 * 1024
     assert [event["type"] for event in sent[:2]] == ["session.update", "input_audio_buffer.clear"]
+
+
+async def test_a_model_that_stays_away_is_given_up_on_with_its_problem(world, monkeypatch):
+    monkeypatch.setattr(model_link, "PAUSE_MAX_S", 0)
+    monkeypatch.setattr(model_link, "_JITTER", lambda state: 0)
+    _call, client = await world.start()
+    world.upstream.refusals = 100
+    world.upstream.problem = ModelProblem(
+        "upstream 'main' refused the credentials that it was shown (HTTP 401)", problem="upstream_auth_refused"
+    )
+    world.upstream.lose()
+    await world.settle(200)
+    error = client.of("error")[-1]["error"]
+    assert (error["type"], error["code"]) == ("server_error", "upstream_auth_refused")
+    assert "'main' refused the credentials" in error["message"]
+    assert client.closed[0] == 1013
+    assert [purpose for _, purpose in world.upstream.asked].count("reconnect") < 10
 
 
 async def test_the_end_of_the_models_session_is_no_end_of_the_clients(world):

@@ -72,13 +72,14 @@ _first = msgspec.json.Decoder(_First)
 
 @dataclass(frozen=True, eq=False)
 class Greeted:
-    """A connection whose model is ready. `expires_at` is what it said of its end (unix s), 0 if nothing."""
+    """A connection whose model is ready since `at_ms`. `expires_at` is what it said of its end (unix s), else 0."""
 
     link: RealtimeLink
     model: str
     expires_at: int = 0
     # What came first, if it was no greeting.
     early: tuple[bytes, ...] = ()
+    at_ms: int = 0
 
 
 async def dial_upstream(upstream: Upstream, endpoint: Endpoint, *, model: str) -> Greeted:

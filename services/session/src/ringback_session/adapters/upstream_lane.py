@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Literal
 
 from ringback_calling import Breaker, BreakerState
@@ -138,11 +139,12 @@ class Lane:
             answered = True
             self._breaker.record_success()
             self._count(purpose, "ok")
-            took_ms = self._clock.now_ms() - began_ms
+            now_ms = self._clock.now_ms()
+            took_ms = now_ms - began_ms
             histogram(names.Metric.MODEL_CONNECT_MS).record(
                 took_ms, {names.Attr.DEPENDENCY: self.upstream.name}
             )
-            return greeted
+            return replace(greeted, at_ms=now_ms)
         finally:
             if not answered:
                 self._breaker.record_abandoned()
@@ -173,10 +175,9 @@ class Lane:
 
     def _ends_at_ms(self, greeted: Greeted) -> int:
         """What the model said of its end, if that is sound, within what is configured."""
-        now_ms = self._clock.now_ms()
-        longest_ms = now_ms + self.upstream.session_ms_max
+        longest_ms = greeted.at_ms + self.upstream.session_ms_max
         said_ms = greeted.expires_at * 1000
-        return min(longest_ms, said_ms) if said_ms > now_ms else longest_ms
+        return min(longest_ms, said_ms) if said_ms > greeted.at_ms else longest_ms
 
     def _breaker_changed(self, state: BreakerState) -> None:
         log.warning("upstream '%s': its breaker is %s", self.upstream.name, state.value)

@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final
 
 from ringback_errors import Unavailable
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
@@ -26,11 +26,6 @@ CHECK_MS: Final = 2_000
 # What a call may wait for a sign of life before it is dialled for.
 HAND_OVER_MS: Final = 250
 _PAUSE: Final = wait_random_exponential(multiplier=0.5, max=30)
-
-
-class _Waiting(NamedTuple):
-    greeted: Greeted
-    since_ms: int
 
 
 class Pool:
@@ -52,7 +47,7 @@ class Pool:
         self._dial = dial
         self._now_ms = now_ms
         self._check_every_ms = check_every_ms
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Greeted] = deque()
         self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -73,7 +68,7 @@ class Pool:
             with suppress(asyncio.CancelledError):
                 await task
         while self._waiting:
-            self._waiting.popleft().greeted.link.close()
+            self._waiting.popleft().link.close()
 
     async def take(self, model: str) -> Greeted | None:
         """The connection that has waited longest, if it answers; None: there is none for this model."""
@@ -82,9 +77,9 @@ class Pool:
             if waiting is None:
                 return None
             self._wanted.set()
-            if self._is_fresh(waiting) and await waiting.greeted.link.answers(within_ms=HAND_OVER_MS):
-                return waiting.greeted
-            waiting.greeted.link.abort()
+            if self._is_fresh(waiting) and await waiting.link.answers(within_ms=HAND_OVER_MS):
+                return waiting
+            waiting.link.abort()
         return None
 
     async def _keep_filled(self) -> None:
@@ -104,8 +99,11 @@ class Pool:
     async def _fill(self) -> None:
         """One more, however long it takes: with growing pauses while the upstream is away."""
         retrying = AsyncRetrying(wait=_PAUSE, retry=retry_if_exception_type(Unavailable), reraise=True)
-        greeted: Greeted = await retrying(self._dial)
-        self._waiting.append(_Waiting(greeted, self._now_ms()))
+        self._waiting.append(await retrying(self._dialled))
+
+    async def _dialled(self) -> Greeted:
+        # A coroutine function, which is what is awaited and tried again.
+        return await self._dial()
 
     async def _check(self) -> None:
         """Ask each one; nobody is given to a call while being asked."""
@@ -115,19 +113,19 @@ class Pool:
             waiting = self._waiting.popleft()
             kept = False
             try:
-                kept = self._is_fresh(waiting) and await waiting.greeted.link.answers(within_ms=CHECK_MS)
+                kept = self._is_fresh(waiting) and await waiting.link.answers(within_ms=CHECK_MS)
             finally:
                 if kept:
                     self._waiting.append(waiting)
                 else:
-                    waiting.greeted.link.close()
+                    waiting.link.close()
 
-    def _is_fresh(self, waiting: _Waiting) -> bool:
-        return waiting.greeted.link.open and self._now_ms() - waiting.since_ms < self._age_ms_max
+    def _is_fresh(self, waiting: Greeted) -> bool:
+        return waiting.link.open and self._now_ms() - waiting.at_ms < self._age_ms_max
 
-    def _next(self, model: str) -> _Waiting | None:
+    def _next(self, model: str) -> Greeted | None:
         for waiting in self._waiting:
-            if waiting.greeted.model == model:
+            if waiting.model == model:
                 self._waiting.remove(waiting)
                 return waiting
         return None

@@ -12,7 +12,7 @@ from ringback_errors import ConfigError
 from ringback_packs.fields import REQUIRED, Fields
 from ringback_packs.fields import Place as Where
 from ringback_packs.findings import Report
-from ringback_packs.yaml_tree import parse_yaml
+from ringback_packs.yaml_tree import MappingNode, Scalar, parse_yaml
 
 __all__ = ["Kind", "SecretRef", "Upstream", "read_upstreams", "single_upstream"]
 
@@ -213,17 +213,24 @@ def _credential(fields: Fields, kind: Kind, folder: Path) -> tuple[SecretRef | N
 
 
 def _secret(fields: Fields, name: str, folder: Path) -> SecretRef | None:
-    below = fields.below(name)
-    if below is None:
+    """A reference. What stands in its place is never shown: it may be the credential itself."""
+    place = fields.get(name)
+    if place is None:
         return None
-    variable = below.text("env", "", pattern=_VARIABLE, form="the name of an environment variable")
-    file = below.text("file", "", chars_max=1_000)
-    below.done()
-    if bool(variable) == bool(file):
-        below.place.error("either env: NAME or file: PATH expected")
-    at = below.at("env" if variable else "file")
-    where = f"{at.file}:{at.line}: {at.path}"
-    return SecretRef(variable=variable, file=folder / file if file else None, where=where)
+    entries = place.node.entries if isinstance(place.node, MappingNode) else {}
+    if len(entries) != 1 or not entries.keys() <= {"env", "file"}:
+        place.error("either {env: NAME} or {file: PATH} expected")
+        return SecretRef()
+    ((by, (line, node)),) = entries.items()
+    value = node.value if isinstance(node, Scalar) and isinstance(node.value, str) else ""
+    where = f"{place.file}:{line}: {place.path}.{by}"
+    if by == "env":
+        if not _VARIABLE.match(value):
+            place.below(node, by).error("the name of an environment variable expected")
+        return SecretRef(variable=value, where=where)
+    if not value:
+        place.below(node, by).error("a path expected")
+    return SecretRef(file=folder / value, where=where)
 
 
 def _of_kind(fields: Fields, name: str, kind: Kind, only: Kind, pattern: re.Pattern[str], form: str) -> str:
