@@ -246,6 +246,34 @@ async def test_one_rotation_follows_another(world):
         assert sum(socket.open for socket in world.upstream.sockets) == 1
 
 
+@pytest.mark.parametrize("heard", [True, False])
+async def test_words_that_were_cut_off_after_a_loss_are_taken_from_the_new_connection(world, heard):
+    call, client = await world.start(pack="passthrough")
+    call.client_frame(client_event("conversation.item.create", item=_typed("Hello.", "item_mine")))
+    call.client_frame(client_event("response.create"))
+    await world.settle()
+    world.upstream.replies("One two three four five six seven eight.", chunks=10)
+    reply_id = client.of("conversation.item.done")[-1]["item"]["id"]
+    world.upstream.lose()
+    await world.settle()
+    world.clock.advance(800 if heard else 0)
+    news = len(world.upstream.sockets[1].sent)
+    world.upstream.hears("Stop.")
+    said = world.upstream.sockets[1].sent[news:]
+    assert [event["type"] for event in said[:2]][: 1 + heard] == [
+        "conversation.item.delete",
+        "conversation.item.create",
+    ][: 1 + heard]
+    assert said[0]["item_id"] == reply_id
+    assert not [event for event in said if event["type"] == "conversation.item.truncate"]
+    again = [event for event in said if event["type"] == "conversation.item.create"]
+    if heard:
+        assert again[0]["item"]["content"] == [{"type": "output_text", "text": "One two three four"}]
+        assert again[0]["previous_item_id"] == "item_mine"
+    else:
+        assert not again
+
+
 async def test_memory_s_newest_context_goes_along(world):
     asked = []
 
@@ -391,7 +419,8 @@ async def test_a_model_that_stays_away_is_given_up_on_with_its_problem(world, mo
     _call, client = await world.start()
     world.upstream.refusals = 100
     world.upstream.problem = ModelProblem(
-        "upstream 'main' refused the credentials that it was shown (HTTP 401)", problem="upstream_auth_refused"
+        "upstream 'main' refused the credentials that it was shown (HTTP 401)",
+        problem="upstream_auth_refused",
     )
     world.upstream.lose()
     await world.settle(200)

@@ -68,5 +68,6 @@ def pump(step: Step) -> None:
 def at_boundary(step: Step) -> bool:
     """Does nobody speak, is nothing heard, called or asked?"""
     state = step.state
-    busy = state.caller_speaking or state.open_consent() is not None or playback.audible(step)
-    return recovery.idle(state) and not busy
+    heard = state.caller_speaking or state.floor.overlap is not None or playback.audible(step)
+    asked = state.open_consent() is not None or state.team.handoff is not None
+    return recovery.idle(state) and not heard and not asked

@@ -30,6 +30,7 @@ __all__ = ["OWN_KEY", "ModelView"]
 # Under this key the model echoes our id in a response's metadata.
 OWN_KEY = "ringback"
 _INTERNAL_PREFIX = "rb_"
+_CONTEXT = "item_context"
 
 
 class ModelView:
@@ -39,6 +40,8 @@ class ModelView:
         self._state = state
         self._traceparent = traceparent
         self._sent = 0
+        # What the connection that serves was told when it began, in order.
+        self._rebuilt: list[str] = []
 
     def session_update(self, config: SessionConfig) -> bytes:
         """The whole configuration, merged from the agent's and the client's."""
@@ -118,10 +121,20 @@ class ModelView:
     def cancel(self, response_id: str) -> bytes:
         return self._frame("response.cancel", response_id=response_id)
 
-    def truncate(self, item_id: str, audio_end_ms: int) -> bytes:
-        return self._frame(
-            "conversation.item.truncate", item_id=item_id, content_index=0, audio_end_ms=audio_end_ms
-        )
+    def truncate(self, item_id: str, audio_end_ms: int) -> list[bytes]:
+        """Take away what was not heard. An item that was rebuilt has no audio to cut: it is put in again, shorter."""
+        if item_id not in self._rebuilt:
+            where = {"item_id": item_id, "content_index": 0, "audio_end_ms": audio_end_ms}
+            return [self._frame("conversation.item.truncate", **where)]
+        frames = [self.delete(item_id)]
+        at = self._rebuilt.index(item_id)
+        text = next((entry.text for entry in self._state.history if entry.item_id == item_id), "")
+        if text:
+            before = self._rebuilt[at - 1] if at else "root"
+            frames.append(self.create(_message(item_id, "assistant", text), before))
+        else:
+            del self._rebuilt[at]
+        return frames
 
     def commit(self) -> bytes:
         """The caller's audio so far becomes an item, though no turn has ended."""
@@ -146,7 +159,7 @@ class ModelView:
         """What changes in the model's conversation."""
         match effect:
             case TruncateItem():
-                return [self.truncate(effect.item_id, effect.audio_end_ms)]
+                return self.truncate(effect.item_id, effect.audio_end_ms)
             case Note():
                 return [self.note(effect.item_id, effect.role, effect.text, at_head=effect.at_head)]
             case Forget():
@@ -159,7 +172,8 @@ class ModelView:
 
         Open calls are created with their own call_ids, so that their results still fit.
         """
-        frames = [self.note("item_context", "system", context)] if context else []
+        frames = [self.note(_CONTEXT, "system", context)] if context else []
+        self._rebuilt = [_CONTEXT] if context else []
         calls: set[str] = set()
         for entry in self._state.history:
             if context and entry.name == RECALL:
@@ -173,6 +187,7 @@ class ModelView:
             item = _item(entry)
             if item is not None:
                 frames.append(self.create(item))
+                self._rebuilt.append(entry.item_id)
         return frames
 
     def own_id(self, event_id: object) -> str | None:
