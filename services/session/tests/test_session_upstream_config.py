@@ -1,6 +1,7 @@
 """Which upstreams there are: read from a file that names line and field of what is wrong, credentials by reference."""
 
 import os
+from pathlib import Path
 
 import pytest
 from openai import AsyncAzureOpenAI, AsyncOpenAI
@@ -85,6 +86,17 @@ def test_a_whole_file_is_read_in_its_order(file):
         600_000,
         300_000,
     )
+
+
+def test_the_example_of_the_docs_is_read(tmp_path):
+    page = Path(__file__).parents[3] / "docs" / "upstreams.md"
+    example = page.read_text().partition("```yaml\n")[2].partition("```")[0]
+    path = tmp_path / "upstreams.yaml"
+    path.write_text(example)
+    found = read_upstreams(path)
+    assert [upstream.kind for upstream in found] == ["openai", "azure", "compatible"]
+    defaults = {"name": "own", "kind": "compatible", "url": "wss://voice.example/v1/realtime"}
+    assert found[2] == Upstream(**defaults), "what the page shows are the defaults"
 
 
 @pytest.mark.parametrize(

@@ -238,5 +238,6 @@ def _session(maker: _Maker, number: int, *, of: int) -> ProgramSpec:
         RINGBACK_TOOLS_ADDR=at.tools,
         RINGBACK_MEMORY_ADDR=at.memory,
         RINGBACK_UPSTREAM_URL=at.upstream_url,
+        RINGBACK_UPSTREAM_KIND="local",
         RINGBACK_TENANTS_FILE=maker.paths.tenants,
     )
