@@ -170,6 +170,12 @@ def session_rules(bundle: Bundle) -> pb.GetSessionRulesResponse:
             pb.ActionFallback(side_effect=_CLASSES_OUT[f.side_effect], effect=effect_out(f.effect), say=f.say)
             for f in bundle.fallbacks
         ],
+        gate_fallbacks=[
+            pb.GateFallback(
+                gate=GATES_OUT[f.gate], effect=effect_out(f.effect), say=f.say, layer=LAYERS_OUT[f.layer]
+            )
+            for f in bundle.gate_fallbacks
+        ],
     )
 
 

@@ -8,7 +8,7 @@ from ringback.policy.v1 import policy_pb2
 
 from ringback_session.domain.effects import AskPolicy, ReadConsent
 from ringback_session.domain.inputs import Decided, FactNeed, ReadBack
-from ringback_session.domain.rules import ActionFallback, Effect, TurnRules
+from ringback_session.domain.rules import ActionFallback, Effect, GateFallback, TurnRules
 from ringback_session.domain.state import BoundValue
 from ringback_session.ports import Pinned
 from ringback_session.wire import SIDE_EFFECTS_IN, SIDE_EFFECTS_OUT, timestamp, word
@@ -36,6 +36,13 @@ def decide_request(question: AskPolicy, pinned: Pinned, now_ms: int) -> policy_p
         now=timestamp(now_ms),
     )
     subject = question.subject
+    if question.gate == "output":
+        request.speech.text, request.speech.final = subject["text"], subject["final"]
+        return request
+    if question.gate == "result":
+        for name in ("action_id", "tool", "result_json"):
+            setattr(request.result, name, subject[name])
+        return request
     if question.gate == "input":
         request.utterance.text = subject["text"]
         if subject["confidence"] is not None:
@@ -104,6 +111,10 @@ def decided(answer: policy_pb2.DecideResponse, wait_ms: float) -> Decided:
         proof=proof,
         forbid_irreversible=any(duty.forbid_irreversible for duty in answer.obligations),
         escalate=escalate,
+        redact=tuple((span.start, span.end) for duty in answer.obligations for span in duty.redact.spans),
+        restate=any(duty.restate for duty in answer.obligations),
+        words_max=min((duty.words_max for duty in answer.obligations if duty.words_max), default=0),
+        hold_audio_ms=max((duty.hold_audio_ms for duty in answer.obligations), default=0),
         wait_ms=wait_ms,
     )
 
@@ -113,7 +124,7 @@ def turn_rules(answer: policy_pb2.GetSessionRulesResponse) -> TurnRules:
     given = answer.turn_rules
     values: dict[str, Any] = {}
     for field in TurnRules.__struct_fields__:
-        if field == "fallbacks" or not hasattr(given, field):
+        if field in ("fallbacks", "gate_fallbacks") or not hasattr(given, field):
             continue
         value = getattr(given, field)
         if isinstance(value, bool | str | int | float):
@@ -125,6 +136,13 @@ def turn_rules(answer: policy_pb2.GetSessionRulesResponse) -> TurnRules:
         SIDE_EFFECTS_IN[entry.side_effect]: ActionFallback(effect=_EFFECT[entry.effect], say=entry.say)
         for entry in answer.fallbacks
         if entry.side_effect in SIDE_EFFECTS_IN and entry.effect in _EFFECT
+    }
+    values["gate_fallbacks"] = {
+        word(policy_pb2.Gate, entry.gate): GateFallback(
+            effect=_EFFECT[entry.effect], say=entry.say, layer=word(policy_pb2.Layer, entry.layer)
+        )
+        for entry in answer.gate_fallbacks
+        if entry.effect in _EFFECT
     }
     return TurnRules(**values)
 

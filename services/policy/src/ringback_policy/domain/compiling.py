@@ -7,6 +7,7 @@ import msgspec
 from ringback_errors import InvalidInput
 from ringback_identity import canonical_json, digest
 
+from ringback_policy.domain import guards
 from ringback_policy.domain.declared import Declared
 from ringback_policy.domain.files import (
     FILE_NAMES,
@@ -91,12 +92,14 @@ def compile_bundle(
     _check_tools(sources, actions, tools or {}, findings)
     bundle_digest = _digest(pack, sources.documents, findings)
     findings.raise_if_broken()
+    speaks = guards.gates_with_rules(rules, sources.safety)
+    guards.look_at(sources.interaction.turn_rules, sources.safety, sources.documents, findings)
     bundle = Bundle(
         digest=bundle_digest,
         pack=pack,
         versions={_LAYERS[name].value: file.version for name, file in sources.by_file().items()},
         owners={_LAYERS[name].value: file.owner for name, file in sources.by_file().items()},
-        turn_rules=_turn_rules(sources.interaction),
+        turn_rules=guards.turn_rules(_turn_rules(sources.interaction), speaks),
         prompt=_prompt(sources),
         facts=facts,
         actions=actions,
@@ -106,6 +109,7 @@ def compile_bundle(
         index=_index(rules, actions),
         phrase_sets=phrase_sets,
         redactors={Gate(entry.gate): Redactor(entry.kinds) for entry in sources.safety.redact},
+        gate_fallbacks=guards.fallbacks(sources.by_file()),
     )
     return Compiled(bundle, tuple(findings.warnings))
 

@@ -12,6 +12,7 @@ __all__ = [
     "FILE_NAMES",
     "ActionEntry",
     "ActionsFile",
+    "AwayEntry",
     "DomainFile",
     "FactEntry",
     "InteractionFile",
@@ -32,6 +33,8 @@ GateWord = Literal["input", "action", "result", "output", "handoff"]
 SideEffectWord = Literal["read", "write", "irreversible"]
 KindWord = Literal["id", "money", "date", "time", "phone", "number", "text"]
 TypeWord = Literal["string", "number", "integer", "boolean", "list", "object"]
+AwayWord = Literal["allow", "escalate", "deny"]
+WordsGate = Literal["input", "result", "output", "handoff"]
 Ms = Annotated[int, Meta(ge=0, le=86_400_000)]
 
 
@@ -120,6 +123,13 @@ class FallbackEntry(Entry, frozen=True, forbid_unknown_fields=True):
     say: Words = ""
 
 
+class AwayEntry(Entry, frozen=True, forbid_unknown_fields=True):
+    """What holds at a gate while policy is away or late, with words for the caller."""
+
+    effect: AwayWord
+    say: Words = ""
+
+
 class PhraseEntry(Entry, frozen=True, forbid_unknown_fields=True):
     """Phrases that decide at a gate."""
 
@@ -194,6 +204,7 @@ class LayerFile(Entry, frozen=True, forbid_unknown_fields=True):
     version: Annotated[str, Meta(min_length=1, max_length=64)]
     owner: Annotated[str, Meta(min_length=1, max_length=128)]
     rules: Annotated[list[RuleEntry], Meta(max_length=5000)] = []
+    away: dict[WordsGate, AwayEntry | AwayWord] = {}
 
 
 class InteractionFile(LayerFile, frozen=True, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ __all__ = [
     "ConsentRule",
     "FactSpec",
     "Fallback",
+    "GateFallback",
     "OnError",
     "PhraseRule",
     "PromptTexts",
@@ -108,6 +109,15 @@ BACKCHANNELS = (
 )
 
 
+class GateFallback(Model, frozen=True):
+    """What to do at a gate of words when policy is away, and the layer that wants it so."""
+
+    gate: Gate
+    effect: Effect
+    say: str
+    layer: Layer
+
+
 class TurnRules(Model, frozen=True):
     """Parameters that the core applies without asking; the proto states their meaning and units."""
 
@@ -143,6 +153,8 @@ class TurnRules(Model, frozen=True):
     say_goodbye: str = ""
     questions_max: int = 1
     questions_over: str = "count"
+    # Not an author's to set: whether the bundle has anything to say of results.
+    result_gate: str = "off"
 
 
 class PromptTexts(Model, frozen=True):
@@ -200,6 +212,7 @@ class Bundle(Model, frozen=True):
     index: Mapping[tuple[Gate, str], RuleSet]
     phrase_sets: Mapping[Gate, tuple[PhraseSet, tuple[PhraseRule, ...]]]
     redactors: Mapping[Gate, Redactor]
+    gate_fallbacks: tuple[GateFallback, ...] = ()
 
     def rules_for(self, gate: Gate, action: str) -> RuleSet:
         """The rules that may fire; for an action that no rule names, those that are for all."""

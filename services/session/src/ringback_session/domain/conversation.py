@@ -11,8 +11,11 @@ from ringback_session.domain import (
     backchannels,
     compaction,
     consent,
+    early,
     escalation,
     floor_inputs,
+    guarded,
+    guards,
     inputs,
     notes,
     outcomes,
@@ -26,9 +29,9 @@ from ringback_session.domain import (
     teamwork,
     turns,
 )
-from ringback_session.domain.effects import Effects, Persist
+from ringback_session.domain.effects import Effects, Forget, Persist
 from ringback_session.domain.inputs import At, Input
-from ringback_session.domain.state import CallState, ReplyPurpose, SpeechKind
+from ringback_session.domain.state import CallState, Reply, ReplyPurpose, SpeechKind
 from ringback_session.domain.step import Step
 
 __all__ = ["step"]
@@ -102,14 +105,29 @@ def _of_the_model(now: Step, event: Input) -> bool:
         case inputs.ReplyEnded():
             ended = replies.ended(now, event)
             notes.after_reply(now, ended)
-            if ended is not None and ended.purpose is ReplyPurpose.CLARIFY and not ended.cancelled:
-                consent.repeat_after_reply(now)
+            if ended is not None:
+                _reply_over(now, ended)
         case inputs.SpeechText():
             speaking.text(now, event)
         case inputs.SpeechEnded():
             spoken = speaking.ended(now, event)
             if spoken is not None and spoken.consent_id:
                 consent.read_back_spoken(now, spoken)
+        case _:
+            return _of_its_words(now, event)
+    return True
+
+
+def _of_its_words(now: Step, event: Input) -> bool:
+    match event:
+        case guarded.SentenceMade():
+            guards.sentence(now, event)
+        case guarded.WordsHeld():
+            guards.held(now, event)
+        case guarded.HoldExceeded():
+            guards.exceeded(now, event)
+        case guarded.WordsUnshown():
+            now.effects.append(Forget(item_ids=event.item_ids))
         case _:
             return False
     return True
@@ -120,8 +138,7 @@ def _of_an_action(now: Step, event: Input) -> bool:
         case inputs.CallRequested():
             actions.requested(now, event)
         case inputs.Decided():
-            if not actions.decided(now, event):
-                turns.input_decided(now, event)
+            _ = actions.decided(now, event) or guards.decided(now, event) or turns.input_decided(now, event)
         case inputs.FactFetched():
             actions.fact_fetched(now, event)
         case inputs.ConsentRead():
@@ -161,6 +178,8 @@ def _of_the_call(now: Step, event: Input) -> None:
         case inputs.ContextArrived():
             compaction.context_arrived(now, event)
             teamwork.context_arrived(now, event)
+        case inputs.TimerFired(name=guards.TIMER):
+            guards.lapsed(now)
         case inputs.TimerFired():
             _timer(now, event.name)
         case inputs.ModelLost() | inputs.ModelConnected() | inputs.ModelPrepared():
@@ -242,3 +261,10 @@ def _gate_typed(now: Step) -> None:
     utterance = now.state.utterance
     if utterance is not None and utterance.typed and not utterance.decision_id:
         turns.gate(now)
+        early.begin(now)
+
+
+def _reply_over(now: Step, reply: Reply) -> None:
+    guards.ended(now, reply)
+    if reply.purpose is ReplyPurpose.CLARIFY and (reply.refused or not reply.cancelled):
+        consent.repeat_after_reply(now)

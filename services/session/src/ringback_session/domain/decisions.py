@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from ringback_session.domain import freshness
 from ringback_session.domain.effects import AskPolicy
 from ringback_session.domain.inputs import Decided
@@ -10,7 +14,7 @@ from ringback_session.domain.state import Action, ActionPhase, ConsentPhase, Utt
 from ringback_session.domain.step import Step
 from ringback_session.domain.view import facts_of, session_view
 
-__all__ = ["ask_about_utterance", "decide", "publish"]
+__all__ = ["ask_about", "ask_about_utterance", "decide", "declared", "publish"]
 
 
 def decide(step: Step, action: Action, *, prepared: bool = False) -> None:
@@ -66,6 +70,38 @@ def ask_about_utterance(step: Step, utterance: Utterance) -> None:
             subject={"text": utterance.text, "confidence": utterance.confidence},
             timeout_ms=state.rules.decision_timeout_ms,
         )
+    )
+
+
+def ask_about(step: Step, gate: str, subject: dict[str, Any], *, timeout_ms: int = 0) -> str:
+    """Ask at any other gate; returns the decision's id."""
+    state = step.state
+    decision_id = state.new_id("dec_")
+    step.effects.append(
+        AskPolicy(
+            decision_id=decision_id,
+            gate=gate,
+            view=session_view(state, step.at),
+            facts=facts_of(state, step.at),
+            subject=subject,
+            timeout_ms=timeout_ms or state.rules.decision_timeout_ms,
+        )
+    )
+    return decision_id
+
+
+def declared(step: Step, decision: Decided, gate: str) -> Decided:
+    """The decision; without one (policy away, late, or in want of facts) what the bundle declares for this gate."""
+    if decision.effect is not None and not decision.needs_facts:
+        return decision
+    fallback = step.state.rules.gate_fallback(gate)
+    return msgspec.structs.replace(
+        decision,
+        effect=fallback.effect,
+        say=fallback.say,
+        layer=fallback.layer,
+        rule=decision.rule or "session.facts_at_gate",
+        source="fallback",
     )
 
 

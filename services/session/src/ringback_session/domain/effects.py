@@ -24,8 +24,12 @@ __all__ = [
     "FetchPacket",
     "Forget",
     "Journal",
+    "LapseHold",
+    "MuteReply",
     "Note",
+    "OpenReply",
     "PassSpeech",
+    "PassWords",
     "Persist",
     "PlayAgain",
     "PrepareModel",
@@ -41,6 +45,7 @@ __all__ = [
     "RequestSpeech",
     "ReturnResult",
     "RotateModel",
+    "Showable",
     "StartTimer",
     "StopTimer",
     "TruncateItem",
@@ -52,19 +57,51 @@ class _Effect(msgspec.Struct, frozen=True, tag=True):
 
 
 class RequestReply(_Effect, frozen=True):
-    """Have the model reply. `request_key` carries the client's own parameters, if the client asked."""
+    """Have the model reply. `request_key` carries the client's own parameters, if the client asked.
+
+    `shut`: nothing of it may be shown or done until OpenReply. `watch`: judge (report each sentence), or hold (report
+    it, and show it only when it has passed).
+    """
 
     reply_id: str
     tools: bool = True
     instructions: str = ""
     request_key: str = ""
+    shut: bool = False
+    watch: str = ""
 
 
 class CancelReply(_Effect, frozen=True):
-    """reason: turn_detected or client_cancelled."""
+    """reason: turn_detected, client_cancelled or content_filter."""
 
     reply_id: str
     reason: str
+
+
+class OpenReply(_Effect, frozen=True):
+    """What the reply answers has passed the input gate: it may be shown."""
+
+    reply_id: str
+
+
+class PassWords(_Effect, frozen=True):
+    """Words of an item have passed, up to where the view said that they end."""
+
+    reply_id: str
+    item_id: str
+    upto: int
+
+
+class LapseHold(_Effect, frozen=True):
+    """What waits now has waited as long as the bundle lets it: show it."""
+
+    reply_id: str
+
+
+class MuteReply(_Effect, frozen=True):
+    """Show no more words of the model's own: what passes of them is said in ours."""
+
+    reply_id: str
 
 
 class RefuseReply(_Effect, frozen=True):
@@ -160,7 +197,7 @@ class DeliverClientCall(_Effect, frozen=True):
 
 
 class AskPolicy(_Effect, frozen=True):
-    """gate: input or action. `view` and `facts` are plain data, bounded by the core."""
+    """gate: input, action, result or output. `view` and `facts` are plain data, bounded by the core."""
 
     decision_id: str
     gate: str
@@ -292,6 +329,10 @@ class StopTimer(_Effect, frozen=True):
 Effect = (
     RequestReply
     | CancelReply
+    | OpenReply
+    | PassWords
+    | LapseHold
+    | MuteReply
     | RefuseReply
     | RequestSpeech
     | ReleaseSpeech
@@ -324,3 +365,5 @@ Effect = (
     | StopTimer
 )
 Effects = list[Effect]
+# What becomes of words that wait: our own, or a reply's that policy judges.
+Showable = ReleaseSpeech | OpenReply | PassWords | LapseHold | MuteReply

@@ -13,9 +13,10 @@ from ringback_session.domain.agent_inputs import (
     Recalled,
     ValueRefreshed,
 )
+from ringback_session.domain.decided import Decided, FactNeed, ReadBack
 from ringback_session.domain.floor_inputs import CallerOverlaps, CallerSound, OverlapStopped, OverlapWords
-from ringback_session.domain.rules import Effect
-from ringback_session.domain.state import BoundValue, HistoryItem, ReplyPurpose
+from ringback_session.domain.guarded import WordsInput
+from ringback_session.domain.state import HistoryItem, ReplyPurpose
 
 __all__ = [
     "ActionProgressed",
@@ -212,40 +213,6 @@ class ClientCallOutput(_Input, frozen=True):
     output: str
 
 
-class FactNeed(msgspec.Struct, frozen=True):
-    name: str
-    tool: str
-    arguments_json: str
-    ttl_ms: int = 0
-
-
-class ReadBack(msgspec.Struct, frozen=True):
-    text: str
-    must_contain: tuple[BoundValue, ...]
-    arguments_digest: str
-    expires_after_ms: int
-    clarify_max: int
-
-
-class Decided(_Input, frozen=True):
-    """Policy's answer, or with source `fallback` the lack of one."""
-
-    decision_id: str
-    effect: Effect | None = None
-    rule: str = ""
-    layer: str = ""
-    bundle_digest: str = ""
-    reason: str = ""
-    say: str = ""
-    needs_facts: tuple[FactNeed, ...] = ()
-    read_back: ReadBack | None = None
-    proof: dict[str, str | int] | None = None
-    forbid_irreversible: bool = False
-    escalate: str = ""
-    source: str = "policy"
-    wait_ms: float = 0.0
-
-
 class FactFetched(_Input, frozen=True):
     action_id: str
     name: str
@@ -368,6 +335,7 @@ Input = (
     | SpeechText
     | SpeechEnded
     | AudioSent
+    | WordsInput
     | ClientTruncated
     | ClientCancelled
     | ClientCallOutput

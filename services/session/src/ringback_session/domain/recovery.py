@@ -70,6 +70,7 @@ def model_replaced(step: Step, reason: str) -> None:
     reply = state.reply
     state.reply = None
     speaking_was_cut = state.caller_speaking and state.open_consent() is None
+    state.checks = []
     state.caller_speaking = False
     backchannels.forget(step)
     for speech in state.speeches:
@@ -80,7 +81,7 @@ def model_replaced(step: Step, reason: str) -> None:
     state.model_generation += 1
     step.publish("model_rotated", reason=reason, generation=state.model_generation)
     state.rebuilt_at = (state.epoch, state.seq)
-    if reply is not None and not reply.cancelled:
+    if reply is not None and not reply.cancelled and not reply.early:
         speaking.speak(step, SpeechKind.NOTICE, state.rules.say_bridge)
         replies.want(
             step,
@@ -149,6 +150,7 @@ def _must_be_settled(action: Action) -> bool:
 
 def _clear_the_air(state: CallState) -> None:
     state.reply = None
+    state.checks = []
     state.next_reply = None
     state.speeches = []
     state.caller_speaking = False

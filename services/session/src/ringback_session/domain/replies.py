@@ -141,9 +141,12 @@ def silent(step: Step) -> str:
 def pump(step: Step) -> None:
     """Start what comes next, if nothing is being said: our own words first, then the model's."""
     state = step.state
-    if state.ended or state.reply is not None or caller_holds_the_floor(step):
+    if state.ended or state.reply is not None:
         return
-    if state.speeches:
+    early = _may_begin_early(step)
+    if caller_holds_the_floor(step) and not early:
+        return
+    if state.speeches and not early:
         speech = state.speeches[0]
         if not speech.requested:
             speech.requested = True
@@ -164,6 +167,7 @@ def pump(step: Step) -> None:
         request_key=pending.request_key,
         tools=pending.tools,
         instructions=instructions,
+        early=pending.early,
     )
     state.reply = reply
     watch(step)
@@ -173,6 +177,8 @@ def pump(step: Step) -> None:
             tools=pending.tools,
             instructions=instructions,
             request_key=pending.request_key,
+            shut=reply.early,
+            watch=state.watching,
         )
     )
 
@@ -196,6 +202,13 @@ def caller_holds_the_floor(step: Step) -> bool:
     return (
         utterance is not None and not utterance.cleared and not (utterance.typed and not state.reply_wanted)
     )
+
+
+def _may_begin_early(step: Step) -> bool:
+    """A reply that is shown only when its utterance has passed need not wait for that to be asked for."""
+    state = step.state
+    speaks = state.caller_speaking and state.interrupt_enabled
+    return state.next_reply is not None and state.next_reply.early and not (speaks or state.speeches)
 
 
 def _client_waits(step: Step) -> bool:

@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 
 __all__ = ["ActionFallback", "Effect", "RuleName", "SideEffect", "Tool", "TurnRules"]
+__all__ = ["ActionFallback", "Effect", "GateFallback", "SideEffect", "Tool", "TurnRules"]
 
 
 class SideEffect(StrEnum):
@@ -45,6 +46,14 @@ class ActionFallback(msgspec.Struct, frozen=True):
     say: str = ""
 
 
+class GateFallback(msgspec.Struct, frozen=True):
+    """What happens at a gate while policy is away or late, and which layer wants it so."""
+
+    effect: Effect
+    say: str = ""
+    layer: str = ""
+
+
 class TurnRules(msgspec.Struct, frozen=True):
     """Parameters of the interaction layer that the core applies without asking; times in ms.
 
@@ -64,6 +73,7 @@ class TurnRules(msgspec.Struct, frozen=True):
     input_gate: str = "blocking"
     output_gate: str = "off"
     hold_audio_ms: int = 0
+    result_gate: str = "off"
     client_instructions: bool = False
     consent_without_confidence: str = "repeat_value"
     decision_timeout_ms: int = 800
@@ -85,6 +95,12 @@ class TurnRules(msgspec.Struct, frozen=True):
     questions_max: int = 0
     questions_over: str = "count"
     fallbacks: dict[SideEffect, ActionFallback] = {}
+    # By gate, for input, output and result: what holds while policy is away.
+    gate_fallbacks: dict[str, GateFallback] = {}
+
+    def gate_fallback(self, gate: str) -> GateFallback:
+        """The declared fallback of a gate; undeclared it stays open, and says so in the stream."""
+        return self.gate_fallbacks.get(gate, GateFallback(effect=Effect.ALLOW))
 
     def fallback(self, side_effect: SideEffect) -> ActionFallback:
         """The declared fallback; undeclared: reads proceed, everything else stops."""

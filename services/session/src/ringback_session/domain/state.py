@@ -14,7 +14,9 @@ from ringback_identity import derive_id
 
 from ringback_session.domain.agents import Team
 from ringback_session.domain.floor import Floor
+from ringback_session.domain.guarded import WordsCheck
 from ringback_session.domain.known import Known, SlotValue
+from ringback_session.domain.reply_state import PendingReply, Reply, ReplyPurpose
 from ringback_session.domain.rules import SideEffect, Tool, TurnRules
 
 __all__ = [
@@ -52,15 +54,6 @@ FACTS_KEPT = 32
 PLAYED_KEPT = 32
 SPEECHES_QUEUED_MAX = 8
 TASKS_KEPT = 64
-
-
-class ReplyPurpose(StrEnum):
-    """Why a reply of the model was asked for."""
-
-    TURN = "turn"
-    RESULT = "result"
-    CLARIFY = "clarify"
-    CLIENT = "client"
 
 
 class SpeechKind(StrEnum):
@@ -116,31 +109,8 @@ class Utterance(msgspec.Struct):
     heard: bool = False
     decision_id: str = ""
     cleared: bool = False
-
-
-class Reply(msgspec.Struct):
-    """A reply of the model that we asked for and that has not ended."""
-
-    reply_id: str
-    purpose: ReplyPurpose
-    response_id: str = ""
-    item_id: str = ""
-    text: str = ""
-    calls: int = 0
-    notes: int = 0
-    cancelled: bool = False
-    request_key: str = ""
-    tools: bool = True
-    instructions: str = ""
-
-
-class PendingReply(msgspec.Struct):
-    """The next reply to ask for, once nothing else is being said."""
-
-    purpose: ReplyPurpose
-    tools: bool = True
-    instructions: str = ""
-    request_key: str = ""
+    restate: bool = False
+    words_max: int = 0
 
 
 class Speech(msgspec.Struct):
@@ -315,6 +285,9 @@ class CallState(msgspec.Struct):
     slots: dict[str, SlotValue] = {}
     open_breakers: list[str] = []
     history: list[HistoryItem] = []
+    checks: list[WordsCheck] = []
+    # The bound of this turn's hold, where the input gate asked for one.
+    turn_hold_ms: int = 0
     playback: Playback = msgspec.field(default_factory=Playback)
     floor: Floor = msgspec.field(default_factory=Floor)
     irreversible_forbidden: bool = False
@@ -335,6 +308,22 @@ class CallState(msgspec.Struct):
     rebuilt_at: tuple[int, int] = (0, 0)
     ended: str = ""
     version: int = SNAPSHOT_VERSION
+
+    @property
+    def hold_ms(self) -> int:
+        """How long words may be held in this turn."""
+        return self.turn_hold_ms or self.rules.hold_audio_ms
+
+    @property
+    def watching(self) -> str:
+        """How replies are watched now: not at all, `judge`, or `hold`."""
+        match self.rules.output_gate:
+            case "off":
+                return ""
+            case "blocking":
+                return "hold"
+            case _:
+                return "hold" if self.hold_ms else "judge"
 
     def new_id(self, prefix: str) -> str:
         """The next id of this epoch: derived, so that a replay makes the same ones."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from ringback_session.domain import (
     consent,
     decisions,
+    early,
     freshness,
+    input_gate,
     playback,
     prompting,
     replies,
@@ -89,6 +91,7 @@ def committed(step: Step, event: UtteranceCommitted) -> None:
         clear(step)
     else:
         step.effects.append(StartTimer(name="transcript", delay_ms=TRANSCRIPT_WAIT_MS))
+        early.begin(step)
 
 
 def heard(step: Step, event: UtteranceHeard) -> None:
@@ -150,16 +153,20 @@ def input_decided(step: Step, decision: Decided) -> bool:
     utterance = state.utterance
     if utterance is None or utterance.decision_id != decision.decision_id or utterance.cleared:
         return False
+    decision = decisions.declared(step, decision, "input")
     effect = decision.effect or Effect.ALLOW
     decisions.publish(step, decision, "INPUT", effect)
+    input_gate.oblige(step, decision, utterance)
     state.irreversible_forbidden = state.irreversible_forbidden or decision.forbid_irreversible
     match effect:
         case Effect.ESCALATE:
             utterance.cleared = True
+            early.turn_away(step)
             step.escalate(decision.escalate or decision.reason, rule=decision.rule, say=decision.say)
         case Effect.DENY:
             utterance.cleared = True
             # The model has heard what was refused: no reply of it may follow.
+            early.turn_away(step)
             state.next_reply = None
             speaking.speak(step, SpeechKind.NOTICE, decision.say)
             consent.repeat_if_cut(step, answered=True)
@@ -176,6 +183,8 @@ def clear(step: Step) -> None:
         return
     utterance.cleared = True
     asked = state.open_consent()
+    if asked is not None or not _is_a_turn(utterance):
+        early.turn_away(step)
     if asked is not None:
         if utterance.heard and not utterance.failed and not utterance.text.strip():
             consent.repeat_if_cut(step, answered=True)
@@ -188,12 +197,16 @@ def clear(step: Step) -> None:
     if utterance.heard and not utterance.typed and not utterance.text.strip():
         # A noise is no turn; a reply that the client asks for by itself is owed whatever it put in.
         resuming.instead_of_a_turn(step)
+    if not _is_a_turn(utterance):
         return
     state.floor.cut = None
     state.failed_rounds = 0
-    if state.reply_wanted:
+    if early.let_in(step):
         state.reply_wanted = False
-        replies.want(step, ReplyPurpose.TURN, request_key=state.reply_request_key)
+    elif state.reply_wanted:
+        state.reply_wanted = False
+        owed = input_gate.reply_instructions(utterance)
+        replies.want(step, ReplyPurpose.TURN, instructions=owed, request_key=state.reply_request_key)
 
 
 def transcript_late(step: Step) -> None:
@@ -239,7 +252,14 @@ def _begin_turn(step: Step, utterance: Utterance) -> None:
     state.turn_id = state.new_id("turn_")
     state.utterance = utterance
     state.irreversible_forbidden = False
+    state.turn_hold_ms = 0
     state.filler_index = 0
+
+
+def _is_a_turn(utterance: Utterance) -> bool:
+    """A noise is no turn; a reply that the client asks for by itself is owed whatever it put in."""
+    noise = utterance.heard and not utterance.typed and not utterance.text.strip()
+    return not (noise or utterance.failed)
 
 
 def _needs_words(step: Step) -> bool:

@@ -35,6 +35,8 @@ class Asking:
                 metadata=params.get("metadata"),
                 request_key=effect.request_key,
                 telephone=self._on_telephone(params),
+                shut=effect.shut,
+                watch=effect.watch,
             )
         )
         self._link.send(self._model_view.reply(effect, params, self._view.config))

@@ -288,8 +288,8 @@ class Call:
     def _perform_in_conversation(self, effect: effects.Effect) -> None:
         out, view = Out(), self.view
         match effect:
-            case effects.ReleaseSpeech():
-                view.responses.release(effect.speech_id, out)
+            case _ if isinstance(effect, effects.Showable):
+                view.responses.show(effect, out)
             case (
                 effects.CancelReply(reply_id=own_id, reason=reason)
                 | effects.CancelSpeech(speech_id=own_id, reason=reason)
@@ -302,7 +302,7 @@ class Call:
             case effects.TruncateItem() | effects.Note() | effects.Forget() | effects.ReturnResult():
                 out.model.extend(self._model_view.told(effect))
             case effects.DeliverClientCall():
-                view.responses.client_call(effect.call_id, effect.tool, effect.arguments_json, out)
+                view.responses.shown.client_call(effect.call_id, effect.tool, effect.arguments_json, out)
             case effects.RefuseReply():
                 view.refuse(effect.request_key, effect.response_id, out)
             case _:

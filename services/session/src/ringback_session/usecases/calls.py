@@ -40,8 +40,8 @@ from ringback_session.usecases.admission import Admission, AdmissionLimits
 from ringback_session.usecases.agents import Agents, team_of
 from ringback_session.usecases.call import Call, Limits
 from ringback_session.usecases.keeping import Keeper, load_saved
-from ringback_session.views.client import ClientView, check_tools
-from ringback_session.views.model import ModelView
+from ringback_session.views.client import ClientView
+from ringback_session.views.model import ModelView, check_tools
 
 __all__ = ["Calls", "CallsSettings", "Services", "fresh_session_id"]
 

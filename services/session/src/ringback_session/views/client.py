@@ -5,7 +5,7 @@ Answers what the model need not be asked, and emulates what the client configure
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,7 +27,6 @@ from ringback_realtime import (
     client_events,
     decode_client_event,
     decode_server_event,
-    invalid_value,
     parse_item,
     peek,
     resolve_response,
@@ -51,24 +50,17 @@ from ringback_session.domain.state import CallState
 from ringback_session.domain.step import SAMPLES_PER_MS
 from ringback_session.views.hearing import Hearing
 from ringback_session.views.mending import Mending
-from ringback_session.views.model import ModelView
+from ringback_session.views.model import ModelView, check_tools
 from ringback_session.views.out import Out
 from ringback_session.views.overhearing import Overhearing
 from ringback_session.views.responses import AUDIO_DELTA, Responses
 from ringback_session.views.retaining import Retained
 from ringback_session.views.route import Wanted, history_of
 
-__all__ = ["ClientSnapshot", "ClientView", "check_tools"]
+__all__ = ["ClientSnapshot", "ClientView"]
 
 REQUESTS_KEPT = 16
 ITEMS_SAVED_MAX = 400
-
-
-def check_tools(tools: Sequence[Tool], *, of_agent: Container[str], param: str) -> None:
-    """Raises ProtocolError for a tool of the client's that has the name of one of the agent's."""
-    for number, tool in enumerate(tools):
-        if tool.get("name") in of_agent:
-            raise invalid_value(f"{param}[{number}].name", f"'{tool['name']}' is a tool of the agent itself")
 
 
 class ClientSnapshot(msgspec.Struct):
@@ -103,6 +95,7 @@ class ClientView:
             conversation_id=f"conv_{state.session_id.removeprefix('sess_')}",
             is_client_tool=self.is_client_tool,
             client_tools_pass=lambda: state.rules.client_tools == "allow",
+            heard=self._retained.keep,
         )
 
     def use(self, config: SessionConfig) -> None:
@@ -293,14 +286,16 @@ class ClientView:
         if not params.out_of_band:
             out.inputs.append(ReplyWanted(request_key=key))
             return
-        wanted = Wanted(
-            owner="client",
-            own_id=key,
-            metadata=params.metadata,
-            client_event_id=event.event_id,
-            telephone=not isinstance(params.output_format, Pcm),
+        self.responses.want(
+            Wanted(
+                owner="client",
+                own_id=key,
+                metadata=params.metadata,
+                client_event_id=event.event_id,
+                telephone=not isinstance(params.output_format, Pcm),
+                watch=self.state.watching,
+            )
         )
-        self.responses.want(wanted)
         out.model.append(self.model.out_of_band(key, self.request(key, take=True)))
 
     def _cancel(self, event: client_events.ResponseCancel, out: Out) -> None:
@@ -313,7 +308,6 @@ class ClientView:
         """An event of a response, after those that a sloppy model left out before it."""
         for each, whole in self._mending.whole(head, frame):
             if each.type == AUDIO_DELTA:
-                self._retained.keep(each)
                 self.responses.audio(each, whole, out)
                 continue
             stale = self.responses.event(each, whole, out)

@@ -6,11 +6,11 @@ The model never makes replies by itself: turn detection is configured with `crea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import orjson
-from ringback_realtime import SessionConfig
+from ringback_realtime import SessionConfig, invalid_value
 from ringback_realtime import Tool as WireTool
 
 from ringback_session.domain.effects import (
@@ -25,7 +25,7 @@ from ringback_session.domain.recalling import RECALL
 from ringback_session.domain.rules import Tool
 from ringback_session.domain.state import CallState, HistoryItem
 
-__all__ = ["OWN_KEY", "ModelView"]
+__all__ = ["OWN_KEY", "ModelView", "check_tools"]
 
 # Under this key the model echoes our id in a response's metadata.
 OWN_KEY = "ringback"
@@ -230,6 +230,13 @@ class ModelView:
         self._sent += 1
         event_id = f"{_INTERNAL_PREFIX}{self._state.epoch}_{self._sent}"
         return orjson.dumps({"type": type, "event_id": event_id, **fields})
+
+
+def check_tools(tools: Sequence[WireTool], *, of_agent: Container[str], param: str) -> None:
+    """Raises ProtocolError for a tool of the client's that has the name of one of the agent's."""
+    for number, tool in enumerate(tools):
+        if tool.get("name") in of_agent:
+            raise invalid_value(f"{param}[{number}].name", f"'{tool['name']}' is a tool of the agent itself")
 
 
 def _plain(config: SessionConfig) -> dict[str, Any]:

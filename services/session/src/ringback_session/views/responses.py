@@ -7,38 +7,44 @@ appears. Audio payloads go through verbatim: only indices around them are rewrit
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import orjson
 from ringback_realtime import (
     AudioHead,
     EventHead,
-    Item,
     ItemList,
     ServerEvents,
     cancel_not_active,
     peek,
 )
 
+from ringback_session.domain.effects import (
+    LapseHold,
+    MuteReply,
+    OpenReply,
+    PassWords,
+    ReleaseSpeech,
+    Showable,
+)
+from ringback_session.domain.guarded import HoldExceeded, WordsHeld, WordsUnshown
 from ringback_session.domain.inputs import (
     AudioSent,
     CallRequested,
     ItemNoted,
-    ReplyEnded,
     ReplyStarted,
     ReplyText,
-    SpeechEnded,
     SpeechText,
 )
+from ringback_session.views.holding import Holding
 from ringback_session.views.model import OWN_KEY
 from ringback_session.views.out import Out
 from ringback_session.views.route import (
     CONNECTION_LOST,
-    Owner,
     Route,
     Wanted,
     history_of,
     item_of,
+    tell_end,
 )
 from ringback_session.views.showing import Showing
 from ringback_session.views.upstream import (
@@ -68,10 +74,12 @@ class Responses:
         conversation_id: str,
         is_client_tool: Callable[[str], bool],
         client_tools_pass: Callable[[], bool],
+        heard: Callable[[AudioHead], None] = lambda head: None,
     ) -> None:
         self._events = events
         self._is_client_tool = is_client_tool
         self._client_tools_pass = client_tools_pass
+        self._heard = heard
         self._routes: dict[str, Route] = {}
         self._wanted: dict[str, Wanted] = {}
         self._yielded = ""
@@ -105,6 +113,8 @@ class Responses:
             return
         if route.held:
             route.hold(head, frame)
+        elif route.holding is not None:
+            self._guard(route, route.holding, head, frame, out)
         else:
             self._audio(route, head, frame, samples, out)
 
@@ -113,7 +123,12 @@ class Responses:
         if head.type == "response.created":
             return self._created(read_response(frame, OWN_KEY), out)
         if head.type == "response.done":
-            self._done(read_response(frame, OWN_KEY), out)
+            raw = read_response(frame, OWN_KEY)
+            route = self._routes.get(raw.id)
+            if route is not None and route.holding is not None and not route.closed:
+                self._guard(route, route.holding, head, frame, out)
+            else:
+                self._done(raw, out)
             return ""
         route = self._routes.get(head.response_id or "")
         if route is None:
@@ -123,6 +138,9 @@ class Responses:
             read_item_event(frame)
         elif not check_part(head, frame):
             return ""
+        if route.holding is not None:
+            self._guard(route, route.holding, head, frame, out)
+            return ""
         if head.type in _WORDS:
             self._words(route, head, orjson.loads(frame)["delta"], out)
         if route.held and not route.closed:
@@ -130,6 +148,31 @@ class Responses:
         else:
             self._part_of(route, head, frame, out)
         return ""
+
+    def show(self, effect: Showable, out: Out) -> None:
+        """What the core says of words that wait."""
+        if isinstance(effect, ReleaseSpeech):
+            self.release(effect.speech_id, out)
+            return
+        route = self.by_own_id(effect.reply_id)
+        if route is None or route.holding is None:
+            # It has not begun, or the model has forgotten it.
+            wanted = self._wanted.get(effect.reply_id)
+            if wanted is not None and isinstance(effect, OpenReply):
+                wanted.shut = False
+            return
+        holding = route.holding
+        match effect:
+            case OpenReply():
+                holding.shut = False
+            case PassWords():
+                holding.let_pass(effect.item_id, effect.upto)
+            case LapseHold():
+                holding.lapse()
+            case MuteReply():
+                holding.muted = True
+                self.shown.cut_open(route, out)
+        self._show_ready(route, holding, out)
 
     def release(self, own_id: str, out: Out) -> None:
         """What was held may be heard."""
@@ -140,7 +183,7 @@ class Responses:
         waiting, route.waiting = route.waiting, []
         for head, frame in waiting:
             if head.type == AUDIO_DELTA:
-                self._audio(route, head, frame, route.samples(peek(frame), frame), out)
+                self._audio(route, read := peek(frame), frame, route.samples(read, frame), out)
             else:
                 self._part_of(route, head, frame, out)
 
@@ -155,7 +198,10 @@ class Responses:
         route.cancel_reason = reason
         if route.visible and reason == "turn_detected":
             self._yielded = route.response_id
-        self.shown.close(route, "cancelled", reason, None, out)
+        if route.holding is not None:
+            route.holding.clear()
+        status = "incomplete" if reason == "content_filter" else "cancelled"
+        self.shown.close(route, status, reason, None, out)
         return route.response_id
 
     def to_cancel(self, response_id: str | None) -> str:
@@ -176,7 +222,7 @@ class Responses:
         """The model did not take this request: what was asked for has ended before it began."""
         wanted = self._wanted.pop(own_id, None)
         if wanted is not None:
-            _tell_end(wanted.owner, own_id, "failed", out)
+            tell_end(wanted.owner, own_id, "failed", out)
         return wanted
 
     def lost(self, out: Out) -> None:
@@ -189,21 +235,6 @@ class Responses:
                     self.shown.announce(route, out)
                 self.shown.close(route, "failed", None, CONNECTION_LOST, out)
         self._routes.clear()
-
-    def client_call(self, call_id: str, name: str, arguments: str, out: Out) -> None:
-        """A call of the client's own tool that passed policy late: a response of its own."""
-        ids = self._events.ids
-        route = Route(owner="client", own_id=ids.next("call"), response_id=ids.response())
-        item = Item(id=ids.item(), type="function_call", call_id=call_id, name=name, arguments=arguments)
-        self.shown.apart.add(item.id)
-        self.shown.announce(route, out)
-        self.shown.add_item(route, item, 0, out)
-        said: dict[str, Any] = {"call_id": call_id, "name": name, "arguments": arguments}
-        out.client.append(
-            self._events.arguments_done(route.response_id, item_id=item.id, output_index=0, **said)
-        )
-        self.shown.finish_item(route, item, 0, out)
-        self.shown.close(route, "completed", None, None, out)
 
     def _created(self, raw: RawResponse, out: Out) -> str:
         self._yielded = ""
@@ -227,6 +258,41 @@ class Responses:
             return route.response_id
         return ""
 
+    def _guard(self, route: Route, holding: Holding, head: EventHead, frame: bytes, out: Out) -> None:
+        """A frame of a reply that policy judges: show it, or have it wait."""
+        made = holding.made(head, frame)
+        if route.closed:
+            self._show(route, head, frame, out)
+            return
+        waited, was_full = holding.waiting, holding.full
+        if not holding.keeps(head, frame):
+            self._show(route, head, frame, out)
+        elif holding.full and not was_full:
+            out.inputs.append(HoldExceeded(reply_id=route.own_id))
+        elif not waited:
+            out.inputs.append(WordsHeld(reply_id=route.own_id))
+        out.inputs += made
+
+    def _show_ready(self, route: Route, holding: Holding, out: Out) -> None:
+        waited = holding.waiting
+        for head, frame in holding.ready():
+            self._show(route, head, frame, out)
+        if waited:
+            out.inputs.append(WordsHeld(reply_id=route.own_id, waiting=holding.waiting))
+
+    def _show(self, route: Route, head: EventHead, frame: bytes, out: Out) -> None:
+        """A frame of a judged reply whose turn it is. Of a muted one only calls and the end are left."""
+        if head.type == "response.done":
+            self._done(read_response(frame, OWN_KEY), out)
+        elif route.holding is not None and route.holding.silences(head, frame):
+            return
+        elif head.type == AUDIO_DELTA:
+            self._audio(route, read := peek(frame), frame, route.samples(read, frame), out)
+        else:
+            if head.type in _WORDS:
+                self._words(route, head, orjson.loads(frame)["delta"], out)
+            self._part_of(route, head, frame, out)
+
     def _part_of(self, route: Route, head: EventHead, frame: bytes, out: Out) -> None:
         match head.type:
             case "response.output_item.added":
@@ -234,7 +300,7 @@ class Responses:
             case "response.output_item.done":
                 self._item_done(route, read_item_event(frame), out)
             case _:
-                self._note_parts(route, head, frame)
+                route.note_part(head, frame)
                 if not route.closed and head.item_id in route.items:
                     out.client.append(self.shown.renumbered(route, head, frame))
 
@@ -247,12 +313,14 @@ class Responses:
         route.items[item.id] = item
         if route.closed:
             return
+        route.is_known(raw.id)
         self.shown.announce(route, out)
         self.shown.add_item(route, item, index, out)
 
     def _item_done(self, route: Route, event: ItemEvent, out: Out) -> None:
         raw = event.item
         if raw.id not in route.items and not route.cancel_reason and raw.type == "function_call":
+            route.is_known(raw.id)
             out.inputs.append(
                 CallRequested(
                     reply_id=route.own_id,
@@ -281,10 +349,14 @@ class Responses:
         status = "cancelled" if route.cancel_reason else raw.status
         if not route.closed:
             if route.visible or route.owner == "client" or (status == "failed" and not route.held):
+                muted = route.holding is not None and route.holding.muted
+                ending = ("incomplete", "content_filter") if muted else (status, raw.reason)
                 self.shown.announce(route, out)
-                self.shown.close(route, status, raw.reason, raw.error, out, usage=raw.usage)
+                self.shown.close(route, *ending, raw.error, out, usage=raw.usage)
             route.closed = True
-        _tell_end(route.owner, route.own_id, status, out)
+        if route.holding is not None and route.holding.unshown:
+            out.inputs.append(WordsUnshown(item_ids=tuple(route.holding.unshown)))
+        tell_end(route.owner, route.own_id, status, out)
 
     def _words(self, route: Route, head: EventHead, delta: str, out: Out) -> None:
         item_id = head.item_id or ""
@@ -300,17 +372,11 @@ class Responses:
                 )
             )
 
-    def _note_parts(self, route: Route, head: EventHead, frame: bytes) -> None:
-        item_id = head.item_id or ""
-        if head.type == "response.content_part.added":
-            route.open_parts[item_id] = orjson.loads(frame)["part"]["type"]
-        elif head.type == "response.content_part.done":
-            route.open_parts.pop(item_id, None)
-
-    def _audio(self, route: Route, head: EventHead, frame: bytes, samples: int, out: Out) -> None:
+    def _audio(self, route: Route, head: AudioHead, frame: bytes, samples: int, out: Out) -> None:
         item_id = head.item_id or ""
         if item_id not in route.items:
             return
+        self._heard(head)
         self.shown.audio_started = True
         out.client.append(self.shown.renumbered(route, head, frame))
         if route.owner == "client":
@@ -328,10 +394,3 @@ class Responses:
 
     def _passes(self, name: str) -> bool:
         return self._is_client_tool(name) and self._client_tools_pass()
-
-
-def _tell_end(owner: Owner, own_id: str, status: str, out: Out) -> None:
-    if owner == "reply":
-        out.inputs.append(ReplyEnded(reply_id=own_id, status=status))
-    elif owner == "speech":
-        out.inputs.append(SpeechEnded(speech_id=own_id, status=status))

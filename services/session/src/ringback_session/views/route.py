@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import msgspec
+import orjson
 from ringback_realtime import AudioHead, ContentPart, EventHead, Item, ServerEvents, usage_object
 
+from ringback_session.domain.inputs import ReplyEnded, SpeechEnded
 from ringback_session.domain.state import HistoryItem
+from ringback_session.views.holding import Holding
+from ringback_session.views.out import Out
 from ringback_session.views.upstream import RawItem, RawResponse
 
 __all__ = [
@@ -23,6 +27,7 @@ __all__ = [
     "history_of",
     "item_of",
     "response_of",
+    "tell_end",
 ]
 
 # A minute of PCM16 as base64 JSON; more than that is no read-back.
@@ -60,6 +65,7 @@ class Route:
     speech_kind: str = "reply"
     request_key: str = ""
     telephone: bool = False
+    holding: Holding | None = None
 
     def samples(self, head: AudioHead, frame: bytes) -> int:
         return clock_samples(head, frame, telephone=self.telephone)
@@ -69,6 +75,18 @@ class Route:
         self.waiting_bytes += len(frame)
         if self.waiting_bytes <= HELD_BYTES_MAX:
             self.waiting.append((head, frame))
+
+    def note_part(self, head: EventHead, frame: bytes) -> None:
+        item_id = head.item_id or ""
+        if head.type == "response.content_part.added":
+            self.open_parts[item_id] = orjson.loads(frame)["part"]["type"]
+        elif head.type == "response.content_part.done":
+            self.open_parts.pop(item_id, None)
+
+    def is_known(self, item_id: str) -> None:
+        """The client, or the core, has been told of the item."""
+        if self.holding is not None:
+            self.holding.unshown.pop(item_id, None)
 
     def index_of(self, item_id: str) -> int:
         """The item's place among what the client sees."""
@@ -88,6 +106,8 @@ class Wanted:
     cancel_reason: str = ""
     client_event_id: str | None = None
     telephone: bool = False
+    shut: bool = False
+    watch: str = ""
 
     def lost(self, response_id: str) -> Route:
         """The model's connection broke before it was announced."""
@@ -95,7 +115,12 @@ class Wanted:
 
     def begun(self, raw: RawResponse) -> Route:
         """The model announced it."""
+        out_of_band = self.owner == "client"
+        holding = None
+        if self.shut or self.watch:
+            holding = Holding(self.own_id, self.watch, shut=self.shut, out_of_band=out_of_band)
         return Route(
+            holding=holding,
             telephone=self.telephone,
             owner=self.owner,
             own_id=self.own_id,
@@ -103,7 +128,7 @@ class Wanted:
             metadata=self.metadata,
             held=self.hold,
             settings=raw.settings,
-            out_of_band=self.owner == "client",
+            out_of_band=out_of_band,
             speech_kind=self.speech_kind,
             request_key=self.request_key,
         )
@@ -202,3 +227,10 @@ def _cut_content(kind: str | None, text: str) -> tuple[ContentPart, ...]:
     if kind == "text":
         return (ContentPart("output_text", text=text),)
     return ()
+
+
+def tell_end(owner: Owner, own_id: str, status: str, out: Out) -> None:
+    if owner == "reply":
+        out.inputs.append(ReplyEnded(reply_id=own_id, status=status))
+    elif owner == "speech":
+        out.inputs.append(SpeechEnded(speech_id=own_id, status=status))

@@ -30,6 +30,21 @@ class Showing:
         # Items that the client sees and the model's conversation does not hold.
         self.apart: set[str] = set()
 
+    def client_call(self, call_id: str, name: str, arguments: str, out: Out) -> None:
+        """A call of the client's own tool that passed policy late: a response of its own."""
+        ids = self._events.ids
+        route = Route(owner="client", own_id=ids.next("call"), response_id=ids.response())
+        item = Item(id=ids.item(), type="function_call", call_id=call_id, name=name, arguments=arguments)
+        self.apart.add(item.id)
+        self.announce(route, out)
+        self.add_item(route, item, 0, out)
+        said: dict[str, Any] = {"call_id": call_id, "name": name, "arguments": arguments}
+        out.client.append(
+            self._events.arguments_done(route.response_id, item_id=item.id, output_index=0, **said)
+        )
+        self.finish_item(route, item, 0, out)
+        self.close(route, "completed", None, None, out)
+
     def announce(self, route: Route, out: Out) -> None:
         if route.visible:
             return
@@ -89,11 +104,15 @@ class Showing:
         if not route.visible or route.closed:
             route.closed = True
             return
-        for item_id in list(route.open_items):
-            self._cut_item(route, item_id, out)
+        self.cut_open(route, out)
         done = self._wire(route, status, reason=reason, error=error, usage=usage)
         out.client.append(self._events.response_done(done))
         route.closed = True
+
+    def cut_open(self, route: Route, out: Out) -> None:
+        """End the items that are open as they are now."""
+        for item_id in list(route.open_items):
+            self._cut_item(route, item_id, out)
 
     def _cut_item(self, route: Route, item_id: str, out: Out) -> None:
         index = route.index_of(item_id)

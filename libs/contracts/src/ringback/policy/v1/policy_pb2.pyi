@@ -1151,6 +1151,7 @@ class GetSessionRulesResponse(_message.Message):
     BUNDLE_DIGEST_FIELD_NUMBER: _builtins.int
     TURN_RULES_FIELD_NUMBER: _builtins.int
     FALLBACKS_FIELD_NUMBER: _builtins.int
+    GATE_FALLBACKS_FIELD_NUMBER: _builtins.int
     bundle_digest: _builtins.str
     @_builtins.property
     def turn_rules(self) -> Global___TurnRules: ...
@@ -1158,20 +1159,56 @@ class GetSessionRulesResponse(_message.Message):
     def fallbacks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ActionFallback]:
         """What to do per side-effect class when policy is away."""
 
+    @_builtins.property
+    def gate_fallbacks(self) -> _containers.RepeatedCompositeFieldContainer[Global___GateFallback]:
+        """What to do per gate of words when policy is away; a gate that is missing stays open."""
+
     def __init__(
         self,
         *,
         bundle_digest: _builtins.str = ...,
         turn_rules: Global___TurnRules | None = ...,
         fallbacks: _abc.Iterable[Global___ActionFallback] | None = ...,
+        gate_fallbacks: _abc.Iterable[Global___GateFallback] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["turn_rules", b"turn_rules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_digest", b"bundle_digest", "fallbacks", b"fallbacks", "turn_rules", b"turn_rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_digest", b"bundle_digest", "fallbacks", b"fallbacks", "gate_fallbacks", b"gate_fallbacks", "turn_rules", b"turn_rules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetSessionRulesResponse: _TypeAlias = GetSessionRulesResponse  # noqa: Y015
+
+@_typing.final
+class GateFallback(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GATE_FIELD_NUMBER: _builtins.int
+    EFFECT_FIELD_NUMBER: _builtins.int
+    SAY_FIELD_NUMBER: _builtins.int
+    LAYER_FIELD_NUMBER: _builtins.int
+    gate: Global___Gate.ValueType
+    """INPUT, RESULT, OUTPUT or HANDOFF."""
+    effect: Global___Effect.ValueType
+    """ALLOW (the gate stays open), DENY or ESCALATE."""
+    say: _builtins.str
+    layer: Global___Layer.ValueType
+    """The strictest layer that declares one."""
+    def __init__(
+        self,
+        *,
+        gate: Global___Gate.ValueType = ...,
+        effect: Global___Effect.ValueType = ...,
+        say: _builtins.str = ...,
+        layer: Global___Layer.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "gate", b"gate", "layer", b"layer", "say", b"say"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GateFallback: _TypeAlias = GateFallback  # noqa: Y015
 
 @_typing.final
 class ActionFallback(_message.Message):
@@ -1236,6 +1273,7 @@ class TurnRules(_message.Message):
     SAY_GOODBYE_FIELD_NUMBER: _builtins.int
     QUESTIONS_MAX_FIELD_NUMBER: _builtins.int
     QUESTIONS_OVER_FIELD_NUMBER: _builtins.int
+    RESULT_GATE_FIELD_NUMBER: _builtins.int
     filler_after_ms: _builtins.int
     silence_ms_max: _builtins.int
     words_max: _builtins.int
@@ -1279,6 +1317,8 @@ class TurnRules(_message.Message):
     """Questions in one reply; 0: not counted."""
     questions_over: _builtins.str
     """count or ask_again: whether the next reply is told to ask one at a time."""
+    result_gate: _builtins.str
+    """off or blocking: whether the bundle has anything to say of results before the model sees them."""
     @_builtins.property
     def fillers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Spoken in turn; none implies completion."""
@@ -1332,10 +1372,11 @@ class TurnRules(_message.Message):
         say_goodbye: _builtins.str = ...,
         questions_max: _builtins.int = ...,
         questions_over: _builtins.str = ...,
+        result_gate: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backchannel_level_min", b"backchannel_level_min", "backchannel_ms_max", b"backchannel_ms_max", "backchannel_unsure", b"backchannel_unsure", "backchannel_window_ms", b"backchannel_window_ms", "backchannel_words", b"backchannel_words", "clarify_max", b"clarify_max", "client_instructions", b"client_instructions", "client_tools", b"client_tools", "confidence_min", b"confidence_min", "consent_without_confidence", b"consent_without_confidence", "decision_timeout_ms", b"decision_timeout_ms", "filler_after_ms", b"filler_after_ms", "fillers", b"fillers", "hold_audio_ms", b"hold_audio_ms", "idle_ms", b"idle_ms", "idle_prompts", b"idle_prompts", "idle_prompts_max", b"idle_prompts_max", "input_gate", b"input_gate", "interruption_words", b"interruption_words", "output_gate", b"output_gate", "output_tokens_max", b"output_tokens_max", "progress_texts", b"progress_texts", "questions_max", b"questions_max", "questions_over", b"questions_over", "resume_within_ms", b"resume_within_ms", "say_bridge", b"say_bridge", "say_consent_expired", b"say_consent_expired", "say_goodbye", b"say_goodbye", "say_person", b"say_person", "say_unavailable", b"say_unavailable", "silence_ms_max", b"silence_ms_max", "words_max", b"words_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backchannel_level_min", b"backchannel_level_min", "backchannel_ms_max", b"backchannel_ms_max", "backchannel_unsure", b"backchannel_unsure", "backchannel_window_ms", b"backchannel_window_ms", "backchannel_words", b"backchannel_words", "clarify_max", b"clarify_max", "client_instructions", b"client_instructions", "client_tools", b"client_tools", "confidence_min", b"confidence_min", "consent_without_confidence", b"consent_without_confidence", "decision_timeout_ms", b"decision_timeout_ms", "filler_after_ms", b"filler_after_ms", "fillers", b"fillers", "hold_audio_ms", b"hold_audio_ms", "idle_ms", b"idle_ms", "idle_prompts", b"idle_prompts", "idle_prompts_max", b"idle_prompts_max", "input_gate", b"input_gate", "interruption_words", b"interruption_words", "output_gate", b"output_gate", "output_tokens_max", b"output_tokens_max", "progress_texts", b"progress_texts", "questions_max", b"questions_max", "questions_over", b"questions_over", "result_gate", b"result_gate", "resume_within_ms", b"resume_within_ms", "say_bridge", b"say_bridge", "say_consent_expired", b"say_consent_expired", "say_goodbye", b"say_goodbye", "say_person", b"say_person", "say_unavailable", b"say_unavailable", "silence_ms_max", b"silence_ms_max", "words_max", b"words_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
