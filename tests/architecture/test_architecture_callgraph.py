@@ -17,6 +17,7 @@ PUBLISHED = {
     "control_subject": "CONTROL",
     "job_subject": "JOBS",
     "audit_subject": "AUDIT",
+    "decisions_subject": "DECISIONS",
 }
 READ = {
     "ALL_EVENTS": "EVENTS",
@@ -25,9 +26,10 @@ READ = {
     "session_facts": "FACTS",
     "ALL_CONTROL": "CONTROL",
     "ALL_AUDIT": "AUDIT",
+    "recorded_decisions": "DECISIONS",
 }
 # Streams with one writer; of the others each subject is written by the service that it names.
-ONLY_WRITER = {"EVENTS": "session", "AUDIT": "policy", "JOBS": "tools"}
+ONLY_WRITER = {"EVENTS": "session", "AUDIT": "policy", "DECISIONS": "policy", "JOBS": "tools"}
 LINE = re.compile(r"^(\S+) +(\S+) +(\S+)(?: +#.*)?$")
 
 

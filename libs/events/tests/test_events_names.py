@@ -10,12 +10,14 @@ from ringback_events import (
     Deduper,
     audit_subject,
     control_subject,
+    decisions_subject,
     event_subject,
     fact_subject,
     load_topology,
     parked_subject,
     parse_event_subject,
     parse_fact_subject,
+    recorded_decisions,
     session_facts,
 )
 from ringback_events.subjects import check_subject
@@ -50,6 +52,8 @@ def test_every_subject_belongs_to_its_stream() -> None:
         (session_facts("t", "s"), "FACTS"),
         (control_subject("k"), "CONTROL"),
         (audit_subject("t", "k"), "AUDIT"),
+        (decisions_subject("t", "p"), "DECISIONS"),
+        (recorded_decisions("p"), "DECISIONS"),
         (parked_subject("EVENTS", "memory"), "PARKED"),
     ):
         assert topology.stream_of(subject).name == stream

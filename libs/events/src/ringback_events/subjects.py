@@ -18,12 +18,14 @@ __all__ = [
     "audit_subject",
     "check_subject",
     "control_subject",
+    "decisions_subject",
     "event_subject",
     "fact_subject",
     "job_subject",
     "parked_subject",
     "parse_event_subject",
     "parse_fact_subject",
+    "recorded_decisions",
     "session_events",
     "session_facts",
     "tenant_events",
@@ -89,6 +91,16 @@ def job_subject(service: str, tenant: str) -> str:
 def audit_subject(tenant: str, kind: str) -> str:
     """Return the subject of an audit entry."""
     return f"ringback.audit.{_token('tenant', tenant)}.{_token('kind', kind)}"
+
+
+def decisions_subject(tenant: str, pack: str) -> str:
+    """Return the subject of recorded questions about one pack."""
+    return f"ringback.decisions.{_token('tenant', tenant)}.{_token('pack', pack)}"
+
+
+def recorded_decisions(pack: str) -> str:
+    """Return the filter for the recorded questions about one pack, of all tenants."""
+    return f"ringback.decisions.*.{_token('pack', pack)}"
 
 
 def parked_subject(stream: str, durable: str) -> str:

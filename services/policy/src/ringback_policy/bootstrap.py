@@ -1,7 +1,7 @@
 """Puts policy together: the only file that names concrete adapters."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from functools import partial
 
 import grpc
 from ringback.policy.v1 import policy_pb2, policy_pb2_grpc
@@ -18,10 +18,12 @@ from ringback_policy.adapters.control_facts import BusControlFacts
 from ringback_policy.adapters.intake import AuditIntake
 from ringback_policy.adapters.pack_roles import PackRoles
 from ringback_policy.adapters.proofs import MacSigner
+from ringback_policy.adapters.question_records import QuestionRecords
 from ringback_policy.adapters.spoken_values import says_value, speak_value
+from ringback_policy.ports import Clock
 from ringback_policy.server import authoring
 from ringback_policy.server.admin import PolicyAdminServicer
-from ringback_policy.server.policy import PolicyServicer
+from ringback_policy.server.policy import Keep, PolicyServicer
 from ringback_policy.settings import PolicySettings
 from ringback_policy.usecases.deciding import Deciding
 from ringback_policy.usecases.publishing import Publishing
@@ -36,8 +38,8 @@ SERVICE_NAMES = tuple(service.full_name for service in policy_pb2.DESCRIPTOR.ser
 class Policy:
     """The parts of one replica, ready to be served."""
 
-    def __init__(self, bus: Bus, keys: MacKeys, *, instance: str, clock: Callable[[], int]) -> None:
-        self.bus = bus
+    def __init__(self, bus: Bus, keys: MacKeys, *, instance: str, clock: Clock, keep: Keep | None) -> None:
+        self.bus, self._keep = bus, keep
         self.store = BundleStore(bus)
         self.audit = AuditChain(bus, replica=new_id(f"{instance or 'policy'}"))
         questions = Questions()
@@ -66,7 +68,7 @@ class Policy:
 
     def register(self, server: grpc.aio.Server) -> None:
         """Adds both servicers."""
-        policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(self.deciding), server)
+        policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(self.deciding, self._keep), server)
         admin = PolicyAdminServicer(self.publishing, self.rolling_out)
         policy_pb2_grpc.add_PolicyAdminServiceServicer_to_server(admin, server)
 
@@ -79,10 +81,10 @@ class Policy:
 
 
 def assemble(
-    bus: Bus, keys: MacKeys, *, instance: str = "", clock: Callable[[], int] = wall_clock_ms
+    bus: Bus, keys: MacKeys, *, instance: str = "", clock: Clock = wall_clock_ms, keep: Keep | None = None
 ) -> Policy:
-    """One replica over a bus."""
-    return Policy(bus, keys, instance=instance, clock=clock)
+    """One replica over a bus; `keep` is given the questions that it decided."""
+    return Policy(bus, keys, instance=instance, clock=clock, keep=keep)
 
 
 async def serve_policy(settings: PolicySettings) -> None:
@@ -90,7 +92,9 @@ async def serve_policy(settings: PolicySettings) -> None:
     telemetry = setup("policy", endpoint=settings.otlp_endpoint, instance=settings.instance)
     name = settings.instance or "policy"
     bus = NatsBus(settings.nats_url, name=name, spool_dir=settings.state_dir / "spool" / name)
-    policy = assemble(bus, MacKeys.load(settings.mac_keys_file), instance=settings.instance)
+    records = QuestionRecords(bus, on=settings.record_decisions)
+    keys = MacKeys.load(settings.mac_keys_file)
+    policy = assemble(bus, keys, instance=settings.instance, keep=records.keep if records.on else None)
 
     async def open_all() -> None:
         await bus.open(wait_ms=None)
@@ -109,10 +113,8 @@ async def serve_policy(settings: PolicySettings) -> None:
         register=[policy.register],
         service_names=SERVICE_NAMES,
         probes={"bundles": policy.store.probe},
-        closers=[close_all, telemetry.close],
+        closers=[records.close, close_all, telemetry.close],
     )
 
 
-def author(argv: Sequence[str]) -> int:
-    """The author's command, without a server; returns the exit code."""
-    return authoring.main(argv, speaker=speak_value)
+author = partial(authoring.main, speaker=speak_value)

@@ -1,4 +1,4 @@
-"""The command line that measures consent reading: `python -m ringback_policy.evaluation consent --data FILE`."""
+"""The command line that measures consent reading and the finding of personal data: `… consent --data FILE`, `… pii`."""
 
 import argparse
 import sys
@@ -23,11 +23,13 @@ from ringback_policy.usecases.measuring import (
     measure_contrasts,
     measure_pairs,
 )
+from ringback_policy.usecases.personal_data import Found, measure_samples, samples
 
 __all__ = ["main"]
 
 EXIT_BAD_INPUT = 2
 PAIRS_MAX = 1_000_000
+SHOWN_MAX = 10
 LABELS = ("affirm", "negate")
 # The columns that other collections of read-backs use for the same two texts.
 _READ_BACK_KEYS = ("assistant", "read_back", "system", "prompt")
@@ -41,15 +43,25 @@ English or stems of the read-back itself, no sentence of the data is listed, eac
 whose answers are made, and what no rule places is unclear, never a yes."""
 
 
+_PII_SOURCE = """\
+The texts are made: issuers' ranges with a check digit, numbers of ranges set aside for fiction, example domains, in six
+frames each, written and spoken; and twenty texts with numbers that are none of these. Who made them made the detector,
+so the figures say which forms are known and not how often callers use another. One in ten long numbers passes the check
+digit of a card by chance and is redacted."""
+
+
 def main(argv: Sequence[str]) -> int:
     """Measure, print the table, write one line per pair; 2 for data that cannot be read."""
     parser = argparse.ArgumentParser(prog="ringback eval", description=__doc__)
-    parser.add_argument("what", choices=("consent",))
-    parser.add_argument(
-        "--data", type=Path, required=True, help="JSON lines: assistant, user, label (affirm, negate)"
-    )
+    parser.add_argument("what", choices=("consent", "pii"))
+    parser.add_argument("--data", type=Path, help="JSON lines: assistant, user, label (affirm, negate)")
     parser.add_argument("--json", type=Path, help="file for one line per pair: label and read")
     options = parser.parse_args(argv)
+    if options.what == "pii":
+        print(_pii_table(measure_samples(samples())))
+        return 0
+    if options.data is None:
+        parser.error("consent: expected --data")
     try:
         pairs, rows = _pairs(options.data)
     except InvalidInput as error:
@@ -139,6 +151,18 @@ def _contrast_table(families: Sequence[FamilyFigures]) -> str:
     no_yes = Share(sum(f.false_yes for f in refused), sum(f.right.total for f in refused))
     yes = Share(sum(f.right.count for f in wanted), sum(f.right.total for f in wanted))
     return "\n".join([*lines, f"read as a yes: {_said(no_yes)}", f"yes recognised: {_said(yes)}", ""])
+
+
+def _pii_table(found: Sequence[Found]) -> str:
+    lines = [f"{'':8}{'there':>7}{'found whole':>13}{'findings':>10}{'right':>7}"]
+    for one in found:
+        lines.append(
+            f"{one.kind:8}{one.recall.total:>7}{one.recall.count:>13}{one.precision.total:>10}{one.precision.count:>7}"
+        )
+        lines += [f"  missed: {text}" for text in one.missed[:SHOWN_MAX]]
+        lines += [f"  wrong:  {text}" for text in one.wrong[:SHOWN_MAX]]
+        lines.append(f"  recall {_said(one.recall)}\n  precision {_said(one.precision)}")
+    return "\n".join([*lines, _PII_SOURCE])
 
 
 def _said(share: Share) -> str:

@@ -13,14 +13,20 @@ __all__ = ["PolicySettings", "read_settings"]
 
 @dataclass(frozen=True, kw_only=True)
 class PolicySettings(CommonSettings):
-    """What every service has, and the keys for proofs (RINGBACK_MAC_KEYS_FILE)."""
+    """What every service has, the keys for proofs (RINGBACK_MAC_KEYS_FILE), and whether questions are recorded."""
 
     mac_keys_file: Path
+    record_decisions: bool = False
+    """RINGBACK_RECORD_DECISIONS: keep what was asked, personal data masked, for replay diffs."""
 
     @classmethod
     def read(cls, env: Env) -> dict[str, Any]:
         """The fields' values."""
-        return {**super().read(env), "mac_keys_file": env.path("MAC_KEYS_FILE")}
+        return {
+            **super().read(env),
+            "mac_keys_file": env.path("MAC_KEYS_FILE"),
+            "record_decisions": env.boolean("RECORD_DECISIONS", default=False),
+        }
 
 
 def read_settings(environ: Mapping[str, str] = os.environ) -> PolicySettings:

@@ -37,6 +37,12 @@ def consent(
     _measure("ringback_policy.evaluation", "consent", "--data", str(data), json_file=json_file)
 
 
+@app.command("pii")
+def personal_data() -> None:
+    """What is found of card numbers, phone numbers and e-mail addresses in made texts, written and spoken."""
+    _measure("ringback_policy.evaluation", "pii", json_file=None)
+
+
 @app.command("memory")
 def memory(
     data: Annotated[Path, typer.Option(help="Folder with dialogues_*.json and schema_*.json.")],

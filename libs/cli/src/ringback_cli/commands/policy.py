@@ -23,6 +23,7 @@ from ringback_cli.audit import read_audit
 from ringback_cli.commands.connection import find_stack
 from ringback_cli.commands.running import run
 from ringback_cli.console import console
+from ringback_cli.recorded import read_questions
 from ringback_cli.stack.provision import publish_bundle
 
 __all__ = ["app"]
@@ -32,6 +33,7 @@ app = typer.Typer(help="Check bundles, roll them out, read the audit.", no_args_
 TIMEOUT_S = 60.0
 QUESTIONS_A_CALL_MAX = 500
 CHANGES_PRINTED_MAX = 20
+RECORDED_MAX = 2_000
 _ERRORS: dict[grpc.StatusCode, type[RingbackError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidInput,
     grpc.StatusCode.NOT_FOUND: NotFound,
@@ -166,6 +168,15 @@ def rollback(
 def diff(
     pack: Pack,
     questions: Questions = None,
+    recorded_from: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help="'audit': what policy recorded (RINGBACK_RECORD_DECISIONS); else a file as --questions.",
+        ),
+    ] = "",
+    last: Annotated[int, typer.Option(help="Of the recorded ones the last so many.", min=1)] = RECORDED_MAX,
+    nats_url: Annotated[str, typer.Option(help="NATS server; default: the stack under ./var.")] = "",
     base: Annotated[str, typer.Option(help="Digest to compare with; default: the active one.")] = "",
     candidate: Annotated[str, typer.Option(help="Digest to look at; default: the candidate.")] = "",
     changed_max: Annotated[
@@ -175,7 +186,7 @@ def diff(
     policy: Address = "",
 ) -> None:
     """Ask both bundles the same recorded questions and list every decision that differs, grouped by rule."""
-    recorded = list(_questions(questions))
+    recorded = _recorded(pack, recorded_from, questions, last=last, nats_url=nats_url)
 
     async def do(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub) -> list[pb.DiffBundlesResponse]:
         found = []
@@ -253,6 +264,20 @@ async def _order(
     """Who, why, and what was looked at."""
     request.pack, request.actor, request.reason = pack, getpass.getuser(), reason
     request.expected_revision = revision if revision >= 0 else (await _rollout(stub, pack)).revision
+
+
+def _recorded(
+    pack: str, source: str, questions: Path | None, *, last: int, nats_url: str
+) -> list[pb.DecideRequest]:
+    if source != "audit":
+        return list(_questions(Path(source) if source else questions))
+    found = run(read_questions(nats_url or find_stack().nats_url, pack, last=last))
+    if not found:
+        raise NotFound(
+            "no recorded questions about this pack: start policy with RINGBACK_RECORD_DECISIONS=true",
+            field="--from",
+        )
+    return found
 
 
 def _questions(path: Path | None) -> Iterator[pb.DecideRequest]:

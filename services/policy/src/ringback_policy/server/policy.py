@@ -3,6 +3,7 @@
 
 import hashlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ringback.policy.v1 import policy_pb2 as pb
@@ -21,7 +22,10 @@ from ringback_policy import wire
 from ringback_policy.domain.subjects import Decision, Request
 from ringback_policy.usecases.deciding import Deciding
 
-__all__ = ["PolicyServicer"]
+__all__ = ["Keep", "PolicyServicer"]
+
+# Takes a question that was decided, with its pack.
+Keep = Callable[[str, pb.DecideRequest], None]
 
 # What nobody waits for in words: the answer's labels are few, so metrics stay few.
 _UNDECIDED = "NEEDS_FACTS"
@@ -30,8 +34,10 @@ _UNDECIDED = "NEEDS_FACTS"
 class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
     """Answers sessions."""
 
-    def __init__(self, deciding: Deciding) -> None:
+    def __init__(self, deciding: Deciding, keep: Keep | None = None) -> None:
+        """`keep` takes each question that was decided, with its pack."""
         self._deciding = deciding
+        self._keep = keep
 
     async def Decide(self, request: pb.DecideRequest, context: Any) -> pb.DecideResponse:
         """One decision."""
@@ -44,6 +50,8 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
             with span(names.Span.POLICY_DECIDE, attributes=_asked_attributes(asked)) as current:
                 decision, proof = await self._deciding.decide(asked, input_digest=f"sha256:{input_digest}")
                 set_attributes(current, _answer_attributes(decision))
+        if self._keep is not None and decision.effect is not None:
+            self._keep(self._deciding.pack_of(asked), request)
         if metrics_enabled():
             _measure(asked, decision, (time.perf_counter() - started) * 1000)
         return wire.decide_response(asked, decision, proof)

@@ -87,6 +87,10 @@ class Deciding:
         self._audit.append(self._decision_record(request, decision, input_digest))
         return decision, proof
 
+    def pack_of(self, request: Request) -> str:
+        """The pack of the bundle that decided; raises NotFound before it did."""
+        return self._bundles.deciding(request.bundle_digest).pack
+
     async def read_consent(self, asked: AskedConsent) -> ConsentAnswer:
         """How an answer to a read-back reads under the session's bundle."""
         if not asked.consent_id:

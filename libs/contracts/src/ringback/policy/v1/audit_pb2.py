@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from ringback.policy.v1 import policy_pb2 as ringback_dot_policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eringback/policy/v1/audit.proto\x12\x12ringback.policy.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fringback/policy/v1/policy.proto\"\xe1\x02\n\nAuditEntry\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\x0f\n\x07replica\x18\x02 \x01(\t\x12\x11\n\tchain_seq\x18\x03 \x01(\x04\x12\x15\n\rprevious_hash\x18\x04 \x01(\x0c\x12\x0c\n\x04hash\x18\x05 \x01(\x0c\x12&\n\x02\x61t\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06tenant\x18\x07 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x08 \x01(\t\x12\x37\n\x08\x64\x65\x63ision\x18\x14 \x01(\x0b\x32#.ringback.policy.v1.AuditedDecisionH\x00\x12\x35\n\x07\x63onsent\x18\x15 \x01(\x0b\x32\".ringback.policy.v1.AuditedConsentH\x00\x12\x33\n\x06\x63hange\x18\x16 \x01(\x0b\x32!.ringback.policy.v1.AuditedChangeH\x00\x42\x06\n\x04\x62ody\"=\n\nAuditBatch\x12/\n\x07\x65ntries\x18( \x03(\x0b\x32\x1e.ringback.policy.v1.AuditEntry\"\xdd\x02\n\x0f\x41uditedDecision\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12&\n\x04gate\x18\x03 \x01(\x0e\x32\x18.ringback.policy.v1.Gate\x12\x11\n\taction_id\x18\x04 \x01(\t\x12\x0c\n\x04tool\x18\x05 \x01(\t\x12\x14\n\x0cinput_digest\x18\x06 \x01(\t\x12*\n\x06\x65\x66\x66\x65\x63t\x18\x07 \x01(\x0e\x32\x1a.ringback.policy.v1.Effect\x12\x0c\n\x04rule\x18\x08 \x01(\t\x12(\n\x05layer\x18\t \x01(\x0e\x32\x19.ringback.policy.v1.Layer\x12\x15\n\rbundle_digest\x18\n \x01(\t\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x0e\n\x06source\x18\x0c \x01(\t\x12\x13\n\x0bneeds_facts\x18\r \x03(\t\x12\x12\n\nconsent_id\x18\x0e \x01(\t\"\x7f\n\x0e\x41uditedConsent\x12\x12\n\nconsent_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x33\n\x07reading\x18\x03 \x01(\x0e\x32\".ringback.policy.v1.ConsentReading\x12\x10\n\x08\x65vidence\x18\x04 \x01(\t\"c\n\rAuditedChange\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04pack\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_digest\x18\x03 \x01(\t\x12\x11\n\tto_digest\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eringback/policy/v1/audit.proto\x12\x12ringback.policy.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fringback/policy/v1/policy.proto\"\xe1\x02\n\nAuditEntry\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\x0f\n\x07replica\x18\x02 \x01(\t\x12\x11\n\tchain_seq\x18\x03 \x01(\x04\x12\x15\n\rprevious_hash\x18\x04 \x01(\x0c\x12\x0c\n\x04hash\x18\x05 \x01(\x0c\x12&\n\x02\x61t\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06tenant\x18\x07 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x08 \x01(\t\x12\x37\n\x08\x64\x65\x63ision\x18\x14 \x01(\x0b\x32#.ringback.policy.v1.AuditedDecisionH\x00\x12\x35\n\x07\x63onsent\x18\x15 \x01(\x0b\x32\".ringback.policy.v1.AuditedConsentH\x00\x12\x33\n\x06\x63hange\x18\x16 \x01(\x0b\x32!.ringback.policy.v1.AuditedChangeH\x00\x42\x06\n\x04\x62ody\"=\n\nAuditBatch\x12/\n\x07\x65ntries\x18( \x03(\x0b\x32\x1e.ringback.policy.v1.AuditEntry\"I\n\x11RecordedQuestions\x12\x34\n\tquestions\x18\x01 \x03(\x0b\x32!.ringback.policy.v1.DecideRequest\"\xdd\x02\n\x0f\x41uditedDecision\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12&\n\x04gate\x18\x03 \x01(\x0e\x32\x18.ringback.policy.v1.Gate\x12\x11\n\taction_id\x18\x04 \x01(\t\x12\x0c\n\x04tool\x18\x05 \x01(\t\x12\x14\n\x0cinput_digest\x18\x06 \x01(\t\x12*\n\x06\x65\x66\x66\x65\x63t\x18\x07 \x01(\x0e\x32\x1a.ringback.policy.v1.Effect\x12\x0c\n\x04rule\x18\x08 \x01(\t\x12(\n\x05layer\x18\t \x01(\x0e\x32\x19.ringback.policy.v1.Layer\x12\x15\n\rbundle_digest\x18\n \x01(\t\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x0e\n\x06source\x18\x0c \x01(\t\x12\x13\n\x0bneeds_facts\x18\r \x03(\t\x12\x12\n\nconsent_id\x18\x0e \x01(\t\"\x7f\n\x0e\x41uditedConsent\x12\x12\n\nconsent_id\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x33\n\x07reading\x18\x03 \x01(\x0e\x32\".ringback.policy.v1.ConsentReading\x12\x10\n\x08\x65vidence\x18\x04 \x01(\t\"c\n\rAuditedChange\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04pack\x18\x02 \x01(\t\x12\x13\n\x0b\x66rom_digest\x18\x03 \x01(\t\x12\x11\n\tto_digest\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,10 +37,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITENTRY']._serialized_end=474
   _globals['_AUDITBATCH']._serialized_start=476
   _globals['_AUDITBATCH']._serialized_end=537
-  _globals['_AUDITEDDECISION']._serialized_start=540
-  _globals['_AUDITEDDECISION']._serialized_end=889
-  _globals['_AUDITEDCONSENT']._serialized_start=891
-  _globals['_AUDITEDCONSENT']._serialized_end=1018
-  _globals['_AUDITEDCHANGE']._serialized_start=1020
-  _globals['_AUDITEDCHANGE']._serialized_end=1119
+  _globals['_RECORDEDQUESTIONS']._serialized_start=539
+  _globals['_RECORDEDQUESTIONS']._serialized_end=612
+  _globals['_AUDITEDDECISION']._serialized_start=615
+  _globals['_AUDITEDDECISION']._serialized_end=964
+  _globals['_AUDITEDCONSENT']._serialized_start=966
+  _globals['_AUDITEDCONSENT']._serialized_end=1093
+  _globals['_AUDITEDCHANGE']._serialized_start=1095
+  _globals['_AUDITEDCHANGE']._serialized_end=1194
 # @@protoc_insertion_point(module_scope)

@@ -105,6 +105,30 @@ class AuditBatch(_message.Message):
 Global___AuditBatch: _TypeAlias = AuditBatch  # noqa: Y015
 
 @_typing.final
+class RecordedQuestions(_message.Message):
+    """Questions as they were decided, personal data masked (ringback.decisions.<tenant>.<pack>): what a replay diff asks
+    again. Kept only where an operator asks for it, and for a week.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def questions(self) -> _containers.RepeatedCompositeFieldContainer[_policy_pb2.DecideRequest]: ...
+    def __init__(
+        self,
+        *,
+        questions: _abc.Iterable[_policy_pb2.DecideRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["questions", b"questions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordedQuestions: _TypeAlias = RecordedQuestions  # noqa: Y015
+
+@_typing.final
 class AuditedDecision(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
