@@ -2,7 +2,8 @@
 
 import json
 
-from ringback_session.domain.agents import AgentCard, AgentOutline, ConsultRules, Contract, Graph
+from ringback_session.domain.agents import AgentCard, AgentOutline, Contract, Graph
+from ringback_session.domain.consultation import ConsultRules
 from ringback_session.domain.functions import made_for
 from ringback_session.usecases.agents import team_of
 from session_core_kit import TOOLS, new_state

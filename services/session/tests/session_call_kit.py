@@ -217,6 +217,7 @@ class World:
         self.bus = MemoryBus(self.broker)
         self.policy, self.tools, self.memory = PolicyTwin(), ToolsTwin(), MemoryTwin()
         self.packs = PacksTwin()
+        self.text = None
         self.upstream = UpstreamTwin()
         self.records = RecordsInBucket(self.bus, self.clock)
         self.tracing = TracingTwin
@@ -226,6 +227,7 @@ class World:
 
     def replica(self, owner, *, upstream=None, calls_max=10, records=None, limits=None, admission=None):
         services = Services(
+            text=self.text,
             policy=self.policy,
             tools=self.tools,
             memory=self.memory,

@@ -23,6 +23,7 @@ from ringback_session.adapters.policy_grpc import PolicyOverGrpc
 from ringback_session.adapters.records_kv import RecordsInBucket
 from ringback_session.adapters.secrets_kv import SecretsInBucket
 from ringback_session.adapters.tenants_file import TenantsInFile
+from ringback_session.adapters.text_source import configured_text
 from ringback_session.adapters.tools_grpc import ToolsOverGrpc
 from ringback_session.adapters.tracing_otel import TracingWithOtel
 from ringback_session.adapters.upstream_source import configured_upstreams
@@ -45,17 +46,14 @@ async def run_session(settings: SessionSettings) -> None:
     telemetry = setup("session", endpoint=settings.otlp_endpoint, instance=owner)
     tenants, clock = TenantsInFile(settings.tenants_file), LoopClock()
     models = ModelsOverWebSocket(configured_upstreams(settings), variable=variable, clock=clock)
-
     bus = await connect(settings.nats_url, name=owner, spool_dir=settings.state_dir / "spool")
     await bus.ensure(load_topology(), "session")
     records = RecordsInBucket(bus, clock)
     leases = await records.watch()
-
     peers = {"policy": settings.policy_addr, "tools": settings.tools_addr, "memory": settings.memory_addr}
     channels = [Channel(address, name=name, tls=settings.tls) for name, address in peers.items()]
     await asyncio.gather(*(channel.warm() for channel in channels))
-
-    services = _services(models, bus, clock, records, channels)
+    services = _services(settings, models, bus, clock, records, channels)
     calls = Calls(services, owner=owner, settings=settings.calls)
     secrets = ClientSecrets(
         secrets=SecretsInBucket(bus, clock), tenants=tenants, clock=clock, model=settings.calls.model
@@ -87,6 +85,7 @@ async def run_session(settings: SessionSettings) -> None:
             background.stop,
             lambda: gateway.close(drain_ms=settings.drain_ms),
             models.close,
+            *([services.text.close] if services.text is not None else []),
             leases.close,
             *(channel.close for channel in channels),
             bus.close,
@@ -96,6 +95,7 @@ async def run_session(settings: SessionSettings) -> None:
 
 
 def _services(
+    settings: SessionSettings,
     models: ModelsOverWebSocket,
     bus: Bus,
     clock: LoopClock,
@@ -112,6 +112,7 @@ def _services(
         facts=FactsOnBus(bus),
         late_facts=LateFactsOnBus(bus),
         models=models,
+        text=configured_text(settings, variable=variable),
         clock=clock,
         tracing=TracingWithOtel,
         presence=records,

@@ -9,7 +9,15 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from ringback_session.domain.agents import Graph
-from ringback_session.domain.effects import AskPolicy, Execute, FetchFact, FetchPacket, Publish, ReadConsent
+from ringback_session.domain.effects import (
+    AskPolicy,
+    AskText,
+    Execute,
+    FetchFact,
+    FetchPacket,
+    Publish,
+    ReadConsent,
+)
 from ringback_session.domain.inputs import (
     ActionProgressed,
     ActionReconciled,
@@ -18,6 +26,7 @@ from ringback_session.domain.inputs import (
     ConsentRead,
     Decided,
     FactFetched,
+    TextAnswered,
 )
 from ringback_session.domain.known import StaleValue
 from ringback_session.domain.rules import Tool, TurnRules
@@ -44,6 +53,7 @@ __all__ = [
     "Remembered",
     "Tenants",
     "Term",
+    "TextModel",
     "TimerHandle",
     "Tools",
     "Tracing",
@@ -196,6 +206,18 @@ class Tools(Protocol):
 
     async def fetch(self, need: FetchFact, pinned: Pinned) -> FactFetched:
         """Never raises; what could not be had is `unavailable`."""
+        ...
+
+
+class TextModel(Protocol):
+    """The text model that supervisors think with."""
+
+    async def answer(self, question: AskText) -> TextAnswered:
+        """One request. Never raises; without an answer `error` says why."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
         ...
 
 

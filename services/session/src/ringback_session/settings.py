@@ -37,10 +37,17 @@ class SessionSettings(CommonSettings):
     calls_max: int
     starts_max: int
     loop_lag_ms_max: int
+    supervisor_url: str
+    supervisor_model: str
+    supervisor_key_variable: str
     journal_wait_ms: int
     lease_ms: int
     resume_window_ms: int
     session_ms_max: int
+
+    def __post_init__(self) -> None:
+        if bool(self.supervisor_url) != bool(self.supervisor_model):
+            raise ConfigError("RINGBACK_SUPERVISOR_MODEL: expected together with RINGBACK_SUPERVISOR_URL")
 
     @classmethod
     def read(cls, env: Env) -> dict[str, Any]:
@@ -68,6 +75,9 @@ class SessionSettings(CommonSettings):
             # Where the key is, not the key: settings may be shown.
             "upstream_key_variable": "RINGBACK_UPSTREAM_KEY" if env.optional("UPSTREAM_KEY") else "",
             "upstream_key_file": env.optional_path("UPSTREAM_KEY_FILE"),
+            "supervisor_url": env.url("SUPERVISOR_URL", default="", schemes=("http", "https")),
+            "supervisor_model": env.text("SUPERVISOR_MODEL", default=""),
+            "supervisor_key_variable": "RINGBACK_SUPERVISOR_KEY" if env.optional("SUPERVISOR_KEY") else "",
             "calls_max": env.integer("CALLS_MAX", default=200, least=1, most=100_000),
             "starts_max": env.integer("STARTS_MAX", default=64, least=1, most=10_000),
             "loop_lag_ms_max": env.integer("LOOP_LAG_MS_MAX", default=250, least=0, most=60_000),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 from ringback_packs import Agent, Consult, Pack, PackStore
 
-from ringback_session.domain.agents import AgentOutline, ConsultRules, Contract, Graph
+from ringback_session.domain.agents import AgentOutline, Contract, Graph
+from ringback_session.domain.consultation import ConsultRules
 from ringback_session.ports import PackInfo
 
 __all__ = ["PacksInStore"]

@@ -7,7 +7,7 @@ from ringback_errors import InvalidInput
 from ringback_identity import action_id as make_action_id
 from ringback_identity import canonical_arguments
 
-from ringback_session.domain import consent, decisions, facts, outcomes
+from ringback_session.domain import consent, consults, decisions, facts, outcomes
 from ringback_session.domain.effects import (
     DeliverClientCall,
     Execute,
@@ -54,16 +54,17 @@ def requested(step: Step, call: CallRequested) -> None:
     state = step.state
     if state.ended or reported_already(step, call):
         return
-    state.remember(
-        HistoryItem(
-            item_id=call.item_id,
-            kind="function_call",
-            call_id=call.call_id,
-            name=call.tool,
-            data=call.arguments_json,
+    if not consults.is_ours(state, call.call_id):
+        state.remember(
+            HistoryItem(
+                item_id=call.item_id,
+                kind="function_call",
+                call_id=call.call_id,
+                name=call.tool,
+                data=call.arguments_json,
+            )
         )
-    )
-    tool = state.tools.get(call.tool)
+    tool = consults.tool_of(state, call.call_id, call.tool)
     if tool is None and not call.client_tool:
         outcomes.answer(
             step, [call.call_id], outcomes.error("unknown_tool", f"There is no tool named {call.tool}.")
@@ -153,7 +154,8 @@ def execute(step: Step, action: Action, *, attach_only: bool = False) -> None:
             side_effect=action.side_effect,
             arguments_json=action.arguments_json,
             proof=action.proof,
-            deadline_ms=tool.deadline_ms if tool else CLIENT_TOOL_DEADLINE_MS,
+            # Of a record of an older release the tool itself must tell.
+            deadline_ms=action.deadline_ms or (tool.deadline_ms if tool else CLIENT_TOOL_DEADLINE_MS),
             attach_only=attach_only,
         )
     )
@@ -273,6 +275,8 @@ def _admit(step: Step, call: CallRequested, tool: Tool | None, arguments: str, d
         requested_at_ms=step.at.now_ms,
         call_ids=[call.call_id],
         client_tool=call.client_tool,
+        deadline_ms=tool.deadline_ms if tool else CLIENT_TOOL_DEADLINE_MS,
+        agent=consults.agent_of(state, call.call_id),
     )
     state.actions[action.action_id] = action
     _publish_request(step, action, call.call_id, attached=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ringback_session.domain.agents import AgentCard
+from ringback_session.domain.consultation import TextCall
 from ringback_session.domain.known import SlotValue, StaleValue
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ContextArrived",
     "ContextMissed",
     "Recalled",
+    "TextAnswered",
     "ValueRefreshed",
 ]
 
@@ -61,6 +63,22 @@ class Recalled(_Input, frozen=True):
     text: str
 
 
+class TextAnswered(_Input, frozen=True):
+    """The text model's answer to request `number` of a consultation: words, or calls of tools, or none (`error`).
+
+    error: deadline, unavailable or unusable.
+    """
+
+    consult_id: str
+    number: int
+    text: str = ""
+    calls: tuple[TextCall, ...] = ()
+    error: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    model: str = ""
+
+
 class ValueRefreshed(_Input, frozen=True):
     """A reading tool was run again for a value that was out of date."""
 
@@ -69,4 +87,4 @@ class ValueRefreshed(_Input, frozen=True):
     data_json: str = ""
 
 
-AgentInput = AgentReady | ContextArrived | ContextMissed | Recalled | ValueRefreshed
+AgentInput = AgentReady | ContextArrived | ContextMissed | Recalled | TextAnswered | ValueRefreshed

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from ringback_session.domain.consultation import Consultation, ConsultPhase, ConsultRules
 from ringback_session.domain.rules import Tool
 
 __all__ = [
@@ -18,7 +19,6 @@ __all__ = [
     "HOPS_PER_TURN_MAX",
     "AgentCard",
     "AgentOutline",
-    "ConsultRules",
     "Contract",
     "Graph",
     "Handoff",
@@ -39,17 +39,6 @@ class Contract(msgspec.Struct, frozen=True):
     when: str
     slots: dict[str, str] = {}
     required: tuple[str, ...] = ()
-
-
-class ConsultRules(msgspec.Struct, frozen=True):
-    """Which text agent may be asked, within which bounds, and what is said when no answer comes."""
-
-    agent: str
-    when: str
-    say: str
-    steps_max: int = 6
-    deadline_ms: int = 15_000
-    to_person: bool = False
 
 
 class AgentOutline(msgspec.Struct, frozen=True):
@@ -124,9 +113,17 @@ class Team(msgspec.Struct):
     # Kept so that the call can fall back to it while nobody else can be reached.
     held: AgentCard | None = None
     handoff: Handoff | None = None
+    consultation: Consultation | None = None
+    # Calls of consultations that are over before their tools: call → tool.
+    late_calls: dict[str, str] = {}
     hops: int = 0
     hops_in_turn: int = 0
     hops_turn: int = 0
+
+    @property
+    def thinking(self) -> bool:
+        """Is a supervisor thinking? While its tools run, these are what is waited for."""
+        return self.consultation is not None and self.consultation.phase is not ConsultPhase.ACTING
 
     @property
     def depth(self) -> int:

@@ -38,7 +38,7 @@ def decide(step: Step, action: Action, *, prepared: bool = False) -> None:
         AskPolicy(
             decision_id=action.decision_id,
             gate="action",
-            view=session_view(state, step.at),
+            view=session_view(state, step.at) | ({"agent": action.agent} if action.agent else {}),
             facts=facts_of(state, step.at),
             subject={
                 "action_id": action.action_id,

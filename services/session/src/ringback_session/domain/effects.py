@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 
-from ringback_session.domain.rules import SideEffect
+from ringback_session.domain.consultation import TextMessage
+from ringback_session.domain.rules import SideEffect, Tool
 from ringback_session.domain.state import BoundValue, SpeechKind
 
 __all__ = [
     "AskPolicy",
+    "AskText",
     "CancelReply",
     "CancelSpeech",
     "DeliverClientCall",
@@ -280,6 +282,16 @@ class FetchAgent(_Effect, frozen=True):
     with_context: bool = False
 
 
+class AskText(_Effect, frozen=True):
+    """One request to the text model that a supervisor thinks with; without tools it must answer."""
+
+    consult_id: str
+    number: int
+    messages: tuple[TextMessage, ...]
+    tools: tuple[Tool, ...]
+    timeout_ms: int
+
+
 class Reconfigure(_Effect, frozen=True):
     """Another agent holds the call: give the model its instructions and tools."""
 
@@ -355,6 +367,7 @@ Effect = (
     | Publish
     | FetchPacket
     | FetchAgent
+    | AskText
     | Recall
     | RefreshValue
     | Reconfigure

@@ -11,6 +11,7 @@ from ringback_session.domain.agent_inputs import (
     ContextArrived,
     ContextMissed,
     Recalled,
+    TextAnswered,
     ValueRefreshed,
 )
 from ringback_session.domain.decided import Decided, FactNeed, ReadBack
@@ -59,6 +60,7 @@ __all__ = [
     "Resumed",
     "SpeechEnded",
     "SpeechText",
+    "TextAnswered",
     "TimerFired",
     "UtteranceCommitted",
     "UtteranceHeard",

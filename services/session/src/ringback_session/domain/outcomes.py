@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ringback_session.domain import replies, speaking
+from ringback_session.domain import consults, replies, speaking
 from ringback_session.domain.effects import Persist, ReturnResult, StopTimer
 from ringback_session.domain.inputs import ActionReconciled
 from ringback_session.domain.state import (
@@ -51,7 +51,7 @@ def finish(
     given = step.state.consents.get(action.consent_id)
     if given is not None and given.phase is ConsentPhase.GIVEN:
         given.phase = ConsentPhase.ENDED
-    if not step.state.open_actions():
+    if not step.state.open_actions() and step.state.team.consultation is None:
         step.effects.append(StopTimer(name="filler"))
         speaking.cancel_fillers(step)
     step.publish(
@@ -157,11 +157,15 @@ def error(code: str, message: str, *, retryable: bool = False) -> str:
 def answer(step: Step, call_ids: list[str], output_json: str, *, reply: bool = True) -> None:
     """Answer function calls of the model, and have it speak of it."""
     state = step.state
+    told = False
     for call_id in call_ids:
+        if consults.deliver(step, call_id, output_json):
+            continue
+        told = True
         item_id = state.new_id("item_")
         state.remember(
             HistoryItem(item_id=item_id, kind="function_call_output", call_id=call_id, data=output_json)
         )
         step.effects.append(ReturnResult(call_id=call_id, item_id=item_id, output_json=output_json))
-    if reply and not state.handed_over:
+    if reply and told and not state.handed_over:
         replies.want(step, ReplyPurpose.RESULT, request_key=state.reply_request_key)

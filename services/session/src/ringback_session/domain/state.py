@@ -158,6 +158,9 @@ class Action(msgspec.Struct):
     retryable: bool = False
     attempts: int = 0
     finished_at_ms: int = 0
+    deadline_ms: int = 0
+    # The consulted agent that wants it; empty: the agent on the line.
+    agent: str = ""
 
     @property
     def open(self) -> bool:

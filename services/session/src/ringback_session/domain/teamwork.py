@@ -11,8 +11,9 @@ from ringback_session.domain import (
     notes,
     outcomes,
     recalling,
+    supervising,
 )
-from ringback_session.domain.functions import HAND_OVER, NOTE, is_platform_function
+from ringback_session.domain.functions import CONSULT, HAND_OVER, NOTE, is_platform_function
 from ringback_session.domain.inputs import CallRequested, ContextArrived, Input
 from ringback_session.domain.state import Action, CallState, HistoryItem
 from ringback_session.domain.step import Step
@@ -30,7 +31,21 @@ def take(step: Step, event: Input) -> bool:
         case inputs.FactFetched():
             return handoffs.fact_fetched(step, event)
         case inputs.AgentReady():
-            return handoffs.ready(step, event)
+            return handoffs.ready(step, event) or supervising.ready(step, event)
+        case inputs.TimerFired():
+            name, _, consult_id = event.name.partition(":")
+            if name != supervising.TIMER:
+                return False
+            supervising.deadline(step, consult_id)
+        case _:
+            return _answered(step, event)
+    return True
+
+
+def _answered(step: Step, event: Input) -> bool:
+    match event:
+        case inputs.TextAnswered():
+            supervising.answered(step, event)
         case inputs.ValueRefreshed():
             _decide(step, freshness.refreshed(step, event))
         case inputs.ContextMissed():
@@ -50,11 +65,12 @@ def context_arrived(step: Step, event: ContextArrived) -> None:
 def go_on(step: Step) -> None:
     """A new owner goes on with what was being arranged."""
     handoffs.go_on(step)
+    supervising.go_on(step)
 
 
 def busy(state: CallState) -> bool:
     """Is something being arranged that ends with a reply of its own?"""
-    return state.team.handoff is not None
+    return state.team.handoff is not None or state.team.consultation is not None
 
 
 def _called(step: Step, call: CallRequested) -> bool:
@@ -78,6 +94,8 @@ def _called(step: Step, call: CallRequested) -> bool:
         handoffs.requested(step, call, tool)
     elif tool is not None and call.tool == NOTE:
         notes.requested(step, call, tool)
+    elif tool is not None and call.tool == CONSULT:
+        supervising.requested(step, call, tool)
     else:
         outcomes.answer(
             step, [call.call_id], outcomes.error("unknown_tool", f"There is no {call.tool} here.")

@@ -8,21 +8,23 @@ import msgspec
 from ringback_errors import NotFound
 
 from ringback_session.domain.agents import AgentCard, AgentOutline, Graph, Team
+from ringback_session.domain.effects import AskText
 from ringback_session.domain.functions import made_for
+from ringback_session.domain.inputs import TextAnswered
 from ringback_session.domain.rules import Tool
-from ringback_session.ports import Packs, Pinned, Policy, Tools
+from ringback_session.ports import Packs, Pinned, Policy, TextModel, Tools
 
 __all__ = ["Agents", "team_of"]
 
 
 class Agents:
-    """`consults`: is there a text model that supervisors can think with?"""
+    """Without a text model nobody can be consulted: the function is not offered."""
 
-    def __init__(self, *, policy: Policy, tools: Tools, packs: Packs, consults: bool) -> None:
+    def __init__(self, *, policy: Policy, tools: Tools, packs: Packs, text: TextModel | None) -> None:
         self._policy = policy
         self._tools = tools
         self._packs = packs
-        self._consults = consults
+        self._text = text
 
     async def first(self, pinned: Pinned, graph: Graph) -> tuple[AgentCard, tuple[str, ...]]:
         """The agent that answers the call (nameless in a pack without agents), and the open breakers.
@@ -43,11 +45,17 @@ class Agents:
         card, _ = await self.first(msgspec.structs.replace(pinned, agent=agent), graph)
         return card
 
+    async def answer(self, question: AskText) -> TextAnswered:
+        """The text model's answer; none on a replica that has no text model."""
+        if self._text is None:
+            return TextAnswered(consult_id=question.consult_id, number=question.number, error="unavailable")
+        return await self._text.answer(question)
+
     async def _instructions(self, pinned: Pinned) -> str:
         return await self._policy.instructions(pinned) if pinned.agent else ""
 
     def _card(self, outline: AgentOutline, instructions: str, tools: dict[str, Tool]) -> AgentCard:
-        functions = made_for(outline, consults=self._consults)
+        functions = made_for(outline, consults=self._text is not None)
         return AgentCard(outline=outline, instructions=instructions, tools={**tools, **functions})
 
 

@@ -33,6 +33,7 @@ from ringback_session.ports import (
     Presence,
     Record,
     Records,
+    TextModel,
     Tools,
     Tracing,
 )
@@ -66,6 +67,7 @@ class Services(msgspec.Struct, frozen=True):
     tracing: Callable[[], Tracing]
     presence: Presence
     meters: Meters
+    text: TextModel | None = None
 
 
 class CallsSettings(msgspec.Struct, frozen=True):
@@ -85,7 +87,7 @@ class Calls:
         self._model = settings.model
         self._limits = settings.limits
         self._agents = Agents(
-            policy=services.policy, tools=services.tools, packs=services.packs, consults=False
+            policy=services.policy, tools=services.tools, packs=services.packs, text=services.text
         )
         self._one_over = asyncio.Event()
         self.running: dict[str, Call] = {}

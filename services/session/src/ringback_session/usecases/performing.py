@@ -11,6 +11,7 @@ from ringback_session.domain import effects, inputs
 from ringback_session.domain.agents import AgentCard
 from ringback_session.domain.effects import (
     AskPolicy,
+    AskText,
     Execute,
     FetchAgent,
     FetchFact,
@@ -30,6 +31,7 @@ __all__ = ["TAKES_TIME", "Performer"]
 # What asks another service; everything else is carried out on the spot.
 TAKES_TIME = (
     AskPolicy,
+    AskText,
     ReadConsent,
     FetchFact,
     FetchAgent,
@@ -92,6 +94,8 @@ class Performer:
         match effect:
             case FetchAgent():
                 await self._agent(effect)
+            case AskText():
+                self._feed(await self._agents.answer(effect))
             case Recall():
                 await self._recall(effect)
             case RefreshValue():
