@@ -9,7 +9,7 @@ from ringback_speech import Synthesiser
 
 from ringback_cli.caller.audio import SAMPLE_RATE, silence
 
-__all__ = ["CallerVoice"]
+__all__ = ["CallerVoice", "trimmed"]
 
 _VOICE = "caller"
 # Between two sentences in one breath: well below what a server takes for the end of a turn.
@@ -33,12 +33,12 @@ class CallerVoice:
     def speak(self, line: str) -> bytes:
         """PCM16 at 24 kHz of the line."""
         if line not in self._spoken:
-            sentences = (_trimmed(chunk.pcm) for chunk in self._synthesiser.stream(line))
+            sentences = (trimmed(chunk.pcm) for chunk in self._synthesiser.stream(line))
             self._spoken[line] = silence(_BREATH_SAMPLES).join(pcm for pcm in sentences if pcm)
         return self._spoken[line]
 
 
-def _trimmed(pcm: bytes) -> bytes:
+def trimmed(pcm: bytes) -> bytes:
     """The sentence without the silence that the synthesiser puts around it, but for a soft edge."""
     samples = np.frombuffer(pcm, dtype="<i2")
     loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > _QUIET_LEVEL)

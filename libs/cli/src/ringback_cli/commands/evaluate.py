@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 from google.protobuf.json_format import MessageToDict
+from ringback_errors import InvalidInput
 from ringback_packs import load_pack
 
 from ringback_cli.commands.running import run
@@ -19,6 +21,10 @@ from ringback_cli.guard.evidence import read_slot_words
 from ringback_cli.guard.recordings import Story, read_stories
 from ringback_cli.guard.replay import Judged, Replay
 from ringback_cli.guard.report import blocked_wrongly, table, write_lines
+from ringback_cli.overlap.cases import all_cases, voices
+from ringback_cli.overlap.measuring import measure
+from ringback_cli.overlap.report import IGNORES_GOAL, YIELDS_GOAL, lines_of, rates
+from ringback_cli.overlap.report import table as overlap_table
 from ringback_cli.settings import inherited_environment, load_settings
 
 __all__ = ["app"]
@@ -77,6 +83,43 @@ def airline_guard(
         write_lines(json_file, judged)
     if blocked_wrongly(judged):
         raise typer.Exit(1)
+
+
+@app.command("turns")
+def turns(
+    json_file: Json = None,
+    rule: Annotated[
+        list[str] | None, typer.Option(help="A turn rule to measure with, name=value; may be given again.")
+    ] = None,
+    espeak: Annotated[
+        bool, typer.Option("--espeak", help="With voices of espeak-ng, if it is installed.")
+    ] = False,
+    lines: Annotated[int, typer.Option(help="Only so many lines of each kind; 0: all.", min=0)] = 0,
+    calls: Annotated[int, typer.Option(help="Calls at once.", min=1, max=32)] = 4,
+) -> None:
+    """Backchannels and interruptions of synthetic voices over a speaking agent: talked through, or yielded to.
+
+    Starts a stack of its own; some three minutes. Exit code 1: a goal was missed.
+    """
+    rules = dict(_rule(given) for given in rule or ())
+    cases = all_cases(voices(espeak=espeak), lines_max=lines)
+    with tempfile.TemporaryDirectory(prefix="ringback-turns-") as root:
+        heard = run(
+            measure(cases, packs=load_settings().packs, root=Path(root), rules=rules, calls_max=calls)
+        )
+    typer.echo(overlap_table(heard))
+    if json_file:
+        json_file.write_text("".join(f"{json.dumps(line)}\n" for line in lines_of(heard)))
+    found = rates(heard)
+    if found["yields"].value < YIELDS_GOAL or found["ignores"].value < IGNORES_GOAL:
+        raise typer.Exit(1)
+
+
+def _rule(given: str) -> tuple[str, Any]:
+    name, equals, value = given.partition("=")
+    if not (name and equals and value):
+        raise InvalidInput(f"--rule: name=value expected, got {given!r}", field="rule")
+    return name, yaml.safe_load(value)
 
 
 async def _replay(
