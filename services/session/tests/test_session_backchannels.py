@@ -177,7 +177,7 @@ def test_a_short_word_that_says_something_interrupts_when_it_is_understood():
 
 def test_words_that_nobody_is_sure_of_do_not_interrupt_unless_they_say_stop():
     for text, dropped in (("Mama.", True), ("Stop.", False)):
-        call = talking(confidence_min=0.5)
+        call = talking(backchannel_confidence_min=0.5)
         overlaps(call)
         is_understood(call, text, confidence=0.3)
         assert bool(call.new(fx.DropSpeech)) is dropped

@@ -2,6 +2,7 @@
 
 import pytest
 from ringback_session.domain import effects as fx
+from ringback_session.domain import floor_inputs as fl
 from ringback_session.domain import inputs as ev
 from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import ConsentPhase
@@ -240,3 +241,32 @@ def test_text_replies_count_as_heard_when_they_are_complete():
     call.do(ev.ReplyText(reply_id=wanted.reply_id, item_id="item_m", text="At nine."))
     call.pass_ms(10)
     assert call.facts("agent_turn_ended")[0]["heard"] == "At nine."
+
+
+@pytest.mark.parametrize("generated", [True, False])
+@pytest.mark.parametrize("source", ["truncate", "buffer", "samples", "clock"])
+def test_the_position_is_known_from_each_source_also_after_generation_ended(source, generated):
+    call = CoreCall(audio=source != "clock", input_gate="off")
+    if source == "clock":
+        call.types("When?", gate=None)
+    else:
+        call.says("When?", gate=None)
+    if generated:
+        item_id = call.reply(LONG, heard=False)
+    else:
+        speaking(call)
+        item_id = "item_m"
+    call.pass_ms(1_000)
+    match source:
+        case "truncate":
+            # The client's word, 40 ms behind the samples that it sent.
+            call.starts_speaking()
+            call.do(ev.ClientTruncated(item_id=item_id, audio_end_ms=960))
+        case "buffer":
+            call.do(fl.PlaybackCleared())
+        case _:
+            call.starts_speaking()
+    told = call.new(fx.TruncateItem)
+    assert told[-1] == fx.TruncateItem(item_id=item_id, audio_end_ms=960 if source == "truncate" else 1_000)
+    assert call.state.history[-1].text == "Your flight to"
+    assert call.facts("agent_turn_ended")[-1]["heard"] == "Your flight to"

@@ -46,11 +46,10 @@ MIXED = (
     "Yes, but what about the refund?",
     "Yeah, no, that is wrong.",
 )
-# hibari's one voice, made to sound like five: percent of pitch, speed, seed.
+# hibari's one voice, made to sound like four: percent of pitch, speed, seed.
 _HIBARI = {
     "low": (80, 0.9, 5),
     "deep": (88, 0.95, 3),
-    "plain": (100, 1.1, 11),
     "bright": (110, 1.0, 7),
     "high": (120, 1.0, 9),
 }

@@ -96,7 +96,7 @@ def _times(heard: Sequence[Heard]) -> list[str]:
     backchannels = [each for each in heard if each.case.kind == "backchannel"]
     why = Counter(f"{each.outcome} ({each.reason})" if each.outcome else "not held" for each in real)
     return [
-        f"windows from the onset: yield {YIELD_WINDOW_MS / 1000:.1f} s, backchannel {BACKCHANNEL_WINDOW_MS / 1000:.1f} s",
+        f"windows from the onset: yield {YIELD_WINDOW_MS} ms, backchannel {BACKCHANNEL_WINDOW_MS} ms",
         f"interruptions held back by the filter: {_spread(held)}; ≤ 300 ms: {in_time.right} of {in_time.of}",
         f"onset → client told: {_spread(told)}; onset → agent silent: {_spread(stopped)}",
         "interruptions by reason: " + ", ".join(f"{name} {count}" for name, count in why.most_common()),

@@ -188,6 +188,7 @@ class TurnRulesEntry(Entry, frozen=True, forbid_unknown_fields=True):
     backchannel_level_min: Annotated[float, Meta(ge=-90, le=0)] | msgspec.UnsetType = msgspec.UNSET
     backchannel_words: list[Words] | msgspec.UnsetType = msgspec.UNSET
     interruption_words: list[Words] | msgspec.UnsetType = msgspec.UNSET
+    backchannel_confidence_min: Annotated[float, Meta(ge=0, le=1)] | msgspec.UnsetType = msgspec.UNSET
     backchannel_unsure: Literal["wait", "yield"] | msgspec.UnsetType = msgspec.UNSET
     resume_within_ms: Annotated[int, Meta(ge=0, le=10_000)] | msgspec.UnsetType = msgspec.UNSET
     idle_ms: Ms | msgspec.UnsetType = msgspec.UNSET

@@ -102,9 +102,9 @@ class Fallback(Model, frozen=True):
     say: str
 
 
-# What listeners say to show that they listen. A hum is written in many ways.
+# What listeners say to show that they listen. A hum is written in many ways; recognisers write even "mama" for it.
 BACKCHANNELS = (
-    *("mm", "mhm", "mm-hmm", "hmm", "hm", "uh-huh", "aha", "ah", "oh", "uh", "um"),
+    *("mm", "mhm", "mm-hmm", "hmm", "hm", "huh", "uh-huh", "aha", "ah", "oh", "uh", "um", "mama", "mum"),
     *("yeah", "yep", "yes", "okay", "ok", "right", "sure", "all right", "i see", "got it", "good", "great"),
 )
 
@@ -145,6 +145,7 @@ class TurnRules(Model, frozen=True):
     backchannel_level_min: float = -50.0
     backchannel_words: tuple[str, ...] = BACKCHANNELS
     interruption_words: tuple[str, ...] = ("stop", "wait", "no", "hold on", "hang on", "excuse me")
+    backchannel_confidence_min: float = 0.6
     backchannel_unsure: str = "wait"
     resume_within_ms: int = 0
     idle_ms: int = 0

@@ -136,7 +136,7 @@ def _understood(step: Step, overlap: Overlap, confidence: float | None) -> None:
         _ignored(step, overlap, "backchannel")
     elif _says_one_of(overlap.words, rules.interruption_words):
         _interrupts(step, overlap, "word")
-    elif confidence is not None and confidence < rules.confidence_min:
+    elif confidence is not None and confidence < rules.backchannel_confidence_min:
         _ignored(step, overlap, "unclear")
     else:
         _interrupts(step, overlap, "words")

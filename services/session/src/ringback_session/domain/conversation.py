@@ -91,6 +91,8 @@ def _over_the_agent(now: Step, event: Input) -> bool:
             backchannels.words(now, event)
         case floor_inputs.OverlapStopped():
             backchannels.stopped(now, event)
+        case floor_inputs.PlaybackCleared():
+            playback.cut(now)
         case _:
             return False
     return True

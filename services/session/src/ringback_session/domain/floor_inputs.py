@@ -1,10 +1,10 @@
-"""What is known of a sound that the caller makes over the agent, before it is taken for a turn."""
+"""What is known of a sound that the caller makes over the agent, before it is taken for a turn; and of its playback."""
 
 from __future__ import annotations
 
 import msgspec
 
-__all__ = ["CallerOverlaps", "CallerSound", "OverlapStopped", "OverlapWords"]
+__all__ = ["CallerOverlaps", "CallerSound", "FloorInput", "OverlapStopped", "OverlapWords", "PlaybackCleared"]
 
 
 class _Input(msgspec.Struct, frozen=True, tag=True):
@@ -39,3 +39,10 @@ class OverlapStopped(_Input, frozen=True):
 
     item_id: str
     discarded: bool = False
+
+
+class PlaybackCleared(_Input, frozen=True):
+    """The client threw away what it had not played yet."""
+
+
+FloorInput = CallerOverlaps | CallerSound | OverlapWords | OverlapStopped | PlaybackCleared

@@ -15,7 +15,7 @@ from ringback_session.domain.agent_inputs import (
     ValueRefreshed,
 )
 from ringback_session.domain.decided import Decided, FactNeed, ReadBack
-from ringback_session.domain.floor_inputs import CallerOverlaps, CallerSound, OverlapStopped, OverlapWords
+from ringback_session.domain.floor_inputs import FloorInput
 from ringback_session.domain.guarded import WordsInput
 from ringback_session.domain.state import HistoryItem, ReplyPurpose
 
@@ -321,10 +321,7 @@ Input = (
     | CallerArrived
     | CallerStartedSpeaking
     | CallerStoppedSpeaking
-    | CallerOverlaps
-    | CallerSound
-    | OverlapWords
-    | OverlapStopped
+    | FloorInput
     | UtteranceCommitted
     | UtteranceHeard
     | ClientConfigured

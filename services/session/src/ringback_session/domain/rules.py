@@ -86,6 +86,7 @@ class TurnRules(msgspec.Struct, frozen=True):
     backchannel_level_min: float = -50.0
     backchannel_words: tuple[str, ...] = ()
     interruption_words: tuple[str, ...] = ()
+    backchannel_confidence_min: float = 0.0
     backchannel_unsure: str = "wait"
     resume_within_ms: int = 0
     idle_ms: int = 0

@@ -34,7 +34,7 @@ from ringback_realtime import (
 )
 
 from ringback_session.domain.effects import DropSpeech, PassSpeech, PlayAgain
-from ringback_session.domain.floor_inputs import CallerSound
+from ringback_session.domain.floor_inputs import CallerSound, PlaybackCleared
 from ringback_session.domain.inputs import (
     ClientCallOutput,
     ClientCancelled,
@@ -186,11 +186,11 @@ class ClientView:
                 self._respond(event, out)
             case client_events.ResponseCancel():
                 self._cancel(event, out)
-            case client_events.InputAudioCommit() | client_events.InputAudioClear():
-                out.model.append(bytes(frame))
+            case client_events.OutputAudioClear():
+                out.inputs.append(PlaybackCleared())
             case _:
-                # output_audio_buffer.clear is for WebRTC; append never comes this way.
-                pass
+                # The caller's audio is committed or cleared; append never comes this way.
+                out.model.append(bytes(frame))
 
     def _update(self, event: client_events.SessionUpdate, out: Out) -> None:
         config = self.config.merge(
