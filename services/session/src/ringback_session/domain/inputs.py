@@ -69,10 +69,14 @@ __all__ = [
 
 
 class At(msgspec.Struct, frozen=True):
-    """When: the owner's clock (unix ms), the caller's input clock (samples at 24 kHz; 0: no audio yet)."""
+    """When: the owner's clock (unix ms), the caller's input clock (samples at 24 kHz; 0: no audio yet).
+
+    `playback`: the input clock that goes on by real time while no audio comes; 0 where nobody keeps it.
+    """
 
     now_ms: int
     samples: int = 0
+    playback: int = 0
 
 
 class _Input(msgspec.Struct, frozen=True, tag=True):

@@ -1,4 +1,4 @@
-"""What the caller heard. The clock counts the samples that the caller sent, else it is the owner's."""
+"""What the caller heard. The clock counts the samples that the caller sends, and real time while none come."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def settle(step: Step) -> None:
 
 
 def _now(step: Step) -> int:
-    return step.at.samples or (step.at.now_ms - step.state.started_at_ms) * SAMPLES_PER_MS
+    return step.at.playback or step.at.samples or (step.at.now_ms - step.state.started_at_ms) * SAMPLES_PER_MS
 
 
 def _note_first_audio(step: Step) -> None:

@@ -40,6 +40,7 @@ from ringback_session.usecases.idling import Idling
 from ringback_session.usecases.keeping import Keeper, Saved, save
 from ringback_session.usecases.model_side import ModelSide, RecentContext
 from ringback_session.usecases.performing import TAKES_TIME, Performer
+from ringback_session.usecases.playback_clock import PlaybackClock
 from ringback_session.usecases.timers import Timers
 from ringback_session.usecases.turn_trace import TurnTrace
 from ringback_session.views.client import ClientView
@@ -97,6 +98,7 @@ class Call:
         self._late_facts = late_facts
         self._on_over = on_over
         self._samples = 0
+        self._playback_clock = PlaybackClock(clock.now_ms())
         self._queue: deque[Input] = deque()
         self._stepping = False
         self._turns = TurnTrace(tracing)
@@ -207,7 +209,9 @@ class Call:
             if head.type == APPEND:
                 if not self._samples and self.state.greeting:
                     self.feed(inputs.CallerArrived())
-                self._samples += clock_samples(head, frame, telephone=self.view.telephone_in)
+                samples = clock_samples(head, frame, telephone=self.view.telephone_in)
+                self._samples += samples
+                self._playback_clock.hear(samples, self._clock.now_ms())
                 self._link.audio(frame)
                 if (sound := self.view.overhear(head, self._samples)) is not None:
                     self.feed(sound)
@@ -241,13 +245,14 @@ class Call:
         try:
             while self._queue and not self.over:
                 event = self._queue.popleft()
-                at = At(now_ms=self._clock.now_ms(), samples=self._samples)
+                now_ms = self._clock.now_ms()
+                at = At(now_ms=now_ms, samples=self._samples, playback=self._playback_clock.at(now_ms))
                 wanted = step(self.state, event, at)
                 if not wanted and isinstance(event, inputs.AudioSent):
                     # Most inputs are these; they are counted and move nothing.
                     continue
                 moved = True
-                self._idling.follow(event, self._samples)
+                self._idling.follow(event, at.playback)
                 self._turns.follow(self.state)
                 with self._tracing.in_turn():
                     for effect in wanted:
@@ -319,7 +324,8 @@ class Call:
             self.feed(*out.inputs)
 
     def _note_silence(self) -> None:
-        silence = self._idling.due(self.view.config, self._samples)
+        playback = self._playback_clock.at(self._clock.now_ms())
+        silence = self._idling.due(self.view.config, self._samples, playback=playback)
         if silence is not None:
             out = Out()
             self.view.too_quiet(*silence, out)

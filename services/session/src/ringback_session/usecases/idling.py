@@ -12,24 +12,24 @@ __all__ = ["Idling"]
 
 
 class Idling:
-    """Counts samples of silence since what was said has been played; each reply arms it once."""
+    """Counts the silence since what was said has been played; each reply arms it once."""
 
     def __init__(self, state: CallState) -> None:
         self._state = state
         self._since: int | None = None
 
-    def follow(self, event: Input, samples: int) -> None:
-        """What the call comes to, and how much the caller has sent by then."""
+    def follow(self, event: Input, playback: int) -> None:
+        """What the call comes to, and when by the clock of playback."""
         match event:
             case ReplyEnded() | SpeechEnded():
-                self._since = samples
+                self._since = playback
             case CallerStartedSpeaking():
                 self._since = None
             case _:
                 pass
 
-    def due(self, config: SessionConfig, samples: int) -> tuple[int, int] | None:
-        """The silence that has just become too long, from and to in ms."""
+    def due(self, config: SessionConfig, samples: int, *, playback: int) -> tuple[int, int] | None:
+        """The silence that has just become too long, from and to in ms of the caller's audio."""
         if self._since is None:
             return None
         detection = config.turn_detection
@@ -38,8 +38,8 @@ class Idling:
         quiet = state.reply is None and not state.speeches and not state.caller_speaking
         if not wait_ms or not quiet:
             return None
-        start = max(self._since, state.playback.ends_at)
-        if samples - start < wait_ms * SAMPLES_PER_MS:
+        silent = playback - max(self._since, state.playback.ends_at)
+        if silent < wait_ms * SAMPLES_PER_MS:
             return None
         self._since = None
-        return start // SAMPLES_PER_MS, samples // SAMPLES_PER_MS
+        return max(0, samples - silent) // SAMPLES_PER_MS, samples // SAMPLES_PER_MS

@@ -1,0 +1,39 @@
+"""The clock that playback is measured by: the caller's own audio while it comes, real time while it does not.
+
+Counting the caller's samples, a call that is streamed faster than real time means the same. A client whose microphone
+is closed sends none, and plays what it was sent all the same.
+"""
+
+from __future__ import annotations
+
+from ringback_session.domain.step import SAMPLES_PER_MS
+
+__all__ = ["MUTED_MS", "PlaybackClock"]
+
+# Longer than a busy network or machine holds audio back, shorter than a button is left alone.
+MUTED_MS = 1_500
+
+
+class PlaybackClock:
+    """Samples since the call came here; never goes back."""
+
+    def __init__(self, now_ms: int) -> None:
+        self._samples = 0
+        self._skipped = 0
+        self._last_ms = now_ms
+        self._heard = False
+
+    def hear(self, samples: int, now_ms: int) -> None:
+        """The caller's audio came in."""
+        self._skipped += self._muted(now_ms)
+        self._samples += samples
+        self._last_ms = max(self._last_ms, now_ms)
+        self._heard = True
+
+    def at(self, now_ms: int) -> int:
+        return self._samples + self._skipped + self._muted(now_ms)
+
+    def _muted(self, now_ms: int) -> int:
+        """The time without audio, if it is more than a delay."""
+        gap_ms = max(0, now_ms - self._last_ms)
+        return gap_ms * SAMPLES_PER_MS if gap_ms > MUTED_MS or not self._heard else 0
