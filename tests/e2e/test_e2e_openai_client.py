@@ -7,7 +7,7 @@ import base64
 from typing import Any
 
 import pytest
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, OpenAI
 from ringback_cli.caller import CallerVoice
 from ringback_speech import load_voice
 from ringback_testkit.running_stack import RunningStack
@@ -67,6 +67,24 @@ async def test_a_text_conversation_has_no_error_events(running: RunningStack, pa
     assert done.response.status == "completed"
     assert done.response.output[0].content[0].text
     assert [event.type for event in seen[:2]] == ["session.created", "session.updated"]
+
+
+async def test_the_blocking_client_has_a_conversation_without_error_events(running: RunningStack) -> None:
+    def converse() -> list[Any]:
+        client = OpenAI(api_key=running.stack.api_key, base_url=running.stack.addresses.realtime_url)
+        seen: list[Any] = []
+        with client.realtime.connect(model="gpt-realtime") as connection:
+            connection.session.update(session={"type": "realtime", "output_modalities": ["text"]})
+            connection.conversation.item.create(item=_say("Please look up reservation 482915."))
+            connection.response.create()
+            while not seen or seen[-1].type != "response.done":
+                seen.append(connection.recv())
+        return seen
+
+    async with asyncio.timeout(PATIENCE_S):
+        seen = await asyncio.to_thread(converse)
+    _no_errors(seen)
+    assert "Boston" in seen[-1].response.output[0].content[0].text
 
 
 async def test_a_typed_cancellation_asks_for_the_id_and_reads_back(running: RunningStack) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import threading
 from collections.abc import Callable
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,6 +18,7 @@ from ringback_cli.conformance.texts import LONG, WEATHER, WEATHER_QUESTION
 PATIENCE_S = 30
 FRAME_BYTES = 4_800
 _NO_PACKAGE = "the openai package is not installed"
+_OTHERS = "openai-agents, Pipecat, LiveKit and agents-js: make clients"
 
 
 @check(
@@ -38,9 +41,10 @@ async def real_client(lab: Lab) -> str:
         await _until(connection, "response.done", seen)
         await _tool_call(connection, seen)
         await _barge_in(connection, speech, seen)
+    seen += await asyncio.to_thread(_over_threads, lab)
     errors = [event for event in seen if event.type == "error"]
     expect(not errors, f"{len(errors)} error events: {errors[:2]}")
-    return f"openai: {len(seen)} events, no error; other clients: make clients"
+    return f"openai {version('openai')}, async and sync: {len(seen)} events, no error; {_OTHERS}"
 
 
 @check("C62", "Every event is valid by the types of released clients (here: openai).")
@@ -59,7 +63,31 @@ async def valid_events(lab: Lab) -> str:
     shown = "; ".join(f"{kind}: {problem}" for kind, problem in list(problems.items())[:3])
     expect(not problems, f"{len(problems)} types with invalid events: {shown}")
     kinds = {event["type"] for event in events}
-    return f"{len(events)} events of {len(kinds)} types valid for openai; agents-js, Pipecat: make clients"
+    return f"{len(events)} events of {len(kinds)} types valid for openai {version('openai')}; {_OTHERS}"
+
+
+def _over_threads(lab: Lab) -> list[Any]:
+    """A typed turn with the client that blocks."""
+    from openai import OpenAI
+
+    base = lab.target.url.removesuffix("/realtime")
+    client = OpenAI(api_key=lab.target.key or "none", websocket_base_url=base)
+    seen: list[Any] = []
+    with client.realtime.connect(model=lab.target.model) as connection:
+        connection.session.update(session={"type": "realtime", "output_modalities": ["text"]})
+        connection.conversation.item.create(item=_item("Hello"))
+        connection.response.create()
+        # It has no timeout of its own for what does not come.
+        patience = threading.Timer(PATIENCE_S, connection.close)
+        patience.start()
+        try:
+            for event in connection:
+                seen.append(event)
+                if event.type == "response.done":
+                    return seen
+        finally:
+            patience.cancel()
+    raise MissingError(f"the blocking client got no response.done; it got {[event.type for event in seen]}")
 
 
 async def _one_of_each(lab: Lab) -> None:
