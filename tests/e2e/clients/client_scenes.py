@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,10 +52,32 @@ class Client:
     def is_there(self) -> bool:
         return (self.folder / ".ready").exists()
 
+    @property
+    def is_node(self) -> bool:
+        return self.driver.endswith(".mjs")
+
+    @property
+    def interpreter(self) -> str:
+        return shutil.which("node") or "node" if self.is_node else str(self.folder / "bin" / "python")
+
     def command(self) -> list[str]:
-        if self.driver.endswith(".mjs"):
-            return ["node", str(self.folder / self.driver)]
-        return [str(self.folder / "bin" / "python"), str(HERE / "drivers" / self.driver)]
+        """How its driver is run. Node looks for packages beside the file that imports them."""
+        if self.is_node:
+            shutil.copy(HERE / "node" / self.driver, self.folder / self.driver)
+            return [self.interpreter, str(self.folder / self.driver)]
+        return [self.interpreter, str(HERE / "drivers" / self.driver)]
+
+    @property
+    def version(self) -> str:
+        """Of the package that is installed; "-" if none is."""
+        if not self.is_there:
+            return "-"
+        if self.is_node:
+            about = self.folder / "node_modules" / self.package / "package.json"
+            return str(json.loads(about.read_text())["version"])
+        name = self.package.replace("-", "_")
+        [folder] = self.folder.glob(f"lib/python*/site-packages/{name}-*.dist-info")
+        return folder.name.removesuffix(".dist-info").rsplit("-", 1)[1]
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from client_scenes import CLIENTS, HERE, SCENES, Client, Row, Scene
+from client_scenes import CLIENTS, SCENES, Client, Row, Scene
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter, ValidationError
 from ringback_testkit.running_stack import RunningStack
@@ -61,17 +60,14 @@ async def test_a_released_client_plays_the_scene(
     finally:
         took_s = time.monotonic() - began
         rows.append(
-            Row(client.name, _version(client), scene.name, outcome, len(wire.server_events), errors, took_s)
+            Row(client.name, client.version, scene.name, outcome, len(wire.server_events), errors, took_s)
         )
 
 
 async def _play(client: Client, task: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """Run the driver; its report and what it wrote beside it."""
-    if client.driver.endswith(".mjs"):
-        # Node looks for packages beside the file that imports them.
-        shutil.copy(HERE / "node" / client.driver, client.folder / client.driver)
     process = await asyncio.create_subprocess_exec(
-        *client.command(),
+        *(await asyncio.to_thread(client.command)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -179,16 +175,6 @@ def _invalid(wire: Wire) -> list[str]:
     return [f"{kind}: {problem}" for kind, problem in problems.items()] + (
         [wire.problem] if wire.problem else []
     )
-
-
-def _version(client: Client) -> str:
-    if not client.is_there:
-        return "-"
-    if client.driver.endswith(".mjs"):
-        found = json.loads((client.folder / "node_modules" / client.package / "package.json").read_text())
-        return str(found["version"])
-    [folder] = client.folder.glob(f"lib/python*/site-packages/{client.package.replace('-', '_')}-*.dist-info")
-    return folder.name.removesuffix(".dist-info").rsplit("-", 1)[1]
 
 
 def _dump(path: Path, wire: Wire) -> None:
