@@ -110,7 +110,9 @@ async def test_decisions_without_the_network() -> None:
         columns=["parse", "evaluate", "answer"],
         section="policy",
     )
-    for name, (files, question) in _bundles().items():
+    bundles = _bundles()
+    bundles["airline, a sentence"] = (bundles["airline"][0], _sentence())
+    for name, (files, question) in bundles.items():
         bundle = compile_bundle(files, pack=name).bundle
         question.bundle_digest = bundle.digest
         asked = wire.decide_request(question)
@@ -209,6 +211,17 @@ def _many(count: int) -> dict[str, bytes]:
 
 def _action(at: int) -> str:
     return "cancel_reservation" if at < 10 else f"other_{at % 100}"
+
+
+def _sentence() -> pb.DecideRequest:
+    """What the agent says, at gate OUTPUT."""
+    question = _question()
+    question.gate = pb.GATE_OUTPUT
+    question.speech.text = (
+        "Your reservation four eight two, nine one five is cancelled. Is there anything else?"
+    )
+    del question.facts[:]
+    return question
 
 
 def _question() -> pb.DecideRequest:

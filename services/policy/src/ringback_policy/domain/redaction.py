@@ -4,6 +4,7 @@ All patterns are RE2's, so that no text costs more than its length. A card passe
 ("four one one one …"); a phone number has one of the forms in which people write one.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,7 +19,10 @@ re2: Any = _re2
 CARD_DIGITS_MIN, CARD_DIGITS_MAX = 13, 19
 # What is spoken fits in here; results of tools, which are longer, are written.
 SPOKEN_CHARS_MAX = 4_000
+# Thirteen digits in words are never shorter.
+SPOKEN_CHARS_MIN = 40
 
+_DIGIT = re.compile(r"[0-9]")
 _CARD = re2.compile(r"\d(?:[ .-]?\d){12,18}")
 _EMAIL = re2.compile(r"[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*\.[A-Za-z]{2,24}")
 _SPOKEN_EMAIL = re2.compile(
@@ -29,7 +33,7 @@ _NUMBER = (
     r"(?:zero|oh|o|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen"
     r"|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|double|triple|\d+)"
 )
-_SPOKEN_DIGITS = re2.compile(rf"(?i)\b{_NUMBER}(?:[ ,.-]+{_NUMBER}){{5,40}}\b")
+_SPOKEN_DIGITS = re2.compile(rf"(?i)\b{_NUMBER}(?:[ ,.-]+{_NUMBER}){{6,40}}\b")
 # E.164 with its plus sign; the American form; a leading zero as in most of Europe; ten digits after a word for phoning.
 _PHONES = tuple(
     re2.compile(pattern)
@@ -68,12 +72,14 @@ def luhn(digits: str) -> bool:
 
 
 def _cards(text: str) -> list[tuple[int, int]]:
+    if not _DIGIT.search(text):
+        return _spoken_cards(text)
     written = [match.span() for match in _CARD.finditer(text) if _is_card(_digits(match.group()))]
     return written + _spoken_cards(text)
 
 
 def _spoken_cards(text: str) -> list[tuple[int, int]]:
-    if len(text) > SPOKEN_CHARS_MAX:
+    if not SPOKEN_CHARS_MIN <= len(text) <= SPOKEN_CHARS_MAX:
         return []
     found = []
     for match in _SPOKEN_DIGITS.finditer(text):
@@ -93,11 +99,16 @@ def _is_card(digits: str) -> bool:
 
 
 def _emails(text: str) -> list[tuple[int, int]]:
-    return [match.span() for pattern in (_EMAIL, _SPOKEN_EMAIL) for match in pattern.finditer(text)]
+    patterns = [_EMAIL] if "@" in text else []
+    if " dot " in text.lower():
+        patterns.append(_SPOKEN_EMAIL)
+    return [match.span() for pattern in patterns for match in pattern.finditer(text)]
 
 
 def _phones(text: str) -> list[tuple[int, int]]:
-    found = []
+    found: list[tuple[int, int]] = []
+    if not _DIGIT.search(text):
+        return found
     for pattern in _PHONES:
         for match in pattern.finditer(text):
             start, end = match.span(1) if pattern.groups else match.span()

@@ -11,6 +11,8 @@ from ringback_policy.domain.vocabulary import Effect, Layer
 __all__ = ["NONE", "Verdict", "from_error", "obligations_of", "stated", "strictest"]
 
 NONE = Obligations()
+# The name that an answer has when nobody spoke of its subject.
+DEFAULT = "default"
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -27,7 +29,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def strictest(verdicts: Iterable[Verdict]) -> Verdict:
-    """The strictest verdict; of equals one that tells the caller something, else the first."""
+    """The strictest verdict; of equals one that tells the caller something, else one of a rule, else the first."""
     return max(verdicts, key=_strictness)
 
 
@@ -63,8 +65,8 @@ def from_error(rule: Rule, fallback: OnError, error: str) -> Verdict:
     )
 
 
-def _strictness(verdict: Verdict) -> tuple[int, bool]:
-    return verdict.effect, bool(verdict.say or verdict.states)
+def _strictness(verdict: Verdict) -> tuple[int, bool, bool]:
+    return verdict.effect, bool(verdict.say or verdict.states), verdict.rule != DEFAULT
 
 
 def _sentences(parts: Iterable[str]) -> str:
