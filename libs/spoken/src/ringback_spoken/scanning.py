@@ -48,7 +48,7 @@ class Scan:
 
     def text(self, index: int) -> str:
         """The token's text, or "" beyond the ends."""
-        return self.tokens[index].text if 0 <= index < len(self.tokens) else ""
+        return self.tokens[index][0] if 0 <= index < len(self.tokens) else ""
 
     def gap(self, index: int) -> int:
         """The gap before the token; the ends of the text are strong breaks."""
@@ -71,13 +71,16 @@ def scan(text: str) -> Scan:
     tokens: list[Token] = []
     end = 0
     for match in _TOKEN.finditer(folded):
-        between = folded[end : match.start()]
-        gap = _gap(between) if tokens else STRONG
-        if gap == GLUED and (_apart(match[0]) or _apart(tokens[-1].text)):
-            gap = WEAK
-        start = match.start()
-        tokens.append(Token(match[0], start, match.end(), gap, text[start].isupper(), "," in between))
-        end = match.end()
+        start, stop = match.span()
+        word, between = match[0], folded[end:start]
+        if between == " " and tokens:  # as between most words
+            tokens.append(Token(word, start, stop, WEAK, text[start].isupper()))
+        else:
+            gap = _gap(between) if tokens else STRONG
+            if gap == GLUED and (_apart(word) or _apart(tokens[-1].text)):
+                gap = WEAK
+            tokens.append(Token(word, start, stop, gap, text[start].isupper(), "," in between))
+        end = stop
     return Scan(folded, tuple(tokens))
 
 
@@ -101,7 +104,5 @@ def _apart(text: str) -> bool:
 def _gap(between: str) -> int:
     if not between:
         return GLUED
-    if between == " ":
-        return WEAK
     weak = all(char.isspace() or char in _WEAK_MARKS for char in between)
     return WEAK if weak else STRONG

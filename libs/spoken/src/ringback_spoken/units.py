@@ -77,7 +77,12 @@ def _units(scanned: Scan) -> Iterator[Unit]:
         return seen[at]
 
     while index < len(scanned.tokens):
-        found = _plain_at(scanned, index) or structured(index) or _loose_at(scanned, index, structured)
+        if _is_plain(scanned, index):
+            text, start, end, gap, _, comma = scanned.tokens[index]
+            yield Unit("word", text, start, end, gap if index else STRONG, None, comma)
+            index += 1
+            continue
+        found = structured(index) or _loose_at(scanned, index, structured)
         first, last = scanned.tokens[index], scanned.tokens[found.next_index - 1]
         yield Unit(
             found.kind, found.value, first.start, last.end, scanned.gap(index), found.year, first.comma
@@ -85,12 +90,12 @@ def _units(scanned: Scan) -> Iterator[Unit]:
         index = found.next_index
 
 
-def _plain_at(scanned: Scan, index: int) -> _Found | None:
-    """An everyday word, known as such without asking each grammar."""
+def _is_plain(scanned: Scan, index: int) -> bool:
+    """Whether it is an everyday word, known as such without asking each grammar."""
     text = scanned.tokens[index].text
-    if len(text) == 1 or text in _BEGINNINGS or not text[0].isalpha() or scanned.gap(index + 1) == GLUED:
-        return None
-    return _Found("word", text, index + 1)
+    if len(text) == 1 or text in _BEGINNINGS or not text[0].isalpha():
+        return False
+    return scanned.gap(index + 1) != GLUED
 
 
 def structured_at(scanned: Scan, index: int) -> _Found | None:
