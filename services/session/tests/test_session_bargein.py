@@ -270,3 +270,16 @@ def test_the_position_is_known_from_each_source_also_after_generation_ended(sour
     assert told[-1] == fx.TruncateItem(item_id=item_id, audio_end_ms=960 if source == "truncate" else 1_000)
     assert call.state.history[-1].text == "Your flight to"
     assert call.facts("agent_turn_ended")[-1]["heard"] == "Your flight to"
+
+
+@pytest.mark.parametrize(("heard_ms", "left"), [(1_000, "Welcome to the"), (10, None)])
+def test_of_our_own_words_too_the_model_keeps_only_what_was_heard(call, heard_ms, left):
+    call.state.greeting = "Welcome to the airline, what can I do for you today?"
+    call.do(ev.CallerArrived())
+    call.speaks(heard=False)
+    whole = call.one(fx.Note)
+    call.pass_ms(heard_ms)
+    call.starts_speaking()
+    assert call.one(fx.Forget).item_ids == (whole.item_id,)
+    assert [note.text for note in call.new(fx.Note)] == ([left] if left else [])
+    assert [entry.text for entry in call.state.history] == ([left] if left else [])

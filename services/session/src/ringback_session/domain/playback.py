@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ringback_session.domain import manners
-from ringback_session.domain.effects import StartTimer, StopTimer, TruncateItem
+from ringback_session.domain.effects import Forget, Note, StartTimer, StopTimer, TruncateItem
 from ringback_session.domain.inputs import AudioSent, ClientTruncated
 from ringback_session.domain.state import TEXT_CHARS_MAX, CallState, HistoryItem, PlayedItem
 from ringback_session.domain.step import SAMPLES_PER_MS, Step
@@ -176,16 +176,31 @@ def _note_first_audio(step: Step) -> None:
 
 def _forget_unheard(step: Step, played: PlayedItem, position_ms: int) -> None:
     """What the model's conversation would be built from again holds only what was heard."""
-    if not played.in_model:
-        return
     whole_ms = played.samples // SAMPLES_PER_MS
     text = heard_text(played.text, part_ms=position_ms, whole_ms=whole_ms)
     history = step.state.history
+    if not played.in_model:
+        _tell_heard(step, played.item_id, text)
+        return
     known = next((entry for entry in reversed(history) if entry.item_id == played.item_id), None)
     if known is not None:
         known.text = text
     elif text:
         step.state.remember(HistoryItem(item_id=played.item_id, kind="message", role="assistant", text=text))
+
+
+def _tell_heard(step: Step, said_as: str, text: str) -> None:
+    """The model was told our own words whole when they had been generated; what was not heard is taken back."""
+    state = step.state
+    told = next((entry for entry in reversed(state.history) if entry.said_as == said_as), None)
+    if told is None:
+        return
+    step.effects.append(Forget(item_ids=(told.item_id,)))
+    if not text:
+        state.history.remove(told)
+        return
+    told.item_id, told.text = state.new_id("item_"), text
+    step.effects.append(Note(item_id=told.item_id, role="assistant", text=text))
 
 
 def _report(step: Step, played: PlayedItem) -> None:
