@@ -15,7 +15,9 @@ from ringback_session.adapters.facts_bus import FactsOnBus
 from ringback_session.adapters.records_kv import RecordsInBucket
 from ringback_session.domain.agents import Graph
 from ringback_session.domain.inputs import ActionResult, ConsentRead, Decided, FactFetched
+from ringback_session.domain.prices import PriceTable
 from ringback_session.domain.rules import Effect, SideEffect, TurnRules
+from ringback_session.domain.usage import Price
 from ringback_session.ports import Caller, PackInfo
 from ringback_session.usecases.admission import AdmissionLimits
 from ringback_session.usecases.call import Limits
@@ -205,6 +207,12 @@ class MetersTwin:
     def loop_lag(self, late_ms):
         pass
 
+    def spent(self, tenant, model, tokens, *, cost_pico, unpriced):
+        pass
+
+    def budget(self, scope, level):
+        pass
+
 
 class World:
     """Everything around the calls. Make it inside a running loop; `replica` gives the calls of one owner."""
@@ -222,6 +230,8 @@ class World:
         self.records = RecordsInBucket(self.bus, self.clock)
         self.tracing = TracingTwin
         self.meters = MetersTwin()
+        self.ledger = None
+        self.prices = PriceTable({"gpt-x": Price(tokens={"text_out": 1_000_000, "text_in": 500_000})})
         self.calls = self.replica("session-0")
         self.limits = Limits(lease_ms=60_000)
 
@@ -240,6 +250,8 @@ class World:
             tracing=TracingTwin,
             presence=records or self.records,
             meters=self.meters,
+            prices=self.prices,
+            ledger=self.ledger,
         )
         limits = limits or Limits(lease_ms=60_000, journal_wait_ms=2_000)
         return Calls(

@@ -16,6 +16,8 @@ from ringback_session.domain.state import (
     restore,
     snapshot,
 )
+from ringback_session.domain.upkeep import BudgetReached, UsageReported
+from ringback_session.domain.usage import Tokens
 from session_core_kit import new_state
 from session_machine_kit import Watched
 
@@ -51,6 +53,16 @@ class AnyCall(Watched, RuleBasedStateMachine):
         ]
         for go in way[:steps]:
             go()
+
+    # What it costs.
+
+    @rule(number=st.integers(0, 5), tokens=st.integers(0, 40), level=st.sampled_from(["", "soft", "hard"]))
+    def usage_is_told(self, number, tokens, level):
+        report = UsageReported(key=f"r:{number}", model="m", tokens=Tokens(text_out=tokens), cost_pico=tokens)
+        self.give(report)
+        self.give(report)
+        if level:
+            self.give(BudgetReached(level=level))
 
     # The caller and the client.
 

@@ -172,6 +172,9 @@ class Attr:
     TOKENS: Final = _attr("ringback.tokens", "Tokens of a context.")
     BYTES: Final = _attr("ringback.bytes", "Bytes.")
     TURNS: Final = _attr("ringback.turns", "Number of turns.")
+    TOKEN_KIND: Final = _attr("ringback.token_kind", "text_in, text_cached, text_out, audio_in …")
+    SCOPE: Final = _attr("ringback.scope", "Whose budget: session or tenant.")
+    LEVEL: Final = _attr("ringback.level", "Which limit: soft or hard.")
 
 
 _MS: Final = (1, 2.5, 5, 10, 25, 50, 100, 150, 250, 400, 600, 1000, 1500, 2500, 5000, 10_000, 30_000)
@@ -206,6 +209,11 @@ class Metric:
     MODEL_CONNECT_MS: Final = _histogram(
         "ringback.model.connect", "ms", _MS, "Dialling an upstream until its model has greeted."
     )
+    COST_USD: Final = _counter("ringback.cost", "USD", "Known cost of what the model used.")
+    UNPRICED: Final = _counter(
+        "ringback.tokens.unpriced", "{token}", "Tokens, and ms of audio, that no price is known for."
+    )
+    BUDGETS_CROSSED: Final = _counter("ringback.budgets.crossed", "{limit}", "Limits of budgets reached.")
     FOLD_LAG: Final = _gauge("ringback.memory.fold_lag", "{event}", "Events published, not folded yet.")
     FOLD_MS: Final = _histogram("ringback.memory.fold", "ms", _MS, "Folding one event.")
     BREAKER_STATE: Final = _gauge(

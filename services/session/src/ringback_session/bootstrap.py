@@ -13,20 +13,19 @@ from ringback_serving import announce, serve
 from ringback_telemetry import setup, setup_logging
 
 from ringback_session.adapters.clock_loop import LoopClock
-from ringback_session.adapters.facts_bus import FactsOnBus
 from ringback_session.adapters.late_facts_bus import LateFactsOnBus
 from ringback_session.adapters.memory_grpc import MemoryOverGrpc
-from ringback_session.adapters.meters_otel import MetersWithOtel, measure_loop
+from ringback_session.adapters.meters_otel import measure_loop
 from ringback_session.adapters.models_ws import ModelsOverWebSocket
 from ringback_session.adapters.packs_store import PacksInStore
 from ringback_session.adapters.policy_grpc import PolicyOverGrpc
-from ringback_session.adapters.records_kv import RecordsInBucket
 from ringback_session.adapters.secrets_kv import SecretsInBucket
 from ringback_session.adapters.tenants_file import TenantsInFile
 from ringback_session.adapters.text_source import configured_text
 from ringback_session.adapters.tools_grpc import ToolsOverGrpc
 from ringback_session.adapters.tracing_otel import TracingWithOtel
 from ringback_session.adapters.upstream_source import configured_upstreams
+from ringback_session.assembly import Upkeep, make_upkeep
 from ringback_session.server.admin import AdminServicer
 from ringback_session.server.background import Background
 from ringback_session.server.gateway import Gateway
@@ -48,12 +47,11 @@ async def run_session(settings: SessionSettings) -> None:
     models = ModelsOverWebSocket(configured_upstreams(settings), variable=variable, clock=clock)
     bus = await connect(settings.nats_url, name=owner, spool_dir=settings.state_dir / "spool")
     await bus.ensure(load_topology(), "session")
-    records = RecordsInBucket(bus, clock)
-    leases = await records.watch()
+    upkeep = await make_upkeep(settings, bus, clock=clock, tenants=tenants, owner=owner)
     peers = {"policy": settings.policy_addr, "tools": settings.tools_addr, "memory": settings.memory_addr}
     channels = [Channel(address, name=name, tls=settings.tls) for name, address in peers.items()]
     await asyncio.gather(*(channel.warm() for channel in channels))
-    services = _services(settings, models, bus, clock, records, channels)
+    services = _services(settings, models, bus, clock, upkeep, channels)
     calls = Calls(services, owner=owner, settings=settings.calls)
     secrets = ClientSecrets(
         secrets=SecretsInBucket(bus, clock), tenants=tenants, clock=clock, model=settings.calls.model
@@ -61,7 +59,7 @@ async def run_session(settings: SessionSettings) -> None:
     gateway = Gateway(calls, tenants, secrets)
     models.open()
     port = await gateway.open(host=settings.host, port=settings.port, shared=settings.shared_port)
-    background = Background(calls.settle_forever(), measure_loop(calls.sample))
+    background = Background(calls.settle_forever(), measure_loop(calls.sample), upkeep.ledger.flush_forever())
 
     def ready(admin_port: int) -> None:
         calls.address = settings.admin_address or f"{settings.host}:{admin_port}"
@@ -86,7 +84,8 @@ async def run_session(settings: SessionSettings) -> None:
             lambda: gateway.close(drain_ms=settings.drain_ms),
             models.close,
             *([services.text.close] if services.text is not None else []),
-            leases.close,
+            upkeep.ledger.flush,
+            upkeep.close,
             *(channel.close for channel in channels),
             bus.close,
             lambda: asyncio.to_thread(telemetry.shutdown),
@@ -99,7 +98,7 @@ def _services(
     models: ModelsOverWebSocket,
     bus: Bus,
     clock: LoopClock,
-    records: RecordsInBucket,
+    upkeep: Upkeep,
     channels: list[Channel],
 ) -> Services:
     policy, tools, memory = channels
@@ -108,13 +107,15 @@ def _services(
         tools=ToolsOverGrpc(tools),
         memory=MemoryOverGrpc(memory, clock),
         packs=PacksInStore(PackStore(bus)),
-        records=records,
-        facts=FactsOnBus(bus),
+        records=upkeep.records,
+        facts=upkeep.facts,
         late_facts=LateFactsOnBus(bus),
         models=models,
         text=configured_text(settings, variable=variable),
         clock=clock,
         tracing=TracingWithOtel,
-        presence=records,
-        meters=MetersWithOtel(),
+        presence=upkeep.records,
+        meters=upkeep.meters,
+        prices=upkeep.prices,
+        ledger=upkeep.ledger,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
@@ -31,6 +31,7 @@ from ringback_session.domain.inputs import (
 from ringback_session.domain.known import StaleValue
 from ringback_session.domain.rules import Tool, TurnRules
 from ringback_session.domain.state import SlotValue
+from ringback_session.domain.usage import Budgets
 
 __all__ = [
     "Caller",
@@ -39,15 +40,12 @@ __all__ = [
     "Facts",
     "LateFacts",
     "Memory",
-    "Meters",
     "ModelSocket",
     "Models",
     "PackInfo",
     "Packs",
     "Pinned",
     "Policy",
-    "Presence",
-    "Present",
     "Record",
     "Records",
     "Remembered",
@@ -92,6 +90,7 @@ class Caller(msgspec.Struct, frozen=True):
     default_pack: str
     sessions_max: int = 0
     caller_id: str = ""
+    budgets: Budgets = Budgets()
 
 
 class Secret(msgspec.Struct, frozen=True):
@@ -119,17 +118,6 @@ class Record(msgspec.Struct):
     revision: int = 0
     # Where the owner's admin service answers, host:port; empty: nowhere.
     owner_address: str = ""
-
-
-class Present(msgspec.Struct, frozen=True):
-    """A session that has not ended, as its record told last: a watch's delay ago, or a lease's when its owner died."""
-
-    session_id: str
-    tenant: str
-    epoch: int
-    owner: str
-    owner_address: str
-    lease_until_ms: int
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -258,26 +246,6 @@ class Records(Protocol):
     async def expired(self, *, before_ms: int) -> list[str]:
         """Sessions whose lease ran out before a time and that did not end; 100 at most."""
         ...
-
-
-class Presence(Protocol):
-    """Who holds which session, on all replicas, as far as their records have come."""
-
-    def find(self, session_id: str) -> Present | None: ...
-
-    def of_tenant(self, tenant: str) -> Iterable[Present]:
-        """The sessions of a tenant, those with a lease that ran out too; of all tenants for an empty one."""
-        ...
-
-
-class Meters(Protocol):
-    """The replica's own metrics."""
-
-    def refused(self, reason: str) -> None: ...
-
-    def sessions(self, number: int) -> None: ...
-
-    def loop_lag(self, late_ms: float) -> None: ...
 
 
 class Facts(Protocol):

@@ -28,6 +28,7 @@ class SessionSettings(CommonSettings):
     tools_addr: str
     memory_addr: str
     tenants_file: Path
+    prices_file: Path | None
     upstream_url: str
     upstream_model: str
     upstream_kind: str
@@ -67,6 +68,7 @@ class SessionSettings(CommonSettings):
             "tools_addr": env.address("TOOLS_ADDR"),
             "memory_addr": env.address("MEMORY_ADDR"),
             "tenants_file": env.path("TENANTS_FILE", default=Path("var/tenants.yaml")),
+            "prices_file": env.optional_path("PRICES_FILE"),
             "upstream_url": env.url("UPSTREAM_URL", default=default_url, schemes=("ws", "wss")),
             "upstream_model": env.text("UPSTREAM_MODEL", default=""),
             "upstream_kind": env.choice(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ringback.session.v1 import record_pb2
 
 from ringback_session import wire
-from ringback_session.ports import Present, Record
+from ringback_session.ports import Record
+from ringback_session.ports_upkeep import Present
 
 __all__ = ["present", "record_from", "record_message"]
 

@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from ringback.events.v1 import events_pb2 as pb
 
-__all__ = ["FactLine", "control_line", "event_line", "fact_as_json"]
+__all__ = ["FactLine", "control_line", "cost", "event_line", "fact_as_json"]
 
 _TEXT_MAX = 400
 _VALUE_MAX = 120
@@ -47,6 +47,14 @@ def control_line(fact: pb.ControlFact) -> FactLine:
             )
         case "breaker_closed":
             return FactLine("action", "breaker", f"closed for {body.dependency}")
+        case "operator_acted":
+            line = _operator(body)
+            where = body.session_id or body.replica
+            return FactLine(
+                line.topic, line.who, f"{where}: {line.text}", f"{line.detail} {body.outcome}".strip()
+            )
+        case "budget_crossed":
+            return _budget(body)
         case "bundle_activated":
             return FactLine("session", "bundle", f"{body.pack} {short(body.bundle_digest)} is active")
         case _:
@@ -231,6 +239,38 @@ def _arguments(text: str) -> str:
         return text[:_TEXT_MAX]
 
 
+def _used(body: pb.UsageReported) -> FactLine:
+    names = [
+        field.name for field in body.DESCRIPTOR.fields if field.name.endswith(("_in", "_cached", "_out"))
+    ]
+    used = ", ".join(f"{name.replace('_', ' ')} {count}" for name in names if (count := getattr(body, name)))
+    if body.audio_ms:
+        used = f"{used}, {body.audio_ms} ms of audio".removeprefix(", ")
+    return FactLine("session", "usage", f"{body.model or 'unknown model'}: {used or 'nothing'}", cost(body))
+
+
+def cost(body: Any) -> str:
+    """What something cost, as far as that is known."""
+    dollars = f"${body.cost_nano_usd / 1e9:.6f}".rstrip("0").rstrip(".")
+    if not body.unpriced:
+        return dollars
+    return f"at least {dollars}, the rest unknown" if body.cost_nano_usd else "cost unknown"
+
+
+def _budget(body: pb.BudgetCrossed) -> FactLine:
+    whose = f"tenant {body.tenant}" if body.tenant else body.scope or "session"
+    spent = f"${body.cost_nano_usd / 1e9:.4f}, {body.tokens} tokens"
+    return FactLine("session", "budget", f"{body.level or 'a'} limit of the {whose} reached", spent)
+
+
+def _operator(body: pb.OperatorActed) -> FactLine:
+    text = body.action.replace("_", " ") or "acted"
+    if body.detail:
+        text += f" “{body.detail}”"
+    detail = ", ".join(part for part in (body.actor, body.reason) if part)
+    return FactLine("person", "operator", text, detail)
+
+
 _EVENTS: dict[str, Callable[[Any], FactLine]] = {
     "session_started": _session_started,
     "user_turn_ended": _user_turn,
@@ -255,4 +295,7 @@ _EVENTS: dict[str, Callable[[Any], FactLine]] = {
     "model_rotated": _rotated,
     "session_resumed": _resumed,
     "session_ended": _ended,
+    "usage_reported": _used,
+    "budget_crossed": _budget,
+    "operator_acted": _operator,
 }

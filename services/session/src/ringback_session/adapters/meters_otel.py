@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from ringback_telemetry import counter, gauge, histogram, names
 
+from ringback_session.domain.usage import PICO, Tokens
+
 __all__ = ["MetersWithOtel", "measure_loop"]
 
 PROBE_MS = 100
@@ -24,6 +26,20 @@ class MetersWithOtel:
 
     def loop_lag(self, late_ms: float) -> None:
         histogram(names.Metric.LOOP_LAG_MS).record(late_ms)
+
+    def spent(self, tenant: str, model: str, tokens: Tokens, *, cost_pico: int, unpriced: int) -> None:
+        of = {names.Attr.TENANT: tenant, names.Attr.GEN_AI_REQUEST_MODEL: model}
+        for kind in tokens.__struct_fields__:
+            used = getattr(tokens, kind)
+            if used and kind != "audio_ms":
+                counter(names.Metric.TOKENS_BILLED).add(used, of | {names.Attr.TOKEN_KIND: kind})
+        if cost_pico:
+            counter(names.Metric.COST_USD).add(cost_pico / PICO, of)
+        if unpriced:
+            counter(names.Metric.UNPRICED).add(unpriced, of)
+
+    def budget(self, scope: str, level: str) -> None:
+        counter(names.Metric.BUDGETS_CROSSED).add(1, {names.Attr.SCOPE: scope, names.Attr.LEVEL: level})
 
 
 async def measure_loop(on_sample: Callable[[float], None]) -> None:

@@ -16,7 +16,8 @@ from ringback_events import Bus, Entry, Subscription, WriteUnknown
 from ringback_telemetry import current_traceparent, names, span
 
 from ringback_session import wire_records
-from ringback_session.ports import Clock, Present, Record
+from ringback_session.ports import Clock, Record
+from ringback_session.ports_upkeep import Present
 
 __all__ = ["RecordsInBucket"]
 

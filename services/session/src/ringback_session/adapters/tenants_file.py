@@ -11,6 +11,7 @@ import yaml
 from ringback_errors import ConfigError, Unauthenticated
 from ringback_identity import hash_key
 
+from ringback_session.adapters.budgets_file import read_budgets
 from ringback_session.ports import Caller
 
 __all__ = ["TenantsInFile"]
@@ -23,7 +24,9 @@ FILE_BYTES_MAX = 1024 * 1024
 class TenantsInFile:
     """Implements `ports.Tenants`.
 
-    Shape: `tenants: [{tenant, key_hashes: [sha256:…], packs: [name], default_pack: name, quotas: {sessions_max}}]`.
+    Shape: `tenants: [{tenant, key_hashes: [sha256:…], packs: [name], default_pack: name, quotas: {sessions_max},
+    budgets: {session: {soft_usd, hard_usd, soft_tokens, hard_tokens}, day: {the same}, on_hard: end|refuse, say,
+    instruction}}]`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -94,6 +97,7 @@ class TenantsInFile:
             packs=packs,
             default_pack=default,
             sessions_max=sessions_max,
+            budgets=read_budgets(entry.get("budgets") or {}, f"{where}.budgets"),
         )
 
 

@@ -64,7 +64,7 @@ def ask(step: Step, action: Action, read_back: ReadBack, say_first: str) -> None
 def start_next(step: Step) -> None:
     """One read-back at a time, first come first served."""
     state = step.state
-    if state.open_consent() is not None or state.handed_over:
+    if state.open_consent() is not None or state.agent_silent:
         return
     waiting = next((entry for entry in state.consents.values() if entry.phase is ConsentPhase.QUEUED), None)
     if waiting is not None:

@@ -26,13 +26,16 @@ from ringback_session.domain import (
     replies,
     rotation,
     speaking,
+    spending,
     teamwork,
+    tending,
     turns,
 )
 from ringback_session.domain.effects import Effects, Forget, Persist
 from ringback_session.domain.inputs import At, Input
 from ringback_session.domain.state import CallState, Reply, ReplyPurpose, SpeechKind
 from ringback_session.domain.step import Step
+from ringback_session.domain.upkeep import BudgetReached, UsageReported
 
 __all__ = ["step"]
 
@@ -173,6 +176,7 @@ def _of_the_call(now: Step, event: Input) -> None:
             _started(now)
         case inputs.Resumed():
             recovery.resumed(now, event)
+            spending.resumed(now)
         case inputs.ClientGone():
             recovery.client_gone(now, event)
         case inputs.PacketReady():
@@ -183,7 +187,8 @@ def _of_the_call(now: Step, event: Input) -> None:
         case inputs.TimerFired(name=guards.TIMER):
             guards.lapsed(now)
         case inputs.TimerFired():
-            _timer(now, event.name)
+            if not tending.timer(now, event.name):
+                _timer(now, event.name)
         case inputs.ModelLost() | inputs.ModelConnected() | inputs.ModelPrepared():
             _of_the_connection(now, event)
         case _:
@@ -195,6 +200,7 @@ def _of_the_connection(
 ) -> None:
     match event:
         case inputs.ModelLost():
+            spending.unreported(now)
             recovery.model_lost(now, event)
         case inputs.ModelConnected():
             rotation.connected(now, event)
@@ -210,6 +216,8 @@ def _of_the_client(now: Step, event: Input) -> None:
             now.state.interrupt_enabled = event.interrupt
         case inputs.ItemNoted():
             now.state.remember(event.item)
+        case UsageReported() | BudgetReached():
+            tending.take(now, event)
 
 
 def _started(now: Step) -> None:

@@ -107,10 +107,12 @@ class MuteReply(_Effect, frozen=True):
 
 
 class RefuseReply(_Effect, frozen=True):
-    """The client's second request while its own response is active."""
+    """The client's second request while its own response is active; or, with a `code`, one that may not be."""
 
     request_key: str
     response_id: str
+    code: str = ""
+    message: str = ""
 
 
 class RequestSpeech(_Effect, frozen=True):
@@ -162,9 +164,11 @@ class PlayAgain(_Effect, frozen=True):
 
 
 class EndCall(_Effect, frozen=True):
-    """End the call: everything due has been said."""
+    """End the call: everything due has been said. With a `code` the client is first told why, by an error event."""
 
     reason: str
+    code: str = ""
+    message: str = ""
 
 
 class Note(_Effect, frozen=True):

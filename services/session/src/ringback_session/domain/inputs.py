@@ -18,6 +18,7 @@ from ringback_session.domain.decided import Decided, FactNeed, ReadBack
 from ringback_session.domain.floor_inputs import FloorInput
 from ringback_session.domain.guarded import WordsInput
 from ringback_session.domain.state import HistoryItem, ReplyPurpose
+from ringback_session.domain.upkeep import UpkeepInput
 
 __all__ = [
     "ActionProgressed",
@@ -355,6 +356,7 @@ Input = (
     | ModelLost
     | ModelConnected
     | ModelPrepared
+    | UpkeepInput
     | ClientGone
     | AgentInput
 )

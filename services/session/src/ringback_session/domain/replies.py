@@ -62,6 +62,10 @@ def want(
 def wanted_by_client(step: Step, wanted: ReplyWanted) -> bool:
     """The client asked for a reply. Returns True when the request waits for its utterance to be cleared."""
     state = step.state
+    if state.account.spent:
+        refusal = {"code": "insufficient_quota", "message": "The budget for this conversation is used up."}
+        step.effects.append(RefuseReply(request_key=wanted.request_key, response_id="", **refusal))
+        return False
     active = state.reply
     own_is_active = active is not None and active.purpose not in _OURS and not active.cancelled
     if own_is_active or _client_waits(step):
@@ -154,7 +158,7 @@ def pump(step: Step) -> None:
             step.effects.append(_request(speech))
         return
     pending = state.next_reply
-    if pending is None or state.handed_over:
+    if pending is None or state.agent_silent:
         return
     if pending.purpose is not ReplyPurpose.CLARIFY and state.open_consent() is not None:
         # While a yes is waited for the model does not answer by itself.

@@ -6,7 +6,6 @@ list has a stated bound.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Literal
 
 import msgspec
@@ -16,8 +15,10 @@ from ringback_session.domain.agents import Team
 from ringback_session.domain.floor import Floor
 from ringback_session.domain.guarded import WordsCheck
 from ringback_session.domain.known import Known, SlotValue
+from ringback_session.domain.phases import ActionPhase, ConsentPhase, SpeechKind
 from ringback_session.domain.reply_state import PendingReply, Reply, ReplyPurpose
 from ringback_session.domain.rules import SideEffect, Tool, TurnRules
+from ringback_session.domain.usage import Account
 
 __all__ = [
     "SNAPSHOT_VERSION",
@@ -54,38 +55,6 @@ FACTS_KEPT = 32
 PLAYED_KEPT = 32
 SPEECHES_QUEUED_MAX = 8
 TASKS_KEPT = 64
-
-
-class SpeechKind(StrEnum):
-    """Whose words, and what for: these are Ringback's own."""
-
-    READ_BACK = "read_back"
-    FILLER = "filler"
-    NOTICE = "notice"
-    RESUMED = "resumed"
-
-
-class ActionPhase(StrEnum):
-    """Where an action stands; DONE is the only end."""
-
-    DECIDING = "deciding"
-    FETCHING = "fetching"
-    CONFIRMING = "confirming"
-    JOURNALLING = "journalling"
-    RUNNING = "running"
-    DONE = "done"
-
-
-class ConsentPhase(StrEnum):
-    """Where a consent stands."""
-
-    QUEUED = "queued"
-    READING_BACK = "reading_back"
-    WAITING = "waiting"
-    READING_ANSWER = "reading_answer"
-    CLARIFYING = "clarifying"
-    GIVEN = "given"
-    ENDED = "ended"
 
 
 class BoundValue(msgspec.Struct, frozen=True):
@@ -309,6 +278,7 @@ class CallState(msgspec.Struct):
     rotation_overdue: bool = False
     applied_epoch: int = 0
     rebuilt_at: tuple[int, int] = (0, 0)
+    account: Account = msgspec.field(default_factory=Account)
     ended: str = ""
     version: int = SNAPSHOT_VERSION
 
@@ -339,6 +309,11 @@ class CallState(msgspec.Struct):
             if consent.phase not in (ConsentPhase.QUEUED, ConsentPhase.GIVEN, ConsentPhase.ENDED):
                 return consent
         return None
+
+    @property
+    def agent_silent(self) -> bool:
+        """Is it somebody else's turn to speak, for good or for now?"""
+        return self.handed_over or self.account.spent
 
     def open_actions(self) -> list[Action]:
         return [action for action in self.actions.values() if action.open]

@@ -226,7 +226,7 @@ def filler_due(step: Step) -> None:
     waiting = [
         action for action in state.open_actions() if action.consent_id == "" or _past_consent(step, action)
     ]
-    if not (waiting or state.team.thinking) or state.handed_over:
+    if not (waiting or state.team.thinking) or state.agent_silent:
         return
     quiet = not (state.caller_speaking or state.reply or state.speeches or playback.audible(step))
     if not quiet:

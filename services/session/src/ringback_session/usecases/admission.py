@@ -17,7 +17,9 @@ from statistics import median
 import msgspec
 from ringback_errors import Overloaded
 
-from ringback_session.ports import Caller, Clock, Meters, Presence
+from ringback_session.ports import Caller, Clock
+from ringback_session.ports_upkeep import Meters, Presence
+from ringback_session.usecases.ledger import Ledger
 
 __all__ = ["Admission", "AdmissionLimits", "LoopLag", "Refused"]
 
@@ -76,6 +78,7 @@ class Admission:
         presence: Presence,
         clock: Clock,
         meters: Meters,
+        ledger: Ledger | None = None,
     ) -> None:
         self.lag = LoopLag(limit_ms=limits.loop_lag_ms_max)
         self.draining = False
@@ -85,6 +88,7 @@ class Admission:
         self._presence = presence
         self._clock = clock
         self._meters = meters
+        self._ledger = ledger
         self._starting: dict[str, str] = {}
 
     def check(self, *, waiting: int = 0, resuming: bool = False) -> None:
@@ -122,11 +126,22 @@ class Admission:
                 of_tenant=True,
             )
 
+    def check_budget(self, caller: Caller) -> None:
+        """Raises Refused when the tenant has spent what it may today."""
+        if self._ledger is not None and self._ledger.level(caller.tenant) == "hard":
+            self._refuse(
+                "tenant_budget",
+                "this tenant's budget for today is used up",
+                self._ledger.until_tomorrow_ms(),
+                of_tenant=True,
+            )
+
     @contextmanager
     def starting(self, caller: Caller, session_id: str) -> Iterator[None]:
         """A call is being started: it counts from here on. Raises Refused."""
         self.check()
         self.check_tenant(caller)
+        self.check_budget(caller)
         self._starting[session_id] = caller.tenant
         try:
             yield

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from ringback_errors import Unavailable
 from ringback_realtime import Close, MalformedFrameError, ProtocolError, peek
-from ringback_realtime.closes import GOING_AWAY, INTERNAL, NORMAL, session_expired
+from ringback_realtime.closes import GOING_AWAY, INTERNAL, NORMAL, invalid_request, session_expired
 
 from ringback_session.domain import effects, inputs
 from ringback_session.domain.conversation import step
@@ -36,6 +36,7 @@ from ringback_session.ports import (
 )
 from ringback_session.usecases.agents import Agents
 from ringback_session.usecases.asking import Asking
+from ringback_session.usecases.bounds import FENCED, Limits
 from ringback_session.usecases.idling import Idling
 from ringback_session.usecases.keeping import Keeper, Saved, save
 from ringback_session.usecases.model_side import ModelSide, RecentContext
@@ -44,6 +45,7 @@ from ringback_session.usecases.playback_clock import PlaybackClock
 from ringback_session.usecases.timers import Timers
 from ringback_session.usecases.turn_trace import TurnTrace
 from ringback_session.views.client import ClientView
+from ringback_session.views.metering import METERED, Metering
 from ringback_session.views.model import ModelView
 from ringback_session.views.out import Out
 from ringback_session.views.route import clock_samples
@@ -52,16 +54,6 @@ __all__ = ["FENCED", "Call", "Limits"]
 
 APPEND = "input_audio_buffer.append"
 SESSION_LIMIT = "session_limit"
-FENCED = Close(4409, "session_taken_over: another connection resumed this session.")
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """Bounds of one call, in ms."""
-
-    journal_wait_ms: int = 10_000
-    lease_ms: int = 15_000
-    resume_window_ms: int = 30_000
-    session_ms_max: int = 14_400_000
 
 
 class Call:
@@ -84,6 +76,7 @@ class Call:
         clock: Clock,
         tracing: Tracing,
         limits: Limits,
+        metering: Metering,
         on_over: Callable[[Call], None],
     ) -> None:
         self.state = state
@@ -95,6 +88,7 @@ class Call:
         self._clock = clock
         self._tracing = tracing
         self._limits = limits
+        self._metering = metering
         self._late_facts = late_facts
         self._on_over = on_over
         self._samples = 0
@@ -191,6 +185,12 @@ class Call:
             self._close_client(expired)
         self.end("session_expired")
 
+    def _dismiss(self, ending: effects.EndCall) -> None:
+        if ending.code:
+            self._flush(Out(client=[self.view.events.error(ProtocolError(ending.code, ending.message))]))
+            self._close_client(invalid_request(ending.code))
+        self.end(ending.reason)
+
     def fence(self) -> None:
         """Another replica owns the session now: stop at once, without a word on any stream."""
         self._close_client(FENCED)
@@ -225,14 +225,18 @@ class Call:
     def model_frame(self, frame: bytes) -> None:
         """One frame of the model. What cannot be understood is passed over: the model is not ours."""
         out = Out()
+        used: list[Input] = []
         try:
             head = peek(frame)
+            if head.type in METERED:
+                used = self._metering.read(head.type, frame)
             if head.type.startswith("response."):
                 self.view.response_event(head, frame, out)
             elif not head.type.startswith("session."):
                 self.view.model_event(head, frame, out)
         except (ProtocolError, KeyError, TypeError, ValueError, AttributeError):
             self._tracing.bad_model_frame()
+        out.inputs += used
         self._flush(out)
 
     def feed(self, *events: Input) -> None:
@@ -268,10 +272,8 @@ class Call:
         match effect:
             case effects.Publish():
                 self.keeper.publish(effect)
-            case effects.StartTimer():
-                self._timers.start(effect.name, effect.delay_ms)
-            case effects.StopTimer():
-                self._timers.stop(effect.name)
+            case effects.StartTimer() | effects.StopTimer():
+                self._timers.perform(effect)
             case effects.Persist():
                 self.keeper.soon()
                 self._finish_if_settled()
@@ -303,13 +305,13 @@ class Call:
             case effects.PassSpeech() | effects.DropSpeech() | effects.PlayAgain():
                 out = view.on_the_floor(effect)
             case effects.EndCall():
-                self.end(effect.reason)
+                self._dismiss(effect)
             case effects.TruncateItem() | effects.Note() | effects.Forget() | effects.ReturnResult():
                 out.model.extend(self._model_view.told(effect))
             case effects.DeliverClientCall():
                 view.responses.shown.client_call(effect.call_id, effect.tool, effect.arguments_json, out)
             case effects.RefuseReply():
-                view.refuse(effect.request_key, effect.response_id, out)
+                view.refuse(effect, out)
             case _:
                 raise TypeError(f"no way to perform {type(effect).__name__}")
         self._flush(out)

@@ -15,8 +15,11 @@ from ringback_realtime import SessionConfig
 
 from ringback_session.domain.agents import AgentCard
 from ringback_session.domain.inputs import CallStarted, Input, Resumed
+from ringback_session.domain.prices import PriceTable
 from ringback_session.domain.rules import TurnRules
 from ringback_session.domain.state import SNAPSHOT_VERSION, CallState
+from ringback_session.domain.upkeep import BudgetReached
+from ringback_session.domain.usage import Account
 from ringback_session.ports import (
     Caller,
     ClientSocket,
@@ -24,24 +27,25 @@ from ringback_session.ports import (
     Facts,
     LateFacts,
     Memory,
-    Meters,
     Models,
     PackInfo,
     Packs,
     Pinned,
     Policy,
-    Presence,
     Record,
     Records,
     TextModel,
     Tools,
     Tracing,
 )
+from ringback_session.ports_upkeep import Meters, Presence
 from ringback_session.usecases.admission import Admission, AdmissionLimits
 from ringback_session.usecases.agents import Agents, team_of
 from ringback_session.usecases.call import Call, Limits
 from ringback_session.usecases.keeping import Keeper, load_saved
+from ringback_session.usecases.ledger import Ledger
 from ringback_session.views.client import ClientView
+from ringback_session.views.metering import Metering
 from ringback_session.views.model import ModelView, check_tools
 
 __all__ = ["Calls", "CallsSettings", "Services", "fresh_session_id"]
@@ -67,7 +71,9 @@ class Services(msgspec.Struct, frozen=True):
     tracing: Callable[[], Tracing]
     presence: Presence
     meters: Meters
+    prices: PriceTable
     text: TextModel | None = None
+    ledger: Ledger | None = None
 
 
 class CallsSettings(msgspec.Struct, frozen=True):
@@ -99,7 +105,10 @@ class Calls:
             presence=services.presence,
             clock=services.clock,
             meters=services.meters,
+            ledger=services.ledger,
         )
+        if services.ledger is not None:
+            services.ledger.on_reached = self._budget_reached
 
     @property
     def draining(self) -> bool:
@@ -151,6 +160,7 @@ class Calls:
                 open_breakers=list(breakers),
                 caller_id=caller.caller_id,
                 started_at_ms=now_ms,
+                account=Account(budgets=caller.budgets),
             )
             config = self._config(session_id, model, now_ms=now_ms, session=session, card=card)
             record = Record(
@@ -349,12 +359,15 @@ class Calls:
             clock=services.clock,
             tracing=tracing,
             limits=self._limits,
+            metering=Metering(services.prices),
             on_over=self._over,
         )
 
     async def _open(self, call: Call, client: ClientSocket, first: Input, *, context: str = "") -> None:
         try:
             await call.start(client, first=first, context=context)
+            if self._services.ledger and (level := self._services.ledger.level(call.state.tenant)):
+                call.feed(BudgetReached(level=level))
         except BaseException:
             # Whoever took the client in tells it what is wrong.
             call.client = None
@@ -364,6 +377,10 @@ class Calls:
             else:
                 call.end("failed")
             raise
+
+    def _budget_reached(self, tenant: str, level: str) -> None:
+        for call in [call for call in self.running.values() if call.state.tenant == tenant]:
+            call.feed(BudgetReached(level=level))
 
     def _over(self, call: Call) -> None:
         if self.running.get(call.state.session_id) is call:

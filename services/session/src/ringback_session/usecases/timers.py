@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ringback_session.domain.effects import StartTimer, StopTimer
 from ringback_session.ports import Clock, TimerHandle
 
 __all__ = ["Timers"]
@@ -14,6 +15,12 @@ class Timers:
         self._clock = clock
         self._on_fired = on_fired
         self._running: dict[str, TimerHandle] = {}
+
+    def perform(self, effect: StartTimer | StopTimer) -> None:
+        if isinstance(effect, StartTimer):
+            self.start(effect.name, effect.delay_ms)
+        else:
+            self.stop(effect.name)
 
     def start(self, name: str, delay_ms: int) -> None:
         self.stop(name)

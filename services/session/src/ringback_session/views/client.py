@@ -33,7 +33,7 @@ from ringback_realtime import (
     server_events,
 )
 
-from ringback_session.domain.effects import DropSpeech, PassSpeech, PlayAgain
+from ringback_session.domain.effects import DropSpeech, PassSpeech, PlayAgain, RefuseReply
 from ringback_session.domain.floor_inputs import CallerSound, PlaybackCleared
 from ringback_session.domain.inputs import (
     ClientCallOutput,
@@ -148,10 +148,15 @@ class ClientView:
             self._requests.pop(key, None)
         return params
 
-    def refuse(self, key: str, response_id: str, out: Out) -> None:
-        """The documented error for a second `response.create`."""
-        event_id = self._requests.pop(key, ({}, None))[1]
-        self._error(active_response(response_id), event_id, out)
+    def refuse(self, refusal: RefuseReply, out: Out) -> None:
+        """The documented error for a `response.create` that comes second, or may not be at all."""
+        event_id = self._requests.pop(refusal.request_key, ({}, None))[1]
+        error = (
+            ProtocolError(refusal.code, refusal.message)
+            if refusal.code
+            else active_response(refusal.response_id)
+        )
+        self._error(error, event_id, out)
 
     # From the client.
 

@@ -40,6 +40,8 @@ class _SpeechKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SpeechKind
     SPEECH_KIND_NOTICE: _SpeechKind.ValueType  # 4
     SPEECH_KIND_RESUMED: _SpeechKind.ValueType  # 5
     """The rest of a reply that was cut by what was no interruption."""
+    SPEECH_KIND_OPERATOR: _SpeechKind.ValueType  # 6
+    """A person's words, spoken for them."""
 
 class SpeechKind(_SpeechKind, metaclass=_SpeechKindEnumTypeWrapper): ...
 
@@ -52,6 +54,8 @@ SPEECH_KIND_FILLER: SpeechKind.ValueType  # 3
 SPEECH_KIND_NOTICE: SpeechKind.ValueType  # 4
 SPEECH_KIND_RESUMED: SpeechKind.ValueType  # 5
 """The rest of a reply that was cut by what was no interruption."""
+SPEECH_KIND_OPERATOR: SpeechKind.ValueType  # 6
+"""A person's words, spoken for them."""
 Global___SpeechKind: _TypeAlias = SpeechKind  # noqa: Y015
 
 class _SideEffect:
@@ -181,6 +185,9 @@ class SessionEvent(_message.Message):
     HANDOFF_REFUSED_FIELD_NUMBER: _builtins.int
     CONSULTED_FIELD_NUMBER: _builtins.int
     TURN_RULE_APPLIED_FIELD_NUMBER: _builtins.int
+    USAGE_REPORTED_FIELD_NUMBER: _builtins.int
+    BUDGET_CROSSED_FIELD_NUMBER: _builtins.int
+    OPERATOR_ACTED_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     """Version of the body's meaning. A reader upgrades older ones in one shim. Now 1."""
     tenant: _builtins.str
@@ -244,6 +251,12 @@ class SessionEvent(_message.Message):
     def consulted(self) -> Global___Consulted: ...
     @_builtins.property
     def turn_rule_applied(self) -> Global___TurnRuleApplied: ...
+    @_builtins.property
+    def usage_reported(self) -> Global___UsageReported: ...
+    @_builtins.property
+    def budget_crossed(self) -> Global___BudgetCrossed: ...
+    @_builtins.property
+    def operator_acted(self) -> Global___OperatorActed: ...
     def __init__(
         self,
         *,
@@ -278,12 +291,15 @@ class SessionEvent(_message.Message):
         handoff_refused: Global___HandoffRefused | None = ...,
         consulted: Global___Consulted | None = ...,
         turn_rule_applied: Global___TurnRuleApplied | None = ...,
+        usage_reported: Global___UsageReported | None = ...,
+        budget_crossed: Global___BudgetCrossed | None = ...,
+        operator_acted: Global___OperatorActed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["action_decided", b"action_decided", "action_finished", b"action_finished", "action_progressed", b"action_progressed", "action_requested", b"action_requested", "agent_turn_ended", b"agent_turn_ended", "body", b"body", "consent_answered", b"consent_answered", "consent_asked", b"consent_asked", "consulted", b"consulted", "context_compacted", b"context_compacted", "escalated_to_person", b"escalated_to_person", "facts_fetched", b"facts_fetched", "handed_off", b"handed_off", "handoff_refused", b"handoff_refused", "interrupted", b"interrupted", "model_rotated", b"model_rotated", "occurred_at", b"occurred_at", "session_ended", b"session_ended", "session_resumed", b"session_resumed", "session_started", b"session_started", "slots_changed", b"slots_changed", "task_closed", b"task_closed", "task_opened", b"task_opened", "turn_rule_applied", b"turn_rule_applied", "user_turn_ended", b"user_turn_ended"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["action_decided", b"action_decided", "action_finished", b"action_finished", "action_progressed", b"action_progressed", "action_requested", b"action_requested", "agent_turn_ended", b"agent_turn_ended", "body", b"body", "budget_crossed", b"budget_crossed", "consent_answered", b"consent_answered", "consent_asked", b"consent_asked", "consulted", b"consulted", "context_compacted", b"context_compacted", "escalated_to_person", b"escalated_to_person", "facts_fetched", b"facts_fetched", "handed_off", b"handed_off", "handoff_refused", b"handoff_refused", "interrupted", b"interrupted", "model_rotated", b"model_rotated", "occurred_at", b"occurred_at", "operator_acted", b"operator_acted", "session_ended", b"session_ended", "session_resumed", b"session_resumed", "session_started", b"session_started", "slots_changed", b"slots_changed", "task_closed", b"task_closed", "task_opened", b"task_opened", "turn_rule_applied", b"turn_rule_applied", "usage_reported", b"usage_reported", "user_turn_ended", b"user_turn_ended"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_decided", b"action_decided", "action_finished", b"action_finished", "action_progressed", b"action_progressed", "action_requested", b"action_requested", "agent", b"agent", "agent_turn_ended", b"agent_turn_ended", "body", b"body", "consent_answered", b"consent_answered", "consent_asked", b"consent_asked", "consulted", b"consulted", "context_compacted", b"context_compacted", "epoch", b"epoch", "escalated_to_person", b"escalated_to_person", "facts_fetched", b"facts_fetched", "handed_off", b"handed_off", "handoff_refused", b"handoff_refused", "interrupted", b"interrupted", "model_rotated", b"model_rotated", "occurred_at", b"occurred_at", "schema_version", b"schema_version", "seq", b"seq", "session_ended", b"session_ended", "session_id", b"session_id", "session_resumed", b"session_resumed", "session_started", b"session_started", "slots_changed", b"slots_changed", "task_closed", b"task_closed", "task_opened", b"task_opened", "tenant", b"tenant", "turn_id", b"turn_id", "turn_rule_applied", b"turn_rule_applied", "user_turn_ended", b"user_turn_ended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_decided", b"action_decided", "action_finished", b"action_finished", "action_progressed", b"action_progressed", "action_requested", b"action_requested", "agent", b"agent", "agent_turn_ended", b"agent_turn_ended", "body", b"body", "budget_crossed", b"budget_crossed", "consent_answered", b"consent_answered", "consent_asked", b"consent_asked", "consulted", b"consulted", "context_compacted", b"context_compacted", "epoch", b"epoch", "escalated_to_person", b"escalated_to_person", "facts_fetched", b"facts_fetched", "handed_off", b"handed_off", "handoff_refused", b"handoff_refused", "interrupted", b"interrupted", "model_rotated", b"model_rotated", "occurred_at", b"occurred_at", "operator_acted", b"operator_acted", "schema_version", b"schema_version", "seq", b"seq", "session_ended", b"session_ended", "session_id", b"session_id", "session_resumed", b"session_resumed", "session_started", b"session_started", "slots_changed", b"slots_changed", "task_closed", b"task_closed", "task_opened", b"task_opened", "tenant", b"tenant", "turn_id", b"turn_id", "turn_rule_applied", b"turn_rule_applied", "usage_reported", b"usage_reported", "user_turn_ended", b"user_turn_ended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["session_started", "user_turn_ended", "agent_turn_ended", "interrupted", "action_requested", "action_decided", "consent_asked", "consent_answered", "action_finished", "handed_off", "escalated_to_person", "context_compacted", "slots_changed", "task_opened", "task_closed", "model_rotated", "session_resumed", "session_ended", "facts_fetched", "action_progressed", "handoff_refused", "consulted", "turn_rule_applied"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["session_started", "user_turn_ended", "agent_turn_ended", "interrupted", "action_requested", "action_decided", "consent_asked", "consent_answered", "action_finished", "handed_off", "escalated_to_person", "context_compacted", "slots_changed", "task_opened", "task_closed", "model_rotated", "session_resumed", "session_ended", "facts_fetched", "action_progressed", "handoff_refused", "consulted", "turn_rule_applied", "usage_reported", "budget_crossed", "operator_acted"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1147,7 +1163,9 @@ class SessionEnded(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     TURNS_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
-    """client_closed, handed_to_person, expired, drained, fenced, failed or idle (the caller answered no prompt)."""
+    """client_closed, handed_to_person, expired, drained, fenced, failed, idle (the caller answered no prompt), budget_exhausted or
+    ended_by_operator.
+    """
     turns: _builtins.int
     def __init__(
         self,
@@ -1162,6 +1180,182 @@ class SessionEnded(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SessionEnded: _TypeAlias = SessionEnded  # noqa: Y015
+
+@_typing.final
+class UsageReported(_message.Message):
+    """What the model used for one response or one transcription, as it told. Each token is under one name: cached ones are
+    in no other count; `other` are those whose kind it did not tell.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESPONSE_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    TEXT_IN_FIELD_NUMBER: _builtins.int
+    TEXT_CACHED_FIELD_NUMBER: _builtins.int
+    TEXT_OUT_FIELD_NUMBER: _builtins.int
+    AUDIO_IN_FIELD_NUMBER: _builtins.int
+    AUDIO_CACHED_FIELD_NUMBER: _builtins.int
+    AUDIO_OUT_FIELD_NUMBER: _builtins.int
+    IMAGE_IN_FIELD_NUMBER: _builtins.int
+    IMAGE_CACHED_FIELD_NUMBER: _builtins.int
+    OTHER_IN_FIELD_NUMBER: _builtins.int
+    OTHER_OUT_FIELD_NUMBER: _builtins.int
+    AUDIO_MS_FIELD_NUMBER: _builtins.int
+    COST_NANO_USD_FIELD_NUMBER: _builtins.int
+    UNPRICED_FIELD_NUMBER: _builtins.int
+    SESSION_COST_NANO_USD_FIELD_NUMBER: _builtins.int
+    SESSION_TOKENS_FIELD_NUMBER: _builtins.int
+    response_id: _builtins.str
+    """The response, or the item that was transcribed."""
+    item_id: _builtins.str
+    model: _builtins.str
+    """As the model names itself; unknown when it does not."""
+    text_in: _builtins.int
+    text_cached: _builtins.int
+    text_out: _builtins.int
+    audio_in: _builtins.int
+    audio_cached: _builtins.int
+    audio_out: _builtins.int
+    image_in: _builtins.int
+    image_cached: _builtins.int
+    other_in: _builtins.int
+    other_out: _builtins.int
+    audio_ms: _builtins.int
+    """Audio whose transcription is billed by time."""
+    cost_nano_usd: _builtins.int
+    """The known part of its cost, 10⁻⁹ US dollars: the whole only when `unpriced` is 0."""
+    unpriced: _builtins.int
+    """Tokens, and ms of audio, that no price is known for."""
+    session_cost_nano_usd: _builtins.int
+    """The session's sums with this one."""
+    session_tokens: _builtins.int
+    def __init__(
+        self,
+        *,
+        response_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+        model: _builtins.str = ...,
+        text_in: _builtins.int = ...,
+        text_cached: _builtins.int = ...,
+        text_out: _builtins.int = ...,
+        audio_in: _builtins.int = ...,
+        audio_cached: _builtins.int = ...,
+        audio_out: _builtins.int = ...,
+        image_in: _builtins.int = ...,
+        image_cached: _builtins.int = ...,
+        other_in: _builtins.int = ...,
+        other_out: _builtins.int = ...,
+        audio_ms: _builtins.int = ...,
+        cost_nano_usd: _builtins.int = ...,
+        unpriced: _builtins.int = ...,
+        session_cost_nano_usd: _builtins.int = ...,
+        session_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_cached", b"audio_cached", "audio_in", b"audio_in", "audio_ms", b"audio_ms", "audio_out", b"audio_out", "cost_nano_usd", b"cost_nano_usd", "image_cached", b"image_cached", "image_in", b"image_in", "item_id", b"item_id", "model", b"model", "other_in", b"other_in", "other_out", b"other_out", "response_id", b"response_id", "session_cost_nano_usd", b"session_cost_nano_usd", "session_tokens", b"session_tokens", "text_cached", b"text_cached", "text_in", b"text_in", "text_out", b"text_out", "unpriced", b"unpriced"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UsageReported: _TypeAlias = UsageReported  # noqa: Y015
+
+@_typing.final
+class BudgetCrossed(_message.Message):
+    """A limit was reached for the first time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    COST_NANO_USD_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    LIMIT_NANO_USD_FIELD_NUMBER: _builtins.int
+    LIMIT_TOKENS_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    REPLICA_FIELD_NUMBER: _builtins.int
+    scope: _builtins.str
+    """session or tenant."""
+    level: _builtins.str
+    """soft or hard."""
+    cost_nano_usd: _builtins.int
+    """What was used by then: in the session, or by the tenant on its day."""
+    tokens: _builtins.int
+    limit_nano_usd: _builtins.int
+    """The limits of that level; 0: none."""
+    limit_tokens: _builtins.int
+    tenant: _builtins.str
+    """In facts of no session: whose, on which day (YYYY-MM-DD, UTC), as which replica saw it."""
+    day: _builtins.str
+    replica: _builtins.str
+    def __init__(
+        self,
+        *,
+        scope: _builtins.str = ...,
+        level: _builtins.str = ...,
+        cost_nano_usd: _builtins.int = ...,
+        tokens: _builtins.int = ...,
+        limit_nano_usd: _builtins.int = ...,
+        limit_tokens: _builtins.int = ...,
+        tenant: _builtins.str = ...,
+        day: _builtins.str = ...,
+        replica: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost_nano_usd", b"cost_nano_usd", "day", b"day", "level", b"level", "limit_nano_usd", b"limit_nano_usd", "limit_tokens", b"limit_tokens", "replica", b"replica", "scope", b"scope", "tenant", b"tenant", "tokens", b"tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BudgetCrossed: _TypeAlias = BudgetCrossed  # noqa: Y015
+
+@_typing.final
+class OperatorActed(_message.Message):
+    """A person looked after a call, or a replica."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    REPLICA_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    action: _builtins.str
+    """note, say, take_over, hand_back, transfer, end or drain."""
+    actor: _builtins.str
+    reason: _builtins.str
+    detail: _builtins.str
+    """What was said or noted, or to whom the call went."""
+    tenant: _builtins.str
+    """In facts of no session: which call, and where."""
+    session_id: _builtins.str
+    replica: _builtins.str
+    outcome: _builtins.str
+    """ok, or the code of the error that refused it."""
+    def __init__(
+        self,
+        *,
+        action: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+        replica: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "detail", b"detail", "outcome", b"outcome", "reason", b"reason", "replica", b"replica", "session_id", b"session_id", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperatorActed: _TypeAlias = OperatorActed  # noqa: Y015
 
 @_typing.final
 class LateFact(_message.Message):
@@ -1232,6 +1426,8 @@ class ControlFact(_message.Message):
     SUMMARISER_RECOVERED_FIELD_NUMBER: _builtins.int
     ALERT_RAISED_FIELD_NUMBER: _builtins.int
     ALERT_CLEARED_FIELD_NUMBER: _builtins.int
+    OPERATOR_ACTED_FIELD_NUMBER: _builtins.int
+    BUDGET_CROSSED_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     producer: _builtins.str
     @_builtins.property
@@ -1254,6 +1450,10 @@ class ControlFact(_message.Message):
     def alert_raised(self) -> Global___AlertRaised: ...
     @_builtins.property
     def alert_cleared(self) -> Global___AlertCleared: ...
+    @_builtins.property
+    def operator_acted(self) -> Global___OperatorActed: ...
+    @_builtins.property
+    def budget_crossed(self) -> Global___BudgetCrossed: ...
     def __init__(
         self,
         *,
@@ -1269,12 +1469,14 @@ class ControlFact(_message.Message):
         summariser_recovered: Global___SummariserRecovered | None = ...,
         alert_raised: Global___AlertRaised | None = ...,
         alert_cleared: Global___AlertCleared | None = ...,
+        operator_acted: Global___OperatorActed | None = ...,
+        budget_crossed: Global___BudgetCrossed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alert_cleared", b"alert_cleared", "alert_raised", b"alert_raised", "body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "bundle_activated", b"bundle_activated", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "summariser_degraded", b"summariser_degraded", "summariser_recovered", b"summariser_recovered", "tool_disabled", b"tool_disabled"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alert_cleared", b"alert_cleared", "alert_raised", b"alert_raised", "body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_crossed", b"budget_crossed", "bundle_activated", b"bundle_activated", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "operator_acted", b"operator_acted", "summariser_degraded", b"summariser_degraded", "summariser_recovered", b"summariser_recovered", "tool_disabled", b"tool_disabled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_cleared", b"alert_cleared", "alert_raised", b"alert_raised", "body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "bundle_activated", b"bundle_activated", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "producer", b"producer", "schema_version", b"schema_version", "summariser_degraded", b"summariser_degraded", "summariser_recovered", b"summariser_recovered", "tool_disabled", b"tool_disabled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_cleared", b"alert_cleared", "alert_raised", b"alert_raised", "body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_crossed", b"budget_crossed", "bundle_activated", b"bundle_activated", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "operator_acted", b"operator_acted", "producer", b"producer", "schema_version", b"schema_version", "summariser_degraded", b"summariser_degraded", "summariser_recovered", b"summariser_recovered", "tool_disabled", b"tool_disabled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["bundle_activated", "breaker_opened", "breaker_closed", "tool_disabled", "gate_failed", "summariser_degraded", "summariser_recovered", "alert_raised", "alert_cleared"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["bundle_activated", "breaker_opened", "breaker_closed", "tool_disabled", "gate_failed", "summariser_degraded", "summariser_recovered", "alert_raised", "alert_cleared", "operator_acted", "budget_crossed"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 

@@ -1,0 +1,57 @@
+"""Session's facts of no session, on the CONTROL stream."""
+
+from __future__ import annotations
+
+import logging
+
+from google.protobuf.message import Message
+from ringback.events.v1 import events_pb2
+from ringback_errors import RingbackError
+from ringback_events import Bus, control_subject
+from ringback_identity import new_id
+
+from ringback_session import wire
+from ringback_session.domain.usage import Budget
+from ringback_session.ports import Clock
+from ringback_session.ports_upkeep import DaySpend
+
+__all__ = ["ControlOnBus"]
+
+log = logging.getLogger(__name__)
+
+_NANO_IN_PICO = 1_000
+
+
+class ControlOnBus:
+    """Implements `ports.Control`; while the bus is away facts wait on the disk."""
+
+    def __init__(self, bus: Bus, clock: Clock, *, replica: str) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._replica = replica
+
+    def budget_crossed(self, spent: DaySpend, level: str, budget: Budget) -> None:
+        body = events_pb2.BudgetCrossed(
+            scope="tenant",
+            level=level,
+            cost_nano_usd=spent.cost_pico // _NANO_IN_PICO,
+            tokens=spent.tokens.total,
+            limit_nano_usd=getattr(budget, f"{level}_pico") // _NANO_IN_PICO,
+            limit_tokens=getattr(budget, f"{level}_tokens"),
+            tenant=spent.tenant,
+            day=spent.day,
+            replica=self._replica,
+        )
+        self._publish("budget_crossed", body)
+
+    def _publish(self, kind: str, body: Message) -> None:
+        fact = events_pb2.ControlFact(
+            schema_version=wire.SCHEMA_VERSION,
+            producer="session",
+            occurred_at=wire.timestamp(self._clock.now_ms()),
+        )
+        getattr(fact, kind).CopyFrom(body)
+        try:
+            self._bus.publish(control_subject(kind), fact.SerializeToString(), msg_id=new_id("ctl"))
+        except RingbackError as error:
+            log.error("a fact could not be published: %s", error.code, extra={"kind": kind})

@@ -1,0 +1,51 @@
+"""The part of `bootstrap` for all calls of a replica: who holds which, what was spent, what is measured."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ringback_events import Bus, Subscription
+
+from ringback_session.adapters.control_bus import ControlOnBus
+from ringback_session.adapters.facts_bus import FactsOnBus
+from ringback_session.adapters.meters_otel import MetersWithOtel
+from ringback_session.adapters.prices_file import load_prices
+from ringback_session.adapters.records_kv import RecordsInBucket
+from ringback_session.adapters.spending_kv import SpendingInBucket
+from ringback_session.domain.prices import PriceTable
+from ringback_session.ports import Clock, Tenants
+from ringback_session.settings import SessionSettings
+from ringback_session.usecases.ledger import Ledger
+from ringback_session.usecases.observing import ObservedFacts
+
+__all__ = ["Upkeep", "make_upkeep"]
+
+
+class Upkeep(NamedTuple):
+    """What all calls of a replica share, beside the services that they ask."""
+
+    records: RecordsInBucket
+    facts: ObservedFacts
+    control: ControlOnBus
+    meters: MetersWithOtel
+    prices: PriceTable
+    ledger: Ledger
+    watches: tuple[Subscription, ...]
+
+    async def close(self) -> None:
+        for watch in self.watches:
+            await watch.close()
+
+
+async def make_upkeep(
+    settings: SessionSettings, bus: Bus, *, clock: Clock, tenants: Tenants, owner: str
+) -> Upkeep:
+    """Raises ConfigError for a table of prices that cannot be read."""
+    prices = load_prices(settings.prices_file)
+    records, spending = RecordsInBucket(bus, clock), SpendingInBucket(bus)
+    control, meters = ControlOnBus(bus, clock, replica=owner), MetersWithOtel()
+    ledger = Ledger(spending=spending, tenants=tenants, control=control, clock=clock, meters=meters)
+    facts = ObservedFacts(FactsOnBus(bus))
+    facts.listen(ledger.fact)
+    watches = (await records.watch(), await spending.watch())
+    return Upkeep(records, facts, control, meters, prices, ledger, watches)

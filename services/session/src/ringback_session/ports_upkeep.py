@@ -1,0 +1,89 @@
+"""What looking after all calls of a replica needs of the outside world, in its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import msgspec
+
+from ringback_session.domain.usage import Budget, Tokens
+
+__all__ = ["Control", "DaySpend", "Meters", "Presence", "Present", "Spending"]
+
+
+class DaySpend(msgspec.Struct, frozen=True):
+    """What a tenant used on one day (UTC, YYYY-MM-DD)."""
+
+    tenant: str
+    day: str
+    tokens: Tokens = Tokens()
+    cost_pico: int = 0
+    unpriced: int = 0
+    reports: int = 0
+
+    def plus(self, tokens: Tokens, *, cost_pico: int, unpriced: int, reports: int = 1) -> DaySpend:
+        return msgspec.structs.replace(
+            self,
+            tokens=self.tokens + tokens,
+            cost_pico=self.cost_pico + cost_pico,
+            unpriced=self.unpriced + unpriced,
+            reports=self.reports + reports,
+        )
+
+
+class Present(msgspec.Struct, frozen=True):
+    """A session that has not ended, as its record told last: a watch's delay ago, or a lease's when its owner died."""
+
+    session_id: str
+    tenant: str
+    epoch: int
+    owner: str
+    owner_address: str
+    lease_until_ms: int
+
+
+class Presence(Protocol):
+    """Who holds which session, on all replicas, as far as their records have come."""
+
+    def find(self, session_id: str) -> Present | None: ...
+
+    def of_tenant(self, tenant: str) -> Iterable[Present]:
+        """The sessions of a tenant, those with a lease that ran out too; of all tenants for an empty one."""
+        ...
+
+
+class Meters(Protocol):
+    """The replica's own metrics."""
+
+    def refused(self, reason: str) -> None: ...
+
+    def sessions(self, number: int) -> None: ...
+
+    def loop_lag(self, late_ms: float) -> None: ...
+
+    def spent(self, tenant: str, model: str, tokens: Tokens, *, cost_pico: int, unpriced: int) -> None: ...
+
+    def budget(self, scope: str, level: str) -> None: ...
+
+
+class Spending(Protocol):
+    """What tenants spent, by day, as every process of session wrote it down."""
+
+    async def keep(self, sums: DaySpend) -> None:
+        """Write down this process's sums of one tenant and day. Raises Unavailable."""
+        ...
+
+    def of(self, tenant: str, day: str) -> Iterable[DaySpend]:
+        """The sums of all other processes."""
+        ...
+
+    def tenants(self, day: str) -> Iterable[str]:
+        """Those that the others know to have spent something."""
+        ...
+
+
+class Control(Protocol):
+    """Facts of no session."""
+
+    def budget_crossed(self, spent: DaySpend, level: str, budget: Budget) -> None: ...
