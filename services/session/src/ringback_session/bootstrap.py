@@ -53,9 +53,8 @@ async def run_session(settings: SessionSettings) -> None:
     await asyncio.gather(*(channel.warm() for channel in channels))
     services = _services(settings, models, bus, clock, upkeep, channels)
     calls = Calls(services, owner=owner, settings=settings.calls)
-    secrets = ClientSecrets(
-        secrets=SecretsInBucket(bus, clock), tenants=tenants, clock=clock, model=settings.calls.model
-    )
+    kept = SecretsInBucket(bus, clock)
+    secrets = ClientSecrets(secrets=kept, tenants=tenants, clock=clock, model=settings.calls.model)
     gateway = Gateway(calls, tenants, secrets)
     models.open()
     port = await gateway.open(host=settings.host, port=settings.port, shared=settings.shared_port)
