@@ -24,7 +24,8 @@ TIMER = "overlap"
 QUIET_MS = 80
 # An answer may come while the last words of its question are still being heard.
 QUESTION_AHEAD_MS = 1_500
-WORDS_WAIT_MS = 6_000
+# Whose words are not known by then is heard: a late recogniser must not keep the agent talking over a "stop".
+WORDS_WAIT_MS = 700
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
 
@@ -78,7 +79,7 @@ def timer(step: Step) -> None:
     if overlap is None:
         return
     if overlap.ended:
-        _ignored(step, overlap, "no_words")
+        _interrupts(step, overlap, "words_late")
     elif not overlap.waiting:
         _judge(step, overlap, window_over=True)
     elif overlap.level_db is None:
