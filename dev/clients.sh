@@ -8,12 +8,16 @@ CLIENTS=tests/e2e/clients
 VAR=var/clients
 PYTHON_CLIENTS="openai openai-agents pipecat livekit"
 SETUP_S=${SETUP_S:-300}
+# Seven minutes on two busy cores (load 8).
+RUN_S=${RUN_S:-900}
 
 say() { printf 'clients: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 sum() { cat "$@" | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'; }
-bounded() { # an installer that waits for an address which never answers is ended
-    if command -v timeout >/dev/null; then timeout "$SETUP_S" "$@"; else "$@"; fi
+bounded() { # bounded SECONDS COMMAND…: what waits for an address that never answers is ended
+    limit=$1
+    shift
+    if command -v timeout >/dev/null; then timeout --foreground -s INT -k 30 "$limit" "$@"; else "$@"; fi
 }
 fresh() { [ -f "$1/.ready" ] && [ "$(cat "$1/.ready")" = "$2" ]; }
 
@@ -24,7 +28,7 @@ setup_python() { # setup_python NAME
     say "$1: $(grep -c '^[^ ]' "$lock") packages"
     rm -rf "$at"
     "$UV" venv --quiet --python .venv/bin/python "$at"
-    bounded env VIRTUAL_ENV="$PWD/$at" "$UV" pip sync --quiet --require-hashes "$lock" ||
+    bounded "$SETUP_S" env VIRTUAL_ENV="$PWD/$at" "$UV" pip sync --quiet --require-hashes "$lock" ||
         die "$1 cannot be installed from $lock: is a Python package index reachable from here? (its cache may hold some of it)"
     printf '%s' "$wanted" >"$at/.ready"
 }
@@ -39,7 +43,7 @@ setup_node() {
     rm -rf "$at"
     mkdir -p "$at"
     cp "$from/package.json" "$from/package-lock.json" "$from/.npmrc" "$at"
-    (cd "$at" && bounded npm ci --silent --no-audit --no-fund) ||
+    (cd "$at" && bounded "$SETUP_S" npm ci --silent --no-audit --no-fund) ||
         die "agents-js cannot be installed from $from/package-lock.json: is an npm registry reachable from here?"
     printf '%s' "$wanted" >"$at/.ready"
 }
@@ -64,7 +68,7 @@ lock) lock ;;
 run)
     [ $# -eq 0 ] || shift
     setup
-    exec .venv/bin/python -m pytest tests/e2e/clients -v --timeout 180 --no-header --tb=short "$@"
+    bounded "$RUN_S" .venv/bin/python -m pytest tests/e2e/clients -v --timeout 180 --no-header --tb=short "$@"
     ;;
 *) echo "usage: dev/clients.sh setup|run|lock" >&2; exit 2 ;;
 esac
