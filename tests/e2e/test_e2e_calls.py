@@ -1,4 +1,4 @@
-"""The three spoken calls of the airline, through every service, against the backend's own ledger."""
+"""The spoken calls of the airline, through every service, against the backend's own ledger."""
 
 from __future__ import annotations
 
@@ -44,6 +44,12 @@ async def test_a_ticket_that_nobody_may_cancel_is_refused_with_the_reason(runnin
 
 async def test_an_outage_is_told_honestly_after_retries_and_leaves_a_task(running: RunningStack) -> None:
     await _call(running, "outage")
+
+
+async def test_a_lost_bag_is_handed_to_the_baggage_desk_and_the_caller_back_again(
+    running: RunningStack,
+) -> None:
+    await _call(running, "baggage")
 
 
 async def _trace_of_the_yes_spans_all_services(running: RunningStack, session_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The airline's reservation system, small: reservations, cancellations, a durable ledger of every refund.
+"""The airline's reservation system, small: reservations, cancellations, a durable ledger of every refund, bags.
 
 A process of its own, standard library only: a system that is not ours to trust. The ledger is written and
 synced before the answer leaves. `POST /faults` makes it slow, failing or silent, for tests and the demo.
@@ -22,11 +22,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-CONNECTIONS_MAX = 128
+from bags import Bags
+from bounded_server import Server
+
 BODY_BYTES_MAX = 16_384
 HANG_MS_MAX = 60_000
 IDLE_S_MAX = 60.0
@@ -235,6 +237,7 @@ class Handler(BaseHTTPRequestHandler):
     timeout = IDLE_S_MAX
     disable_nagle_algorithm = True
     reservations: Reservations
+    bags: Bags
     faults: Faults
     _retry_after_s = 0
 
@@ -274,6 +277,8 @@ class Handler(BaseHTTPRequestHandler):
             return 200, {"status": "ok"}
         if (found := re.fullmatch(r"/operations/([^/]{1,200})", path)) and method == "GET":
             return 200, self.reservations.operation(found[1])
+        if (found := re.fullmatch(r"/bags/([0-9]{1,12})", path)) and method == "GET":
+            return 200, self._bag(found[1])
         if (found := re.fullmatch(r"/reservations/([^/]{1,40})(/cancel)?", path)) and (
             method == ("POST" if found[2] else "GET")
         ):
@@ -304,6 +309,11 @@ class Handler(BaseHTTPRequestHandler):
             self._send(200, b"<html>upstream \x00 says hello</html>")
             raise DroppedError
         return 200, answer
+
+    def _bag(self, bag_tag: str) -> dict[str, Any]:
+        if (found := self.bags.bag(bag_tag)) is None:
+            raise RefusedError(404, code="not_found", message="There is no such bag.")
+        return found
 
     def _hang(self, fault: Fault) -> None:
         fault.pause(HANG_MS_MAX)
@@ -338,32 +348,6 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
 
 
-class Server(ThreadingHTTPServer):
-    """One thread a connection, CONNECTIONS_MAX at most; more are closed at once."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], handler: type[Handler]) -> None:
-        self._slots = threading.BoundedSemaphore(CONNECTIONS_MAX)
-        super().__init__(address, handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._slots.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._slots.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: a client that went away is no news."""
-
-
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--host", default="127.0.0.1")
@@ -377,6 +361,7 @@ def main() -> None:
 
     class Bound(Handler):
         reservations = Reservations(chosen.ledger, keys=keys, data=chosen.reservations)
+        bags = Bags()
         faults = Faults()
 
     try:
