@@ -268,7 +268,7 @@ def test_two_colleagues_at_once_are_one_too_many(team):
     team.calls("h2", "hand_over_to_seats", WORDS)
     allow(team)
     arrives(team)
-    assert team.results()["h2"]["error_code"] == "looping"
+    assert team.results()["h2"]["error_code"] == "busy"
     assert team.state.agent == "baggage"
 
 

@@ -264,6 +264,13 @@ def test_a_new_owner_prepares_a_decision_anew(call):
     assert shown(other.question()) == {"x": 2}
 
 
+def test_an_answer_of_memory_that_was_overtaken_tells_nothing_new(call):
+    remembers(call, slot("city", "Porto", call=call), as_of=(1, 9))
+    remembers(call, slot("city", "Lisbon", call=call), as_of=(1, 4))
+    assert call.state.slots["city"].value_json == '"Porto"'
+    assert call.state.known.as_of == (1, 9)
+
+
 # Recall.
 
 

@@ -74,6 +74,7 @@ class Span:
     MODEL_CONNECT: Final = _span("model.connect", "Opening a connection to the realtime model.")
     MODEL_ROTATE: Final = _span("model.rotate", "Replacing the model's connection at a turn boundary.")
     ACTION: Final = _span("action", "One action, from the model's call to its result.")
+    SUPERVISOR_STEP: Final = _span("supervisor.step", "One request to the text model of a consultation.")
     POLICY_DECIDE: Final = _span("policy.decide", "One decision, inside policy.")
     POLICY_READ_CONSENT: Final = _span("policy.read_consent", "Reading one answer to a read-back.")
     POLICY_COMPOSE: Final = _span("policy.compose", "Composing an agent's instructions from the layers.")

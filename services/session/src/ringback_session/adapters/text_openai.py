@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import orjson
 from openai import APIConnectionError, APIError, APITimeoutError, AsyncOpenAI
+from ringback_telemetry import names, span
 
 from ringback_session.domain.consultation import TextCall, TextMessage
 from ringback_session.domain.effects import AskText
@@ -33,6 +34,20 @@ class TextModelOverHttp:
         self._model = model
 
     async def answer(self, question: AskText) -> TextAnswered:
+        asked = {names.Attr.GEN_AI_OPERATION_NAME: "chat", names.Attr.GEN_AI_REQUEST_MODEL: self._model}
+        with span(names.Span.SUPERVISOR_STEP, attributes=asked) as made:
+            answered = await self._ask(question)
+            made.set_attribute(names.Attr.GEN_AI_USAGE_INPUT_TOKENS, answered.input_tokens)
+            made.set_attribute(names.Attr.GEN_AI_USAGE_OUTPUT_TOKENS, answered.output_tokens)
+            if answered.error:
+                made.set_attribute(names.Attr.ERROR_TYPE, answered.error)
+        return answered
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _ask(self, question: AskText) -> TextAnswered:
         tools = {"tools": [_function(tool) for tool in question.tools]} if question.tools else {}
         try:
             answer = await self._client.chat.completions.create(
@@ -50,10 +65,6 @@ class TextModelOverHttp:
             # A status that is none of success, or a body that is none of the protocol.
             return _failed(question, "unavailable")
         return _read(question, answer, self._model)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._client.close()
 
 
 def _failed(question: AskText, error: str) -> TextAnswered:

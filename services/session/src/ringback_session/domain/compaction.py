@@ -19,7 +19,9 @@ COMPACT = "compact_context"
 def context_arrived(step: Step, event: ContextArrived) -> None:
     """Take memory's slots; apply its plan if it fits what the model's conversation is now."""
     state = step.state
-    state.slots = {slot.name: slot for slot in event.slots}
+    if event.as_of >= state.known.as_of:
+        # Answers may overtake one another: an older one tells nothing new.
+        state.slots = {slot.name: slot for slot in event.slots}
     plan = event.plan
     if plan is None or plan.epoch != state.applied_epoch + 1 or event.as_of < state.rebuilt_at:
         return

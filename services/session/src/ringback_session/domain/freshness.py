@@ -51,8 +51,9 @@ def prepare(step: Step, action: Action) -> bool:
 def context_arrived(step: Step, event: ContextArrived) -> list[Action]:
     """Memory's slots are here. Returns the actions that may be decided now."""
     state = step.state
-    state.known.as_of = max(state.known.as_of, event.as_of)
-    state.known.stale = {stale.name: stale for stale in event.stale}
+    if event.as_of >= state.known.as_of:
+        state.known.as_of = event.as_of
+        state.known.stale = {stale.name: stale for stale in event.stale}
     return [] if state.known.behind else _settled(step, _CONTEXT, refresh=True)
 
 

@@ -42,6 +42,7 @@ _REFUSALS = {
     "looping": "The caller was handed around already. Go on with the caller yourself.",
     "refused_by_policy": "This hand-over is not allowed. Go on with the caller yourself.",
     "unavailable": "The colleague cannot take over right now. Go on with the caller yourself.",
+    "busy": "Another hand-over is under way.",
     "person": "A person is taking over this call.",
 }
 
@@ -55,7 +56,7 @@ def requested(step: Step, call: CallRequested, tool: Tool | None) -> None:
         under_way.call_ids.append(call.call_id)
         return
     if under_way is not None or state.handed_over:
-        code = "person" if state.handed_over else "looping"
+        code = "person" if state.handed_over else "busy"
         outcomes.answer(step, [call.call_id], outcomes.error(code, _REFUSALS[code]), reply=False)
         return
     handoff = Handoff(
