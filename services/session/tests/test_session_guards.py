@@ -362,3 +362,19 @@ async def test_what_waits_is_not_kept_for_going_on_after_an_interruption(world):
     audio = b"".join(base64.b64decode(frame["delta"]) for frame in frames if frame["type"] == AUDIO)
     assert set(audio) == {1}
     assert len(client.of(AUDIO)) == 1
+
+
+@pytest.mark.parametrize("by", ["policy", "caller"])
+async def test_a_reply_that_the_model_has_ended_already_is_over_when_it_is_cut(world, by):
+    call, client, judge = await guarded(world)
+    speaker = Speaker(world).words("You should sue.").audio().ends()
+    await world.settle()
+    if by == "policy":
+        await judge.says(Effect.DENY)
+    else:
+        world.upstream.emit(world.upstream.events.speech_started("item_u", audio_start_ms=0))
+        await world.settle()
+    assert call.state.reply is None
+    assert not world.upstream.got("response.cancel")
+    assert world.upstream.got("conversation.item.delete")[0]["item_id"] == speaker.item
+    assert client.of(AUDIO) == []

@@ -4,6 +4,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from ringback_session.domain import effects as fx
+from ringback_session.domain import guarded
 from ringback_session.domain import inputs as ev
 from ringback_session.domain.rules import Effect, TurnRules
 from ringback_session.domain.state import (
@@ -31,14 +32,17 @@ class AnyCall(Watched, RuleBasedStateMachine):
     """The world around the core: it answers when it likes, twice if it likes, or never."""
 
     @initialize(
-        gate=st.sampled_from(["off", "blocking"]),
+        gate=st.sampled_from(["off", "blocking", "parallel"]),
+        results=st.sampled_from(["off", "blocking"]),
+        output=st.sampled_from(["off", "parallel", "blocking"]),
         tools=st.sampled_from(["allow", "confirm"]),
         steps=st.integers(0, 9),
         second=st.booleans(),
     )
-    def begins(self, gate, tools, steps, second):
+    def begins(self, gate, results, output, tools, steps, second):
         """A call that has come some way towards an irreversible action."""
-        self.watch(new_state(rules=TurnRules(input_gate=gate, client_tools=tools)))
+        gates = {"input_gate": gate, "result_gate": results, "output_gate": output}
+        self.watch(new_state(rules=TurnRules(client_tools=tools, **gates)))
         self.give(ev.CallStarted())
         way = [
             lambda: self.caller_says("Cancel it."),
@@ -151,6 +155,8 @@ class AnyCall(Watched, RuleBasedStateMachine):
         if isinstance(wanted, fx.RequestReply):
             self.give(ev.ReplyStarted(reply_id=wanted.reply_id, response_id=self.fresh("resp")))
             self.give(ev.AudioSent(item_id=item_id, samples=samples, text="Well."))
+            made = {"reply_id": wanted.reply_id, "item_id": item_id, "text": "Well.", "ends_at": 5}
+            self.give(guarded.SentenceMade(**made, final=whole))
             if whole:
                 self.give(ev.ReplyText(reply_id=wanted.reply_id, item_id=item_id, text="Well then."))
             return

@@ -28,6 +28,9 @@ class FactsOnBus:
         if fact.kind == "turn_rule_applied":
             of = {names.Attr.RULE: fact.body["rule"], names.Attr.OUTCOME: fact.body["outcome"]}
             counter(names.Metric.TURN_RULES).add(1, of)
+        if fact.kind == "action_decided" and fact.body.get("source") == "fallback":
+            of = {names.Attr.GATE: fact.body["gate"], names.Attr.REASON: fact.body["rule"]}
+            counter(names.Metric.FALLBACKS).add(1, of)
         subject = event_subject(pinned.tenant, pinned.session_id, fact.kind)
         payload = wire.event(fact, pinned.tenant, pinned.session_id).SerializeToString()
         try:

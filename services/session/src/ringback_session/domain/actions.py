@@ -7,7 +7,7 @@ from ringback_errors import InvalidInput
 from ringback_identity import action_id as make_action_id
 from ringback_identity import canonical_arguments
 
-from ringback_session.domain import consent, consults, decisions, facts, outcomes
+from ringback_session.domain import consent, consults, decisions, facts, outcomes, results
 from ringback_session.domain.effects import (
     DeliverClientCall,
     Execute,
@@ -210,7 +210,7 @@ def result(step: Step, event: ActionResult) -> None:
         outcomes.open_task(
             step, f"Find out what became of {action.tool}", action.action_id, reason="unknown_outcome"
         )
-    outcomes.finish(step, action, event.status, event.error_code, message, retryable=event.retryable)
+    results.arrived(step, action, event.status, event.error_code, message, retryable=event.retryable)
 
 
 def client_output(step: Step, call_id: str, output: str) -> None:

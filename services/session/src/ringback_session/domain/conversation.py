@@ -24,6 +24,7 @@ from ringback_session.domain import (
     recalling,
     recovery,
     replies,
+    results,
     rotation,
     speaking,
     spending,
@@ -143,7 +144,8 @@ def _of_an_action(now: Step, event: Input) -> bool:
         case inputs.CallRequested():
             actions.requested(now, event)
         case inputs.Decided():
-            _ = actions.decided(now, event) or guards.decided(now, event) or turns.input_decided(now, event)
+            waiting = (actions.decided, results.decided, guards.decided, turns.input_decided)
+            any(decided(now, event) for decided in waiting)
         case inputs.FactFetched():
             actions.fact_fetched(now, event)
         case inputs.ConsentRead():

@@ -26,6 +26,7 @@ class ActionPhase(StrEnum):
     CONFIRMING = "confirming"
     JOURNALLING = "journalling"
     RUNNING = "running"
+    CHECKING = "checking"
     DONE = "done"
 
 

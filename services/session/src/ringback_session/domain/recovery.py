@@ -9,6 +9,7 @@ from ringback_session.domain import (
     decisions,
     outcomes,
     replies,
+    results,
     speaking,
     teamwork,
 )
@@ -125,6 +126,8 @@ def client_gone(step: Step, event: ClientGone) -> None:
             outcomes.open_task(
                 step, f"Tell the caller what became of {action.tool}", action.action_id, reason="hang_up"
             )
+        elif action.phase is ActionPhase.CHECKING:
+            results.let_go(step, action)
         elif action.phase is not ActionPhase.RUNNING:
             outcomes.not_started(step, action.action_id, "hang_up", "The caller hung up.", reply=False)
     step.publish("session_ended", reason=event.reason, turns=state.turn)
@@ -175,6 +178,8 @@ def _go_on(step: Step, action: Action) -> None:
         case ActionPhase.RUNNING | ActionPhase.JOURNALLING:
             # Tools know whether it ran. It starts again only after a fresh decision.
             actions.execute(step, action, attach_only=action.side_effect is not SideEffect.READ)
+        case ActionPhase.CHECKING:
+            results.ask(step, action)
         case ActionPhase.DECIDING | ActionPhase.FETCHING:
             if given is not None and step.at.now_ms > given.expires_at_ms:
                 given.phase = ConsentPhase.ENDED

@@ -137,9 +137,12 @@ class Holding:
             self._bytes -= len(frame)
             yield head, frame
 
-    def clear(self) -> None:
+    def clear(self) -> bytes | None:
+        """Nothing that waits is shown any more. Returns the end of the response, if it waited too."""
+        done = next((frame for head, frame, _ in self._line if head.type == "response.done"), None)
         self._line.clear()
         self._bytes = 0
+        return done
 
     def _need(self, head: EventHead, frame: bytes) -> _Need:
         item_id = head.item_id or ""

@@ -198,10 +198,13 @@ class Responses:
         route.cancel_reason = reason
         if route.visible and reason == "turn_detected":
             self._yielded = route.response_id
-        if route.holding is not None:
-            route.holding.clear()
+        done = route.holding.clear() if route.holding is not None else None
         status = "incomplete" if reason == "content_filter" else "cancelled"
         self.shown.close(route, status, reason, None, out)
+        if done is not None:
+            # The model is done with it already.
+            self._done(read_response(done, OWN_KEY), out)
+            return ""
         return route.response_id
 
     def to_cancel(self, response_id: str | None) -> str:
