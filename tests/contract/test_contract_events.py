@@ -34,7 +34,7 @@ WORDS = {
     ("consent_answered", "reading"): "correction",
 }
 # They keep their place in the order, and change nothing.
-OF_NO_USE_TO_MEMORY = {"turn_rule_applied"}
+OF_NO_USE_TO_MEMORY = {"turn_rule_applied", "usage_reported", "budget_crossed", "operator_acted"}
 
 
 def fact(kind, /, seq=1, **body):

@@ -24,7 +24,7 @@ from ringback_memory.wire.facts import event_from_bytes, late_fact_from_bytes
 from ringback_packs import load_pack, publish_pack
 from ringback_policy.bootstrap import assemble
 from ringback_policy.server.admin import PolicyAdminServicer
-from ringback_session import wire, wire_policy
+from ringback_session import wire, wire_policy, wire_records
 from ringback_session.adapters.policy_grpc import PolicyOverGrpc
 from ringback_session.domain.effects import ReadConsent
 from ringback_session.domain.inputs import ActionResult
@@ -215,7 +215,7 @@ def test_this_session_reads_the_answers_of_an_old_policy(wires):
 def test_this_session_reads_an_old_record(wires):
     old = filled(wires.type("session.v1.SessionRecord")())
     message = record_pb2.SessionRecord.FromString(old.SerializeToString())
-    record = wire.record_from(message, 7)
+    record = wire_records.record_from(message, 7)
     assert (record.epoch, record.owner, record.revision) == (old.epoch, old.owner, 7)
     assert len(record.outbox) == len(old.outbox)
 
