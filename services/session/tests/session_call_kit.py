@@ -230,12 +230,15 @@ class World:
         self.records = RecordsInBucket(self.bus, self.clock)
         self.tracing = TracingTwin
         self.meters = MetersTwin()
+        self.facts_bus = FactsOnBus(self.bus)
         self.ledger = None
         self.prices = PriceTable({"gpt-x": Price(tokens={"text_out": 1_000_000, "text_in": 500_000})})
         self.calls = self.replica("session-0")
         self.limits = Limits(lease_ms=60_000)
 
-    def replica(self, owner, *, upstream=None, calls_max=10, records=None, limits=None, admission=None):
+    def replica(
+        self, owner, *, upstream=None, calls_max=10, records=None, limits=None, admission=None, facts=None
+    ):
         services = Services(
             text=self.text,
             policy=self.policy,
@@ -243,7 +246,7 @@ class World:
             memory=self.memory,
             packs=self.packs,
             records=records or self.records,
-            facts=FactsOnBus(self.bus),
+            facts=facts or self.facts_bus,
             late_facts=LateFactsTwin(),
             models=upstream or self.upstream,
             clock=self.clock,

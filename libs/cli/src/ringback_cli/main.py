@@ -18,6 +18,7 @@ from ringback_cli.commands import (
     pack,
     policy,
     provision,
+    sessions,
     talk,
     tools,
     up,
@@ -46,6 +47,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(policy.app, name="policy")
 app.add_typer(tools.app, name="tools")
 app.add_typer(memory.app, name="memory")
+app.add_typer(sessions.app, name="sessions")
 app.add_typer(evaluate.app, name="eval")
 
 

@@ -13,10 +13,15 @@ from ringback_session.adapters.prices_file import load_prices
 from ringback_session.adapters.records_kv import RecordsInBucket
 from ringback_session.adapters.spending_kv import SpendingInBucket
 from ringback_session.domain.prices import PriceTable
-from ringback_session.ports import Clock, Tenants
+from ringback_session.ports import Clock, Packs, Tenants
+from ringback_session.server.admin import AdminServicer
+from ringback_session.server.peers import Peers
 from ringback_session.settings import SessionSettings
+from ringback_session.usecases.calls import Calls
 from ringback_session.usecases.ledger import Ledger
 from ringback_session.usecases.observing import ObservedFacts
+from ringback_session.usecases.operators import Operators
+from ringback_session.usecases.watching import Watchers
 
 __all__ = ["Upkeep", "make_upkeep"]
 
@@ -30,9 +35,24 @@ class Upkeep(NamedTuple):
     meters: MetersWithOtel
     prices: PriceTable
     ledger: Ledger
+    watchers: Watchers
+    peers: Peers
     watches: tuple[Subscription, ...]
 
+    def admin(self, calls: Calls, packs: Packs, *, drain_ms: int) -> AdminServicer:
+        return AdminServicer(
+            calls,
+            drain_ms=drain_ms,
+            operators=Operators(calls, self.control, packs),
+            watchers=self.watchers,
+            peers=self.peers,
+            presence=self.records,
+            records=self.records,
+            ledger=self.ledger,
+        )
+
     async def close(self) -> None:
+        await self.peers.close()
         for watch in self.watches:
             await watch.close()
 
@@ -46,6 +66,8 @@ async def make_upkeep(
     control, meters = ControlOnBus(bus, clock, replica=owner), MetersWithOtel()
     ledger = Ledger(spending=spending, tenants=tenants, control=control, clock=clock, meters=meters)
     facts = ObservedFacts(FactsOnBus(bus))
+    watchers = Watchers()
     facts.listen(ledger.fact)
+    facts.listen(watchers.fact)
     watches = (await records.watch(), await spending.watch())
-    return Upkeep(records, facts, control, meters, prices, ledger, watches)
+    return Upkeep(records, facts, control, meters, prices, ledger, watchers, Peers(tls=settings.tls), watches)

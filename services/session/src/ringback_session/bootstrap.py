@@ -26,7 +26,6 @@ from ringback_session.adapters.tools_grpc import ToolsOverGrpc
 from ringback_session.adapters.tracing_otel import TracingWithOtel
 from ringback_session.adapters.upstream_source import configured_upstreams
 from ringback_session.assembly import Upkeep, make_upkeep
-from ringback_session.server.admin import AdminServicer
 from ringback_session.server.background import Background
 from ringback_session.server.gateway import Gateway
 from ringback_session.settings import SessionSettings, variable
@@ -71,7 +70,7 @@ async def run_session(settings: SessionSettings) -> None:
         settings=settings.admin_serving,
         register=[
             lambda server: session_pb2_grpc.add_SessionAdminServiceServicer_to_server(
-                AdminServicer(calls, drain_ms=settings.drain_ms), server
+                upkeep.admin(calls, services.packs, drain_ms=settings.drain_ms), server
             )
         ],
         service_names=["ringback.session.v1.SessionAdminService"],

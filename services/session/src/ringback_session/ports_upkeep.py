@@ -87,3 +87,15 @@ class Control(Protocol):
     """Facts of no session."""
 
     def budget_crossed(self, spent: DaySpend, level: str, budget: Budget) -> None: ...
+
+    def operator_acted(
+        self,
+        action: str,
+        actor: str,
+        reason: str,
+        *,
+        detail: str = "",
+        session_id: str = "",
+        tenant: str = "",
+        outcome: str = "ok",
+    ) -> None: ...

@@ -44,6 +44,29 @@ class ControlOnBus:
         )
         self._publish("budget_crossed", body)
 
+    def operator_acted(
+        self,
+        action: str,
+        actor: str,
+        reason: str,
+        *,
+        detail: str = "",
+        session_id: str = "",
+        tenant: str = "",
+        outcome: str = "ok",
+    ) -> None:
+        body = events_pb2.OperatorActed(
+            action=action,
+            actor=actor,
+            reason=reason,
+            detail=detail,
+            tenant=tenant,
+            session_id=session_id,
+            replica=self._replica,
+            outcome=outcome,
+        )
+        self._publish("operator_acted", body)
+
     def _publish(self, kind: str, body: Message) -> None:
         fact = events_pb2.ControlFact(
             schema_version=wire.SCHEMA_VERSION,

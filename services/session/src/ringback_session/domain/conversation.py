@@ -36,7 +36,7 @@ from ringback_session.domain.effects import Effects, Forget, Persist
 from ringback_session.domain.inputs import At, Input
 from ringback_session.domain.state import CallState, Reply, ReplyPurpose, SpeechKind
 from ringback_session.domain.step import Step
-from ringback_session.domain.upkeep import BudgetReached, UsageReported
+from ringback_session.domain.upkeep import UpkeepInput
 
 __all__ = ["step"]
 
@@ -178,7 +178,7 @@ def _of_the_call(now: Step, event: Input) -> None:
             _started(now)
         case inputs.Resumed():
             recovery.resumed(now, event)
-            spending.resumed(now)
+            tending.resumed(now)
         case inputs.ClientGone():
             recovery.client_gone(now, event)
         case inputs.PacketReady():
@@ -218,7 +218,7 @@ def _of_the_client(now: Step, event: Input) -> None:
             now.state.interrupt_enabled = event.interrupt
         case inputs.ItemNoted():
             now.state.remember(event.item)
-        case UsageReported() | BudgetReached():
+        case _ if isinstance(event, UpkeepInput):
             tending.take(now, event)
 
 

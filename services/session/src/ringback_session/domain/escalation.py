@@ -15,7 +15,8 @@ __all__ = ["packet_ready", "to_person"]
 def to_person(step: Step, *, reason: str, rule: str, say: str = "") -> None:
     """Void open consents, say so, and get the packet. Actions under way finish on their own."""
     state = step.state
-    if state.person_reason:
+    if state.person_reason or state.desk.actor:
+        # A person has the call, or is about to.
         return
     state.person_reason = reason or "asked_for_a_person"
     state.person_rule = rule

@@ -26,7 +26,7 @@ from ringback_session.domain.state import HistoryItem, ReplyPurpose
 from ringback_session.domain.step import Step
 from ringback_session.domain.view import facts_of, session_view, usable_slots
 
-__all__ = ["BRIEF", "decided", "fact_fetched", "go_on", "ready", "requested"]
+__all__ = ["BRIEF", "by_operator", "decided", "fact_fetched", "go_on", "ready", "requested"]
 
 # Marks the item at the head that tells an agent what was handed over to it.
 BRIEF = "handoff_brief"
@@ -76,6 +76,27 @@ def requested(step: Step, call: CallRequested, tool: Tool | None) -> None:
         _refuse(step, handoff, "incomplete", "session.handoff_contract", str(error))
         return
     _begin(step, handoff, known=tool is not None)
+
+
+def by_operator(step: Step, agent: str, reason: str) -> None:
+    """A person moves the call to another agent: nothing is left to decide."""
+    state = step.state
+    handoff = Handoff(
+        handoff_id=state.new_id("hand_"),
+        asked_for=agent,
+        to=agent,
+        reason=reason[:_TEXT_CHARS_MAX],
+        summary="",
+        slots_json="{}",
+        requested_at_ms=step.at.now_ms,
+        call_ids=[],
+        rule="session.operator",
+    )
+    waiting = state.team.handoff
+    if waiting is not None and waiting.call_ids:
+        outcomes.answer(step, waiting.call_ids, outcomes.error("looping", _REFUSALS["looping"]), reply=False)
+    state.team.handoff = handoff
+    _fetch(step, handoff)
 
 
 def decided(step: Step, decision: Decided) -> bool:

@@ -101,7 +101,7 @@ def reconciled(step: Step, fact: ActionReconciled) -> None:
     for task in [task for task in step.state.tasks.values() if task.action_id == fact.action_id]:
         if task.reason == "unknown_outcome":
             _close_task(step, task)
-    if not step.state.ended and not step.state.handed_over:
+    if not step.state.ended and not step.state.agent_silent:
         speaking.speak(step, SpeechKind.NOTICE, fact.message)
 
 

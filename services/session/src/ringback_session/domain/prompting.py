@@ -75,6 +75,6 @@ def _silent(step: Step) -> bool:
     """Is somebody on the line, and is nothing said, heard, decided or done?"""
     state = step.state
     # Who only types is not spoken to.
-    here = step.at.samples > 0 and not (state.ended or state.handed_over)
+    here = step.at.samples > 0 and not (state.ended or state.agent_silent)
     busy = state.caller_speaking or state.floor.overlap is not None or state.open_consent() is not None
     return here and not busy and recovery.idle(state)

@@ -120,7 +120,7 @@ def cancel_all(step: Step, reason: str) -> None:
     for speech in list(step.state.speeches):
         if speech.requested:
             _cancel(step, speech, reason)
-        elif speech.kind is not SpeechKind.NOTICE:
+        elif speech.kind not in (SpeechKind.NOTICE, SpeechKind.OPERATOR):
             step.state.speeches.remove(speech)
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "CallState",
     "Consent",
     "ConsentPhase",
+    "Desk",
     "FactValue",
     "HistoryItem",
     "PendingReply",
@@ -222,6 +223,13 @@ class HistoryItem(msgspec.Struct):
         return self.role == "system" and self.name != ""
 
 
+class Desk(msgspec.Struct, omit_defaults=True):
+    """The person who has taken the call over; nobody when `actor` is empty."""
+
+    actor: str = ""
+    since_ms: int = 0
+
+
 class CallState(msgspec.Struct):
     """One call. Only the conversation core changes it."""
 
@@ -278,6 +286,7 @@ class CallState(msgspec.Struct):
     rotation_overdue: bool = False
     applied_epoch: int = 0
     rebuilt_at: tuple[int, int] = (0, 0)
+    desk: Desk = msgspec.field(default_factory=Desk)
     account: Account = msgspec.field(default_factory=Account)
     ended: str = ""
     version: int = SNAPSHOT_VERSION
@@ -313,7 +322,7 @@ class CallState(msgspec.Struct):
     @property
     def agent_silent(self) -> bool:
         """Is it somebody else's turn to speak, for good or for now?"""
-        return self.handed_over or self.account.spent
+        return self.handed_over or self.account.spent or bool(self.desk.actor)
 
     def open_actions(self) -> list[Action]:
         return [action for action in self.actions.values() if action.open]

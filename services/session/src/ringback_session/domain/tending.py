@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from ringback_session.domain import spending
+from ringback_session.domain import desk, spending
 from ringback_session.domain.step import Step
-from ringback_session.domain.upkeep import BudgetReached, UpkeepInput, UsageReported
+from ringback_session.domain.upkeep import (
+    BudgetReached,
+    OperatorEnded,
+    OperatorHandedBack,
+    OperatorNoted,
+    OperatorSaid,
+    OperatorTookOver,
+    OperatorTransferred,
+    UpkeepInput,
+    UsageReported,
+)
 
-__all__ = ["take", "timer"]
+__all__ = ["resumed", "take", "timer"]
 
 
 def take(step: Step, event: UpkeepInput) -> None:
@@ -15,11 +25,33 @@ def take(step: Step, event: UpkeepInput) -> None:
             spending.reported(step, event)
         case BudgetReached():
             spending.reached(step, event)
+        case OperatorTookOver():
+            desk.took_over(step, event)
+        case OperatorHandedBack():
+            desk.handed_back(step, event)
+        case OperatorSaid():
+            desk.said(step, event)
+        case OperatorNoted():
+            desk.noted(step, event)
+        case OperatorTransferred():
+            desk.transferred(step, event)
+        case OperatorEnded():
+            desk.ended(step, event)
 
 
 def timer(step: Step, name: str) -> bool:
     """Returns False for a timer of somebody else."""
-    if name != spending.BUDGET_TIMER:
-        return False
-    spending.ending(step)
+    match name:
+        case spending.BUDGET_TIMER:
+            spending.ending(step)
+        case desk.TIMER:
+            desk.silent(step)
+        case _:
+            return False
     return True
+
+
+def resumed(step: Step) -> None:
+    """This replica owns the call now."""
+    spending.resumed(step)
+    desk.resumed(step)

@@ -141,7 +141,8 @@ def gate(step: Step) -> None:
     utterance = step.state.utterance
     if utterance is None:
         return
-    if step.state.rules.input_gate == "off" or utterance.failed or not utterance.text.strip():
+    ungated = step.state.rules.input_gate == "off" or bool(step.state.desk.actor)
+    if ungated or utterance.failed or not utterance.text.strip():
         clear(step)
     else:
         decisions.ask_about_utterance(step, utterance)
@@ -276,6 +277,8 @@ def _past_consent(step: Step, action: object) -> bool:
 
 def _not_understood(step: Step) -> None:
     state = step.state
+    if state.agent_silent:
+        return
     state.failed_rounds += 1
     if state.failed_rounds > state.rules.clarify_max:
         step.escalate("not_understood", rule="session.clarify_max")

@@ -6,7 +6,17 @@ import msgspec
 
 from ringback_session.domain.usage import Tokens
 
-__all__ = ["BudgetReached", "UpkeepInput", "UsageReported"]
+__all__ = [
+    "BudgetReached",
+    "OperatorEnded",
+    "OperatorHandedBack",
+    "OperatorNoted",
+    "OperatorSaid",
+    "OperatorTookOver",
+    "OperatorTransferred",
+    "UpkeepInput",
+    "UsageReported",
+]
 
 
 class _Input(msgspec.Struct, frozen=True, tag=True):
@@ -32,4 +42,61 @@ class BudgetReached(_Input, frozen=True):
     scope: str = "tenant"
 
 
-UpkeepInput = UsageReported | BudgetReached
+class OperatorTookOver(_Input, frozen=True):
+    """A person speaks with the caller from now on."""
+
+    actor: str
+    reason: str = ""
+
+
+class OperatorHandedBack(_Input, frozen=True):
+    """The agent is to go on; `note` is for it alone."""
+
+    actor: str
+    reason: str = ""
+    note: str = ""
+
+
+class OperatorSaid(_Input, frozen=True):
+    """A line for the caller to hear."""
+
+    actor: str
+    text: str
+    reason: str = ""
+
+
+class OperatorNoted(_Input, frozen=True):
+    """Something for the model to know; role: system or assistant. With `reply` it is to speak of it."""
+
+    actor: str
+    text: str
+    role: str = "system"
+    reply: bool = False
+    reason: str = ""
+
+
+class OperatorTransferred(_Input, frozen=True):
+    """To an agent of the pack; to a person without one."""
+
+    actor: str
+    agent: str = ""
+    reason: str = ""
+
+
+class OperatorEnded(_Input, frozen=True):
+    """The call is about to be ended by a person."""
+
+    actor: str
+    reason: str = ""
+
+
+UpkeepInput = (
+    UsageReported
+    | BudgetReached
+    | OperatorTookOver
+    | OperatorHandedBack
+    | OperatorSaid
+    | OperatorNoted
+    | OperatorTransferred
+    | OperatorEnded
+)

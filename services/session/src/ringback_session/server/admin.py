@@ -1,98 +1,205 @@
-"""`session.v1`: looking after the calls of this replica."""
+"""`session.v1`: looking after calls. What another replica holds is passed on to it."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, Final
 
 import grpc
 from ringback.session.v1 import session_pb2, session_pb2_grpc
-from ringback_errors import NotFound
+from ringback_errors import InvalidInput, NotFound
 
-from ringback_session.domain.state import CallState, ConsentPhase
+from ringback_session import wire, wire_admin
+from ringback_session.ports import Records
+from ringback_session.ports_upkeep import Presence
+from ringback_session.server.peers import Peers
+from ringback_session.usecases.call import Call
 from ringback_session.usecases.calls import Calls
-from ringback_session.wire import timestamp
+from ringback_session.usecases.keeping import load_saved
+from ringback_session.usecases.ledger import FLUSH_MS, Ledger
+from ringback_session.usecases.operators import Act, Operators
+from ringback_session.usecases.watching import Watchers
 
-__all__ = ["AdminServicer", "phase_of"]
+__all__ = ["AdminServicer"]
+
+LIST_MS: Final = 1_500
+PASS_ON_MS: Final = 5_000
+WATCH_MS: Final = 24 * 3_600_000
+SESSIONS_TOLD_MAX: Final = 2_000
+_Context = grpc.aio.ServicerContext[Any, Any]
+pb = session_pb2
 
 
 class AdminServicer(session_pb2_grpc.SessionAdminServiceServicer):
     """Answers from the running calls; changes go through the same doors as the caller's."""
 
-    def __init__(self, calls: Calls, *, drain_ms: int) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        *,
+        drain_ms: int,
+        operators: Operators,
+        watchers: Watchers,
+        peers: Peers,
+        presence: Presence,
+        records: Records,
+        ledger: Ledger,
+    ) -> None:
         self._calls = calls
         self._drain_ms = drain_ms
+        self._operators = operators
+        self._watchers = watchers
+        self._peers = peers
+        self._presence = presence
+        self._records = records
+        self._ledger = ledger
         self._draining: asyncio.Task[None] | None = None
 
     async def ListSessions(  # noqa: N802
-        self,
-        request: session_pb2.ListSessionsRequest,
-        context: grpc.aio.ServicerContext[session_pb2.ListSessionsRequest, session_pb2.ListSessionsResponse],
-    ) -> session_pb2.ListSessionsResponse:
-        states = [call.state for call in self._calls.running.values()]
-        wanted = [state for state in states if request.tenant in ("", state.tenant)]
-        return session_pb2.ListSessionsResponse(sessions=[_info(state) for state in wanted])
+        self, request: pb.ListSessionsRequest, context: _Context
+    ) -> pb.ListSessionsResponse:
+        held = [call for call in self._calls.running.values() if request.tenant in ("", call.state.tenant)]
+        found = {call.state.session_id: self._info(call) for call in held}
+        if not request.here:
+            found = await self._of_others(request.tenant) | found
+        return pb.ListSessionsResponse(sessions=list(found.values())[:SESSIONS_TOLD_MAX])
 
-    async def GetSession(  # noqa: N802
-        self,
-        request: session_pb2.GetSessionRequest,
-        context: grpc.aio.ServicerContext[session_pb2.GetSessionRequest, session_pb2.GetSessionResponse],
-    ) -> session_pb2.GetSessionResponse:
-        return session_pb2.GetSessionResponse(session=_info(self._find(request.session_id)))
+    async def GetSession(self, request: pb.GetSessionRequest, context: _Context) -> pb.GetSessionResponse:  # noqa: N802
+        if address := self._elsewhere(request):
+            return await self._pass_on("GetSession", request, address)  # type: ignore[no-any-return]
+        call = self._operators.find(request.session_id)
+        return pb.GetSessionResponse(session=self._info(call, transcript=True))
 
-    async def EndSession(  # noqa: N802
-        self,
-        request: session_pb2.EndSessionRequest,
-        context: grpc.aio.ServicerContext[session_pb2.EndSessionRequest, session_pb2.EndSessionResponse],
-    ) -> session_pb2.EndSessionResponse:
-        self._find(request.session_id)
-        self._calls.running[request.session_id].end(request.reason or "ended_by_operator")
-        return session_pb2.EndSessionResponse()
+    async def EndSession(self, request: pb.EndSessionRequest, context: _Context) -> pb.EndSessionResponse:  # noqa: N802
+        if address := self._elsewhere(request):
+            return await self._pass_on("EndSession", request, address)  # type: ignore[no-any-return]
+        # A client of before `actor` was there is let through by name.
+        self._operators.end(Act(request.session_id, request.actor or "unknown", request.reason))
+        return pb.EndSessionResponse()
 
-    async def Drain(  # noqa: N802
-        self,
-        request: session_pb2.DrainRequest,
-        context: grpc.aio.ServicerContext[session_pb2.DrainRequest, session_pb2.DrainResponse],
-    ) -> session_pb2.DrainResponse:
+    async def Drain(self, request: pb.DrainRequest, context: _Context) -> pb.DrainResponse:  # noqa: N802
+        if request.owner not in ("", self._calls.owner):
+            return await self._pass_on("Drain", request, self._address_of(request))  # type: ignore[no-any-return]
         if self._draining is None:
+            who = request.operator
+            self._operators.drained(Act("", who.actor or "unknown", who.reason))
             self._draining = asyncio.ensure_future(self._calls.drain(self._drain_ms))
-        return session_pb2.DrainResponse(running=len(self._calls.running))
+        return pb.DrainResponse(running=len(self._calls.running), owner=self._calls.owner)
 
-    def _find(self, session_id: str) -> CallState:
-        call = self._calls.running.get(session_id)
-        if call is None:
-            raise NotFound("this replica holds no such session", field="session_id")
-        return call.state
+    async def WatchSession(  # noqa: N802
+        self, request: pb.WatchSessionRequest, context: _Context
+    ) -> AsyncIterator[pb.WatchSessionResponse]:
+        if address := self._elsewhere(request):
+            request.here = True
+            passed = self._peers.follow(address, "WatchSession", request, deadline_ms=WATCH_MS)
+            async with aclosing(passed) as updates:  # type: ignore[type-var]
+                async for update in updates:
+                    yield update
+            return
+        call = self._operators.find(request.session_id)
+        facts = self._watchers.watch(
+            request.session_id, held=lambda: not call.over and not self._calls.draining
+        )
+        yield pb.WatchSessionResponse(session=self._info(call, transcript=True))
+        async with aclosing(facts) as found:  # type: ignore[type-var]
+            async for fact in found:
+                event = wire.event(fact, call.state.tenant, request.session_id)
+                yield pb.WatchSessionResponse(fact=event)
+
+    async def InjectMessage(  # noqa: N802
+        self, request: pb.InjectMessageRequest, context: _Context
+    ) -> pb.InjectMessageResponse:
+        if address := self._elsewhere(request):
+            return await self._pass_on("InjectMessage", request, address)  # type: ignore[no-any-return]
+        match request.__getattribute__("as"):
+            case pb.INJECT_AS_SPOKEN:
+                self._operators.say(_act(request), request.text)
+            case pb.INJECT_AS_SYSTEM_NOTE:
+                self._operators.note(_act(request), request.text, role="system", reply=request.reply)
+            case pb.INJECT_AS_ASSISTANT_NOTE:
+                self._operators.note(_act(request), request.text, role="assistant", reply=request.reply)
+            case _:
+                raise InvalidInput("expected how the message is meant", field="as")
+        return pb.InjectMessageResponse()
+
+    async def TakeOver(self, request: pb.TakeOverRequest, context: _Context) -> pb.TakeOverResponse:  # noqa: N802
+        if address := self._elsewhere(request):
+            return await self._pass_on("TakeOver", request, address)  # type: ignore[no-any-return]
+        self._operators.take_over(_act(request))
+        return pb.TakeOverResponse()
+
+    async def HandBack(self, request: pb.HandBackRequest, context: _Context) -> pb.HandBackResponse:  # noqa: N802
+        if address := self._elsewhere(request):
+            return await self._pass_on("HandBack", request, address)  # type: ignore[no-any-return]
+        self._operators.hand_back(_act(request), note=request.note)
+        return pb.HandBackResponse()
+
+    async def TransferSession(  # noqa: N802
+        self, request: pb.TransferSessionRequest, context: _Context
+    ) -> pb.TransferSessionResponse:
+        if address := self._elsewhere(request):
+            return await self._pass_on("TransferSession", request, address)  # type: ignore[no-any-return]
+        await self._operators.transfer(_act(request), agent=request.agent)
+        return pb.TransferSessionResponse()
+
+    async def GetUsage(self, request: pb.GetUsageRequest, context: _Context) -> pb.GetUsageResponse:  # noqa: N802
+        if bool(request.session_id) == bool(request.tenant):
+            raise InvalidInput("expected a session or a tenant", field="session_id")
+        if request.tenant:
+            rows = [wire_admin.day_row(spent) for spent in self._ledger.days(request.tenant)]
+            return pb.GetUsageResponse(rows=rows, behind_ms=FLUSH_MS)
+        if address := self._elsewhere(request):
+            return await self._pass_on("GetUsage", request, address)  # type: ignore[no-any-return]
+        call = self._calls.running.get(request.session_id)
+        if call is not None:
+            usage = call.state.account.usage
+        else:
+            record = await self._records.load(request.session_id)
+            if record is None or not record.snapshot:
+                raise NotFound("there is no such session", field="session_id")
+            usage = load_saved(record.snapshot).core.account.usage
+        rows = [wire_admin.model_row(model, used) for model, used in usage.models.items()]
+        return pb.GetUsageResponse(rows=rows, unreported=usage.unreported)
+
+    def _info(self, call: Call, *, transcript: bool = False) -> pb.SessionInfo:
+        return wire_admin.info(
+            call.state,
+            owner=self._calls.owner,
+            address=self._calls.address,
+            connected=call.client is not None,
+            transcript=transcript,
+        )
+
+    async def _of_others(self, tenant: str) -> dict[str, pb.SessionInfo]:
+        present = [
+            each for each in self._presence.of_tenant(tenant) if each.session_id not in self._calls.running
+        ]
+        addresses = sorted({each.owner_address for each in present} - {"", self._calls.address})
+        asked = pb.ListSessionsRequest(tenant=tenant, here=True)
+        answers = await self._peers.ask_all(addresses, "ListSessions", asked, deadline_ms=LIST_MS)
+        told = {found.session_id: found for answer in answers.values() for found in answer.sessions}
+        return {each.session_id: told.get(each.session_id, wire_admin.unreachable(each)) for each in present}
+
+    def _elsewhere(self, request: Any) -> str:
+        """Where another replica holds the session; empty when this one does, or is to answer."""
+        if request.here or request.session_id in self._calls.running:
+            return ""
+        present = self._presence.find(request.session_id)
+        address = present.owner_address if present is not None else ""
+        return "" if address == self._calls.address else address
+
+    def _address_of(self, request: pb.DrainRequest) -> str:
+        for present in self._presence.of_tenant(""):
+            if present.owner == request.owner and present.owner_address and not request.here:
+                return present.owner_address
+        raise NotFound("no replica of that name holds a session: ask it itself", field="owner")
+
+    async def _pass_on(self, method: str, request: Any, address: str) -> Any:
+        request.here = True
+        return await self._peers.ask(address, method, request, deadline_ms=PASS_ON_MS)
 
 
-def phase_of(state: CallState) -> str:
-    """One word for what the call is doing."""
-    asked = state.open_consent()
-    if state.handed_over:
-        return "handed_over"
-    if state.caller_speaking:
-        return "listening"
-    if asked is not None and asked.phase is not ConsentPhase.CLARIFYING:
-        return "confirming"
-    if state.open_actions():
-        return "acting"
-    if state.reply is not None or state.speeches:
-        return "speaking"
-    waiting = state.utterance is not None and not state.utterance.cleared
-    return "thinking" if waiting or state.next_reply else "idle"
-
-
-def _info(state: CallState) -> session_pb2.SessionInfo:
-    asked = state.open_consent()
-    return session_pb2.SessionInfo(
-        session_id=state.session_id,
-        tenant=state.tenant,
-        pack=state.pack,
-        agent=state.agent,
-        epoch=state.epoch,
-        seq=state.seq,
-        turn=state.turn,
-        phase=phase_of(state),
-        started_at=timestamp(state.started_at_ms),
-        open_actions=[action.action_id for action in state.open_actions()],
-        open_consent=asked.consent_id if asked is not None else "",
-    )
+def _act(request: Any) -> Act:
+    return Act(request.session_id, request.operator.actor, request.operator.reason)

@@ -89,7 +89,7 @@ class Calls:
 
     def __init__(self, services: Services, *, owner: str, settings: CallsSettings) -> None:
         self._services = services
-        self._owner = owner
+        self.owner = owner
         self._model = settings.model
         self._limits = settings.limits
         self._agents = Agents(
@@ -167,7 +167,7 @@ class Calls:
                 session_id=session_id,
                 tenant=caller.tenant,
                 epoch=1,
-                owner=self._owner,
+                owner=self.owner,
                 owner_address=self.address,
                 lease_until_ms=now_ms + self._limits.lease_ms,
                 token_hashes=[token_hash],
@@ -205,7 +205,7 @@ class Calls:
         if local is not None:
             local.fence()
         known = await services.memory.context(call.pinned, min_epoch=record.epoch, min_seq=0)
-        first = Resumed(epoch=call.pinned.epoch, owner=self._owner)
+        first = Resumed(epoch=call.pinned.epoch, owner=self.owner)
         await self._open(call, client, first, context=known.text if known is not None else "")
         return call
 
@@ -231,7 +231,7 @@ class Calls:
                 continue
             except RingbackError:
                 continue
-            call.settle(Resumed(epoch=call.pinned.epoch, owner=self._owner))
+            call.settle(Resumed(epoch=call.pinned.epoch, owner=self.owner))
             ended += 1
         return ended
 
@@ -307,7 +307,7 @@ class Calls:
         taken = msgspec.structs.replace(
             record,
             epoch=record.epoch + 1,
-            owner=self._owner,
+            owner=self.owner,
             owner_address=self.address,
             lease_until_ms=services.clock.now_ms() + self._limits.lease_ms,
             token_hashes=token_hashes,

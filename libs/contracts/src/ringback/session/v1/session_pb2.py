@@ -23,33 +23,66 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from ringback.events.v1 import events_pb2 as ringback_dot_events_dot_v1_dot_events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ringback/session/v1/session.proto\x12\x13ringback.session.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"%\n\x13ListSessionsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\"J\n\x14ListSessionsResponse\x12\x32\n\x08sessions\x18\x01 \x03(\x0b\x32 .ringback.session.v1.SessionInfo\"\'\n\x11GetSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"G\n\x12GetSessionResponse\x12\x31\n\x07session\x18\x01 \x01(\x0b\x32 .ringback.session.v1.SessionInfo\"\xe3\x01\n\x0bSessionInfo\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0c\n\x04pack\x18\x03 \x01(\t\x12\r\n\x05\x61gent\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x0b\n\x03seq\x18\x06 \x01(\x04\x12\x0c\n\x04turn\x18\x07 \x01(\r\x12\r\n\x05phase\x18\x08 \x01(\t\x12.\n\nstarted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0copen_actions\x18\n \x03(\t\x12\x14\n\x0copen_consent\x18\x0b \x01(\t\"7\n\x11\x45ndSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x14\n\x12\x45ndSessionResponse\"\x0e\n\x0c\x44rainRequest\" \n\rDrainResponse\x12\x0f\n\x07running\x18\x01 \x01(\r2\x88\x03\n\x13SessionAdminService\x12\x63\n\x0cListSessions\x12(.ringback.session.v1.ListSessionsRequest\x1a).ringback.session.v1.ListSessionsResponse\x12]\n\nGetSession\x12&.ringback.session.v1.GetSessionRequest\x1a\'.ringback.session.v1.GetSessionResponse\x12]\n\nEndSession\x12&.ringback.session.v1.EndSessionRequest\x1a\'.ringback.session.v1.EndSessionResponse\x12N\n\x05\x44rain\x12!.ringback.session.v1.DrainRequest\x1a\".ringback.session.v1.DrainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ringback/session/v1/session.proto\x12\x13ringback.session.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fringback/events/v1/events.proto\")\n\x08Operator\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"3\n\x13ListSessionsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04here\x18\x02 \x01(\x08\"J\n\x14ListSessionsResponse\x12\x32\n\x08sessions\x18\x01 \x03(\x0b\x32 .ringback.session.v1.SessionInfo\"5\n\x11GetSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04here\x18\x02 \x01(\x08\"G\n\x12GetSessionResponse\x12\x31\n\x07session\x18\x01 \x01(\x0b\x32 .ringback.session.v1.SessionInfo\"\xa0\x03\n\x0bSessionInfo\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0c\n\x04pack\x18\x03 \x01(\t\x12\r\n\x05\x61gent\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x0b\n\x03seq\x18\x06 \x01(\x04\x12\x0c\n\x04turn\x18\x07 \x01(\r\x12\r\n\x05phase\x18\x08 \x01(\t\x12.\n\nstarted_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0copen_actions\x18\n \x03(\t\x12\x14\n\x0copen_consent\x18\x0b \x01(\t\x12\r\n\x05owner\x18\x0c \x01(\t\x12\x15\n\rowner_address\x18\r \x01(\t\x12\x10\n\x08operator\x18\x0e \x01(\t\x12\x11\n\tconnected\x18\x0f \x01(\x08\x12\x0e\n\x06tokens\x18\x10 \x01(\x04\x12\x15\n\rcost_nano_usd\x18\x11 \x01(\x04\x12\x10\n\x08unpriced\x18\x12 \x01(\x04\x12\x37\n\ntranscript\x18\x13 \x03(\x0b\x32#.ringback.session.v1.TranscriptLine\",\n\x0eTranscriptLine\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"T\n\x11\x45ndSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0c\n\x04here\x18\x04 \x01(\x08\"\x14\n\x12\x45ndSessionResponse\"\\\n\x0c\x44rainRequest\x12/\n\x08operator\x18\x01 \x01(\x0b\x32\x1d.ringback.session.v1.Operator\x12\r\n\x05owner\x18\x02 \x01(\t\x12\x0c\n\x04here\x18\x03 \x01(\x08\"/\n\rDrainResponse\x12\x0f\n\x07running\x18\x01 \x01(\r\x12\r\n\x05owner\x18\x02 \x01(\t\"7\n\x13WatchSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04here\x18\x02 \x01(\x08\"\x87\x01\n\x14WatchSessionResponse\x12\x33\n\x07session\x18\x01 \x01(\x0b\x32 .ringback.session.v1.SessionInfoH\x00\x12\x30\n\x04\x66\x61\x63t\x18\x02 \x01(\x0b\x32 .ringback.events.v1.SessionEventH\x00\x42\x08\n\x06update\"\xb1\x01\n\x14InjectMessageRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12/\n\x08operator\x18\x02 \x01(\x0b\x32\x1d.ringback.session.v1.Operator\x12\x0c\n\x04text\x18\x03 \x01(\t\x12)\n\x02\x61s\x18\x04 \x01(\x0e\x32\x1d.ringback.session.v1.InjectAs\x12\r\n\x05reply\x18\x05 \x01(\x08\x12\x0c\n\x04here\x18\x06 \x01(\x08\"\x17\n\x15InjectMessageResponse\"d\n\x0fTakeOverRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12/\n\x08operator\x18\x02 \x01(\x0b\x32\x1d.ringback.session.v1.Operator\x12\x0c\n\x04here\x18\x03 \x01(\x08\"\x12\n\x10TakeOverResponse\"r\n\x0fHandBackRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12/\n\x08operator\x18\x02 \x01(\x0b\x32\x1d.ringback.session.v1.Operator\x12\x0c\n\x04note\x18\x03 \x01(\t\x12\x0c\n\x04here\x18\x04 \x01(\x08\"\x12\n\x10HandBackResponse\"z\n\x16TransferSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12/\n\x08operator\x18\x02 \x01(\x0b\x32\x1d.ringback.session.v1.Operator\x12\r\n\x05\x61gent\x18\x03 \x01(\t\x12\x0c\n\x04here\x18\x04 \x01(\x08\"\x19\n\x17TransferSessionResponse\"C\n\x0fGetUsageRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0c\n\x04here\x18\x03 \x01(\x08\"f\n\x10GetUsageResponse\x12+\n\x04rows\x18\x01 \x03(\x0b\x32\x1d.ringback.session.v1.UsageRow\x12\x12\n\nunreported\x18\x02 \x01(\x04\x12\x11\n\tbehind_ms\x18\x03 \x01(\r\"\xa2\x02\n\x08UsageRow\x12\n\n\x02of\x18\x01 \x01(\t\x12\x0f\n\x07reports\x18\x02 \x01(\x04\x12\x0f\n\x07text_in\x18\x03 \x01(\x04\x12\x13\n\x0btext_cached\x18\x04 \x01(\x04\x12\x10\n\x08text_out\x18\x05 \x01(\x04\x12\x10\n\x08\x61udio_in\x18\x06 \x01(\x04\x12\x14\n\x0c\x61udio_cached\x18\x07 \x01(\x04\x12\x11\n\taudio_out\x18\x08 \x01(\x04\x12\x10\n\x08image_in\x18\t \x01(\x04\x12\x14\n\x0cimage_cached\x18\n \x01(\x04\x12\x10\n\x08other_in\x18\x0b \x01(\x04\x12\x11\n\tother_out\x18\x0c \x01(\x04\x12\x10\n\x08\x61udio_ms\x18\r \x01(\x04\x12\x15\n\rcost_nano_usd\x18\x0e \x01(\x04\x12\x10\n\x08unpriced\x18\x0f \x01(\x04*t\n\x08InjectAs\x12\x19\n\x15INJECT_AS_UNSPECIFIED\x10\x00\x12\x14\n\x10INJECT_AS_SPOKEN\x10\x01\x12\x19\n\x15INJECT_AS_SYSTEM_NOTE\x10\x02\x12\x1c\n\x18INJECT_AS_ASSISTANT_NOTE\x10\x03\x32\xd0\x07\n\x13SessionAdminService\x12\x63\n\x0cListSessions\x12(.ringback.session.v1.ListSessionsRequest\x1a).ringback.session.v1.ListSessionsResponse\x12]\n\nGetSession\x12&.ringback.session.v1.GetSessionRequest\x1a\'.ringback.session.v1.GetSessionResponse\x12]\n\nEndSession\x12&.ringback.session.v1.EndSessionRequest\x1a\'.ringback.session.v1.EndSessionResponse\x12N\n\x05\x44rain\x12!.ringback.session.v1.DrainRequest\x1a\".ringback.session.v1.DrainResponse\x12\x65\n\x0cWatchSession\x12(.ringback.session.v1.WatchSessionRequest\x1a).ringback.session.v1.WatchSessionResponse0\x01\x12\x66\n\rInjectMessage\x12).ringback.session.v1.InjectMessageRequest\x1a*.ringback.session.v1.InjectMessageResponse\x12W\n\x08TakeOver\x12$.ringback.session.v1.TakeOverRequest\x1a%.ringback.session.v1.TakeOverResponse\x12W\n\x08HandBack\x12$.ringback.session.v1.HandBackRequest\x1a%.ringback.session.v1.HandBackResponse\x12l\n\x0fTransferSession\x12+.ringback.session.v1.TransferSessionRequest\x1a,.ringback.session.v1.TransferSessionResponse\x12W\n\x08GetUsage\x12$.ringback.session.v1.GetUsageRequest\x1a%.ringback.session.v1.GetUsageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ringback.session.v1.session_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=91
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=128
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=130
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=204
-  _globals['_GETSESSIONREQUEST']._serialized_start=206
-  _globals['_GETSESSIONREQUEST']._serialized_end=245
-  _globals['_GETSESSIONRESPONSE']._serialized_start=247
-  _globals['_GETSESSIONRESPONSE']._serialized_end=318
-  _globals['_SESSIONINFO']._serialized_start=321
-  _globals['_SESSIONINFO']._serialized_end=548
-  _globals['_ENDSESSIONREQUEST']._serialized_start=550
-  _globals['_ENDSESSIONREQUEST']._serialized_end=605
-  _globals['_ENDSESSIONRESPONSE']._serialized_start=607
-  _globals['_ENDSESSIONRESPONSE']._serialized_end=627
-  _globals['_DRAINREQUEST']._serialized_start=629
-  _globals['_DRAINREQUEST']._serialized_end=643
-  _globals['_DRAINRESPONSE']._serialized_start=645
-  _globals['_DRAINRESPONSE']._serialized_end=677
-  _globals['_SESSIONADMINSERVICE']._serialized_start=680
-  _globals['_SESSIONADMINSERVICE']._serialized_end=1072
+  _globals['_INJECTAS']._serialized_start=2415
+  _globals['_INJECTAS']._serialized_end=2531
+  _globals['_OPERATOR']._serialized_start=124
+  _globals['_OPERATOR']._serialized_end=165
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=167
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=218
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=220
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=294
+  _globals['_GETSESSIONREQUEST']._serialized_start=296
+  _globals['_GETSESSIONREQUEST']._serialized_end=349
+  _globals['_GETSESSIONRESPONSE']._serialized_start=351
+  _globals['_GETSESSIONRESPONSE']._serialized_end=422
+  _globals['_SESSIONINFO']._serialized_start=425
+  _globals['_SESSIONINFO']._serialized_end=841
+  _globals['_TRANSCRIPTLINE']._serialized_start=843
+  _globals['_TRANSCRIPTLINE']._serialized_end=887
+  _globals['_ENDSESSIONREQUEST']._serialized_start=889
+  _globals['_ENDSESSIONREQUEST']._serialized_end=973
+  _globals['_ENDSESSIONRESPONSE']._serialized_start=975
+  _globals['_ENDSESSIONRESPONSE']._serialized_end=995
+  _globals['_DRAINREQUEST']._serialized_start=997
+  _globals['_DRAINREQUEST']._serialized_end=1089
+  _globals['_DRAINRESPONSE']._serialized_start=1091
+  _globals['_DRAINRESPONSE']._serialized_end=1138
+  _globals['_WATCHSESSIONREQUEST']._serialized_start=1140
+  _globals['_WATCHSESSIONREQUEST']._serialized_end=1195
+  _globals['_WATCHSESSIONRESPONSE']._serialized_start=1198
+  _globals['_WATCHSESSIONRESPONSE']._serialized_end=1333
+  _globals['_INJECTMESSAGEREQUEST']._serialized_start=1336
+  _globals['_INJECTMESSAGEREQUEST']._serialized_end=1513
+  _globals['_INJECTMESSAGERESPONSE']._serialized_start=1515
+  _globals['_INJECTMESSAGERESPONSE']._serialized_end=1538
+  _globals['_TAKEOVERREQUEST']._serialized_start=1540
+  _globals['_TAKEOVERREQUEST']._serialized_end=1640
+  _globals['_TAKEOVERRESPONSE']._serialized_start=1642
+  _globals['_TAKEOVERRESPONSE']._serialized_end=1660
+  _globals['_HANDBACKREQUEST']._serialized_start=1662
+  _globals['_HANDBACKREQUEST']._serialized_end=1776
+  _globals['_HANDBACKRESPONSE']._serialized_start=1778
+  _globals['_HANDBACKRESPONSE']._serialized_end=1796
+  _globals['_TRANSFERSESSIONREQUEST']._serialized_start=1798
+  _globals['_TRANSFERSESSIONREQUEST']._serialized_end=1920
+  _globals['_TRANSFERSESSIONRESPONSE']._serialized_start=1922
+  _globals['_TRANSFERSESSIONRESPONSE']._serialized_end=1947
+  _globals['_GETUSAGEREQUEST']._serialized_start=1949
+  _globals['_GETUSAGEREQUEST']._serialized_end=2016
+  _globals['_GETUSAGERESPONSE']._serialized_start=2018
+  _globals['_GETUSAGERESPONSE']._serialized_end=2120
+  _globals['_USAGEROW']._serialized_start=2123
+  _globals['_USAGEROW']._serialized_end=2413
+  _globals['_SESSIONADMINSERVICE']._serialized_start=2534
+  _globals['_SESSIONADMINSERVICE']._serialized_end=3510
 # @@protoc_insertion_point(module_scope)

@@ -54,6 +54,36 @@ class SessionAdminServiceStub:
                 request_serializer=ringback_dot_session_dot_v1_dot_session__pb2.DrainRequest.SerializeToString,
                 response_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.DrainResponse.FromString,
                 _registered_method=True)
+        self.WatchSession = channel.unary_stream(
+                '/ringback.session.v1.SessionAdminService/WatchSession',
+                request_serializer=ringback_dot_session_dot_v1_dot_session__pb2.WatchSessionRequest.SerializeToString,
+                response_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.WatchSessionResponse.FromString,
+                _registered_method=True)
+        self.InjectMessage = channel.unary_unary(
+                '/ringback.session.v1.SessionAdminService/InjectMessage',
+                request_serializer=ringback_dot_session_dot_v1_dot_session__pb2.InjectMessageRequest.SerializeToString,
+                response_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.InjectMessageResponse.FromString,
+                _registered_method=True)
+        self.TakeOver = channel.unary_unary(
+                '/ringback.session.v1.SessionAdminService/TakeOver',
+                request_serializer=ringback_dot_session_dot_v1_dot_session__pb2.TakeOverRequest.SerializeToString,
+                response_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.TakeOverResponse.FromString,
+                _registered_method=True)
+        self.HandBack = channel.unary_unary(
+                '/ringback.session.v1.SessionAdminService/HandBack',
+                request_serializer=ringback_dot_session_dot_v1_dot_session__pb2.HandBackRequest.SerializeToString,
+                response_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.HandBackResponse.FromString,
+                _registered_method=True)
+        self.TransferSession = channel.unary_unary(
+                '/ringback.session.v1.SessionAdminService/TransferSession',
+                request_serializer=ringback_dot_session_dot_v1_dot_session__pb2.TransferSessionRequest.SerializeToString,
+                response_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.TransferSessionResponse.FromString,
+                _registered_method=True)
+        self.GetUsage = channel.unary_unary(
+                '/ringback.session.v1.SessionAdminService/GetUsage',
+                request_serializer=ringback_dot_session_dot_v1_dot_session__pb2.GetUsageRequest.SerializeToString,
+                response_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.GetUsageResponse.FromString,
+                _registered_method=True)
 
 
 class SessionAdminServiceServicer:
@@ -72,14 +102,58 @@ class SessionAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EndSession(self, request, context):
-        """Ends a call that this replica holds.
+        """Ends a call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Drain(self, request, context):
-        """Stops taking calls; running ones finish.
+        """Stops taking calls; running ones finish within the grace time, the rest go to whoever resumes them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchSession(self, request, context):
+        """What the call is, then its facts as they are made, to its end. UNAVAILABLE when another replica takes it over, and
+        RESOURCE_EXHAUSTED for a reader that is too slow: watch again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InjectMessage(self, request, context):
+        """Tells the model something, or has a line spoken to the caller.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TakeOver(self, request, context):
+        """A person speaks from now on: the agent is silent, open read-backs are void. Handed back by itself after ten minutes without
+        an act of the person.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HandBack(self, request, context):
+        """The agent goes on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TransferSession(self, request, context):
+        """To another agent of the call's pack, or to a person.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetUsage(self, request, context):
+        """What a session, or a tenant by day, has used, and what is known of its cost.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,6 +181,36 @@ def add_SessionAdminServiceServicer_to_server(servicer, server):
                     servicer.Drain,
                     request_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.DrainRequest.FromString,
                     response_serializer=ringback_dot_session_dot_v1_dot_session__pb2.DrainResponse.SerializeToString,
+            ),
+            'WatchSession': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchSession,
+                    request_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.WatchSessionRequest.FromString,
+                    response_serializer=ringback_dot_session_dot_v1_dot_session__pb2.WatchSessionResponse.SerializeToString,
+            ),
+            'InjectMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.InjectMessage,
+                    request_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.InjectMessageRequest.FromString,
+                    response_serializer=ringback_dot_session_dot_v1_dot_session__pb2.InjectMessageResponse.SerializeToString,
+            ),
+            'TakeOver': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeOver,
+                    request_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.TakeOverRequest.FromString,
+                    response_serializer=ringback_dot_session_dot_v1_dot_session__pb2.TakeOverResponse.SerializeToString,
+            ),
+            'HandBack': grpc.unary_unary_rpc_method_handler(
+                    servicer.HandBack,
+                    request_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.HandBackRequest.FromString,
+                    response_serializer=ringback_dot_session_dot_v1_dot_session__pb2.HandBackResponse.SerializeToString,
+            ),
+            'TransferSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransferSession,
+                    request_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.TransferSessionRequest.FromString,
+                    response_serializer=ringback_dot_session_dot_v1_dot_session__pb2.TransferSessionResponse.SerializeToString,
+            ),
+            'GetUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUsage,
+                    request_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.GetUsageRequest.FromString,
+                    response_serializer=ringback_dot_session_dot_v1_dot_session__pb2.GetUsageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -217,6 +321,168 @@ class SessionAdminService:
             '/ringback.session.v1.SessionAdminService/Drain',
             ringback_dot_session_dot_v1_dot_session__pb2.DrainRequest.SerializeToString,
             ringback_dot_session_dot_v1_dot_session__pb2.DrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/ringback.session.v1.SessionAdminService/WatchSession',
+            ringback_dot_session_dot_v1_dot_session__pb2.WatchSessionRequest.SerializeToString,
+            ringback_dot_session_dot_v1_dot_session__pb2.WatchSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InjectMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.session.v1.SessionAdminService/InjectMessage',
+            ringback_dot_session_dot_v1_dot_session__pb2.InjectMessageRequest.SerializeToString,
+            ringback_dot_session_dot_v1_dot_session__pb2.InjectMessageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeOver(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.session.v1.SessionAdminService/TakeOver',
+            ringback_dot_session_dot_v1_dot_session__pb2.TakeOverRequest.SerializeToString,
+            ringback_dot_session_dot_v1_dot_session__pb2.TakeOverResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HandBack(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.session.v1.SessionAdminService/HandBack',
+            ringback_dot_session_dot_v1_dot_session__pb2.HandBackRequest.SerializeToString,
+            ringback_dot_session_dot_v1_dot_session__pb2.HandBackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransferSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.session.v1.SessionAdminService/TransferSession',
+            ringback_dot_session_dot_v1_dot_session__pb2.TransferSessionRequest.SerializeToString,
+            ringback_dot_session_dot_v1_dot_session__pb2.TransferSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.session.v1.SessionAdminService/GetUsage',
+            ringback_dot_session_dot_v1_dot_session__pb2.GetUsageRequest.SerializeToString,
+            ringback_dot_session_dot_v1_dot_session__pb2.GetUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,139 @@
+"""A person at the call: takes it over, speaks, notes, hands it back; the agent is silent meanwhile."""
+
+from __future__ import annotations
+
+from ringback_session.domain import consent, handoffs, replies, speaking
+from ringback_session.domain.effects import Note, Persist, StartTimer, StopTimer
+from ringback_session.domain.state import Desk, HistoryItem, ReplyPurpose, SpeechKind
+from ringback_session.domain.step import Step
+from ringback_session.domain.upkeep import (
+    OperatorEnded,
+    OperatorHandedBack,
+    OperatorNoted,
+    OperatorSaid,
+    OperatorTookOver,
+    OperatorTransferred,
+)
+
+__all__ = [
+    "TIMER",
+    "ended",
+    "handed_back",
+    "noted",
+    "resumed",
+    "said",
+    "silent",
+    "took_over",
+    "transferred",
+]
+
+TIMER = "operator"
+# A person who does nothing for so long has gone: the caller is not left with a silent line.
+SILENT_MS_MAX = 600_000
+_BACK = (
+    "A colleague spoke with the caller and has handed the call back to you. What was said is in the conversation. "
+    "Go on from there."
+)
+
+
+def took_over(step: Step, event: OperatorTookOver) -> None:
+    """From now on the agent says nothing; what it was saying stops, and a yes that it waited for is void."""
+    state = step.state
+    held = bool(state.desk.actor)
+    state.desk = Desk(actor=event.actor, since_ms=step.at.now_ms)
+    _acted(step, "take_over", event.actor, event.reason)
+    if not held:
+        replies.stop(step, "client_cancelled")
+        speaking.cancel_all(step, "client_cancelled")
+        state.speeches = [entry for entry in state.speeches if entry.kind is SpeechKind.OPERATOR]
+        consent.void_all(step, "handoff")
+    _watch(step)
+    step.effects.append(Persist())
+
+
+def handed_back(step: Step, event: OperatorHandedBack) -> None:
+    """The agent goes on; it is told that somebody else spoke."""
+    state = step.state
+    if not state.desk.actor and not state.handed_over:
+        return
+    _acted(step, "hand_back", event.actor, event.reason, event.note)
+    _let_go(step)
+    _tell_model(step, "system", f"{_BACK} {event.note}".strip())
+    consent.start_next(step)
+    if state.next_reply is None and _unanswered(step):
+        replies.want(step, ReplyPurpose.TURN)
+    step.effects.append(Persist())
+
+
+def said(step: Step, event: OperatorSaid) -> None:
+    """A person's line is spoken to the caller, with or without the call having been taken over."""
+    state = step.state
+    _acted(step, "say", event.actor, event.reason, event.text)
+    if state.desk.actor:
+        state.next_reply = None
+        _watch(step)
+    speaking.speak(step, SpeechKind.OPERATOR, event.text)
+
+
+def noted(step: Step, event: OperatorNoted) -> None:
+    """The model is told something that the caller does not hear."""
+    _acted(step, "note", event.actor, event.reason, event.text)
+    _tell_model(step, event.role, event.text)
+    if event.reply:
+        replies.want(step, ReplyPurpose.TURN)
+    step.effects.append(Persist())
+
+
+def transferred(step: Step, event: OperatorTransferred) -> None:
+    """To another agent of the pack, or to a person."""
+    _acted(step, "transfer", event.actor, event.reason, event.agent or "person")
+    if not event.agent:
+        step.escalate(event.reason or "transferred_by_operator", rule="session.operator")
+        return
+    _let_go(step)
+    replies.stop(step, "client_cancelled")
+    handoffs.by_operator(step, event.agent, event.reason)
+
+
+def ended(step: Step, event: OperatorEnded) -> None:
+    _acted(step, "end", event.actor, event.reason)
+
+
+def silent(step: Step) -> None:
+    """The person has done nothing for too long."""
+    if step.state.desk.actor:
+        handed_back(step, OperatorHandedBack(actor="session", reason="operator_silent"))
+
+
+def resumed(step: Step) -> None:
+    """A new owner: the person still has the call, and the time to do something with it."""
+    if step.state.desk.actor:
+        _watch(step)
+
+
+def _let_go(step: Step) -> None:
+    state = step.state
+    if state.desk.actor:
+        step.effects.append(StopTimer(name=TIMER))
+    state.desk = Desk()
+    state.handed_over = False
+    state.person_reason = state.person_rule = ""
+
+
+def _watch(step: Step) -> None:
+    step.effects.append(StartTimer(name=TIMER, delay_ms=SILENT_MS_MAX))
+
+
+def _unanswered(step: Step) -> bool:
+    messages = [entry for entry in step.state.history if entry.kind == "message" and entry.role != "system"]
+    return bool(messages) and messages[-1].role == "user"
+
+
+def _tell_model(step: Step, role: str, text: str) -> None:
+    item_id = step.state.new_id("item_")
+    step.state.remember(HistoryItem(item_id=item_id, kind="message", role=role, text=text))
+    step.effects.append(Note(item_id=item_id, role=role, text=text))
+
+
+def _acted(step: Step, action: str, actor: str, reason: str, detail: str = "") -> None:
+    step.publish("operator_acted", action=action, actor=actor, reason=reason, detail=detail, outcome="ok")

@@ -1,0 +1,216 @@
+"""The admin service of two replicas: each answers for both, every act is a fact, watchers see the call as it goes."""
+
+import asyncio
+
+import grpc
+import pytest
+from ringback.events.v1 import events_pb2
+from ringback.session.v1 import session_pb2 as pb
+from ringback.session.v1 import session_pb2_grpc
+from ringback_serving import ServingSettings, serve
+from ringback_session.adapters.control_bus import ControlOnBus
+from ringback_session.adapters.spending_kv import SpendingInBucket
+from ringback_session.server.admin import AdminServicer
+from ringback_session.server.peers import Peers
+from ringback_session.usecases.ledger import Ledger
+from ringback_session.usecases.observing import ObservedFacts
+from ringback_session.usecases.operators import Operators
+from ringback_session.usecases.watching import Watchers
+from session_call_kit import MetersTwin, PacksTwin, World
+from test_session_budgets import TenantsTwin, told
+
+ANNA = pb.Operator(actor="anna", reason="a test")
+
+
+class Replica:
+    """One replica's calls behind its admin service on a port of its own."""
+
+    def __init__(self, world, name):
+        self.world, self.name = world, name
+        self.watchers = Watchers()
+        observed = ObservedFacts(world.facts_bus)
+        observed.listen(self.watchers.fact)
+        self.calls = world.replica(name, facts=observed)
+        self.peers = Peers(tls=None)
+        self.stop = asyncio.Event()
+
+    async def open(self):
+        ready = asyncio.get_running_loop().create_future()
+        control = ControlOnBus(self.world.bus, self.world.clock, replica=self.name)
+        self.ledger = Ledger(
+            spending=SpendingInBucket(self.world.bus),
+            tenants=TenantsTwin(),
+            control=control,
+            clock=self.world.clock,
+            meters=MetersTwin(),
+        )
+        servicer = AdminServicer(
+            self.calls,
+            drain_ms=10,
+            operators=Operators(self.calls, control, PacksTwin()),
+            watchers=self.watchers,
+            peers=self.peers,
+            presence=self.world.records,
+            records=self.world.records,
+            ledger=self.ledger,
+        )
+        self.serving = asyncio.ensure_future(
+            serve(
+                "session",
+                settings=ServingSettings(drain_ms=100),
+                register=[
+                    lambda server: session_pb2_grpc.add_SessionAdminServiceServicer_to_server(
+                        servicer, server
+                    )
+                ],
+                service_names=["ringback.session.v1.SessionAdminService"],
+                probes={},
+                on_ready=ready.set_result,
+                stop=self.stop,
+            )
+        )
+        self.calls.address = f"127.0.0.1:{await ready}"
+        self.channel = grpc.aio.insecure_channel(self.calls.address)
+        self.ask = session_pb2_grpc.SessionAdminServiceStub(self.channel)
+
+    async def close(self):
+        for call in list(self.calls.running.values()):
+            call.fence()
+        await self.channel.close()
+        await self.peers.close()
+        self.stop.set()
+        await self.serving
+
+
+@pytest.fixture
+async def world():
+    made = World()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def replicas(world):
+    """Two, and a call on the first of them."""
+    watching = await world.records.watch()
+    made = [Replica(world, f"session-{n}") for n in (1, 2)]
+    for replica in made:
+        await replica.open()
+    await world.start(calls=made[0].calls)
+    await world.until(lambda: world.records.find("sess_1") is not None)
+    yield made
+    for replica in made:
+        await replica.close()
+    await watching.close()
+
+
+def control_facts(world):
+    stored = world.broker.streams["CONTROL"].after(0)
+    return [events_pb2.ControlFact.FromString(each.message.payload).operator_acted for each in stored]
+
+
+async def test_either_replica_lists_and_shows_the_calls_of_both(replicas):
+    for replica in replicas:
+        (info,) = (await replica.ask.ListSessions(pb.ListSessionsRequest(), timeout=5)).sessions
+        assert (info.session_id, info.owner, info.connected) == ("sess_1", "session-1", True)
+        shown = (await replica.ask.GetSession(pb.GetSessionRequest(session_id="sess_1"), timeout=5)).session
+        assert shown.owner_address == replicas[0].calls.address
+    here = await replicas[1].ask.ListSessions(pb.ListSessionsRequest(here=True), timeout=5)
+    assert not here.sessions
+
+
+async def test_a_session_whose_owner_does_not_answer_is_listed_as_such(replicas):
+    replicas[0].stop.set()
+    await replicas[0].serving
+    (info,) = (await replicas[1].ask.ListSessions(pb.ListSessionsRequest(), timeout=5)).sessions
+    assert (info.session_id, info.phase, info.owner) == ("sess_1", "unreachable", "session-1")
+
+
+async def test_acts_go_to_the_owner_and_each_is_a_fact(replicas, world):
+    one, two = replicas
+    await two.ask.TakeOver(pb.TakeOverRequest(session_id="sess_1", operator=ANNA), timeout=5)
+    assert one.calls.running["sess_1"].state.desk.actor == "anna"
+    say = pb.InjectMessageRequest(session_id="sess_1", operator=ANNA, text="Hello.")
+    setattr(say, "as", pb.INJECT_AS_SPOKEN)
+    await two.ask.InjectMessage(say, timeout=5)
+    await two.ask.HandBack(pb.HandBackRequest(session_id="sess_1", operator=ANNA), timeout=5)
+    await two.ask.EndSession(pb.EndSessionRequest(session_id="sess_1", actor="anna"), timeout=5)
+    await world.until(lambda: len(control_facts(world)) == 4)
+    acts = control_facts(world)
+    assert [act.action for act in acts] == ["take_over", "say", "hand_back", "end"]
+    assert {(act.actor, act.tenant, act.session_id, act.replica, act.outcome) for act in acts} == {
+        ("anna", "local", "sess_1", "session-1", "ok")
+    }
+    assert [fact.operator_acted.action for fact in world.facts("operator_acted")] == [
+        "take_over", "say", "hand_back", "end",
+    ]  # fmt: skip
+
+
+async def refused(call):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value.code(), caught.value.details()
+
+
+async def test_what_makes_no_sense_is_refused_by_name_and_audited(replicas, world):
+    one, _ = replicas
+    bad = grpc.StatusCode.INVALID_ARGUMENT
+    code, said = await refused(one.ask.TakeOver(pb.TakeOverRequest(session_id="sess_1"), timeout=5))
+    assert (code, "actor" in said) == (bad, True)
+    code, said = await refused(
+        one.ask.HandBack(pb.HandBackRequest(session_id="sess_1", operator=ANNA), timeout=5)
+    )
+    assert (code, "nobody has taken" in said) == (bad, True)
+    request = pb.TransferSessionRequest(session_id="sess_1", operator=ANNA, agent="nobody")
+    code, said = await refused(one.ask.TransferSession(request, timeout=5))
+    assert (code, "agent" in said) == (bad, True)
+    unknown = pb.TakeOverRequest(session_id="sess_9", operator=ANNA)
+    code, _ = await refused(one.ask.TakeOver(unknown, timeout=5))
+    assert code == grpc.StatusCode.NOT_FOUND
+    say = pb.InjectMessageRequest(session_id="sess_1", operator=ANNA, text=" ")
+    assert (await refused(one.ask.InjectMessage(say, timeout=5)))[0] == bad
+    assert (await refused(one.ask.GetUsage(pb.GetUsageRequest(), timeout=5)))[0] == bad
+    await world.until(lambda: len(control_facts(world)) >= 4)
+    assert "ok" not in {act.outcome for act in control_facts(world)}
+
+
+async def test_a_watcher_sees_the_call_and_then_its_facts_to_the_end_on_either_replica(replicas):
+    one, two = replicas
+    for replica in (one, two):
+        watching = replica.ask.WatchSession(pb.WatchSessionRequest(session_id="sess_1"), timeout=20)
+        assert (await watching.read()).session.session_id == "sess_1"
+        note = pb.TakeOverRequest(session_id="sess_1", operator=ANNA)
+        await one.ask.TakeOver(note, timeout=5)
+        assert (await watching.read()).fact.operator_acted.action == "take_over"
+        watching.cancel()
+    watching = two.ask.WatchSession(pb.WatchSessionRequest(session_id="sess_1"), timeout=20)
+    await watching.read()
+    one.calls.running["sess_1"].end("client_closed")
+    kinds = []
+    while (update := await watching.read()) is not grpc.aio.EOF:
+        kinds.append(update.fact.WhichOneof("body"))
+    assert kinds[-1] == "session_ended"
+
+
+async def test_usage_is_told_of_running_and_of_ended_sessions(replicas, world):
+    one, two = replicas
+    call = one.calls.running["sess_1"]
+    call.model_frame(b'{"type":"session.updated","session":{"model":"gpt-x"}}')
+    call.model_frame(told("resp_9"))
+    asked = pb.GetUsageRequest(session_id="sess_1")
+    for replica in (one, two):
+        (row,) = (await replica.ask.GetUsage(asked, timeout=5)).rows
+        assert (row.of, row.text_out, row.unpriced, row.cost_nano_usd) == ("gpt-x", 3, 0, 4_000)
+    call.end("client_closed")
+    await world.until(lambda: not one.calls.running)
+    (row,) = (await two.ask.GetUsage(asked, timeout=5)).rows
+    assert row.text_in == 2
+
+
+async def test_a_replica_is_drained_by_name(replicas, world):
+    one, two = replicas
+    answer = await two.ask.Drain(pb.DrainRequest(operator=ANNA, owner="session-1"), timeout=5)
+    assert (answer.owner, answer.running) == ("session-1", 1)
+    assert one.calls.draining
+    assert not two.calls.draining
+    await world.until(lambda: not one.calls.running)
