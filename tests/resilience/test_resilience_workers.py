@@ -1,4 +1,4 @@
-"""Two session workers behind one port: a call of one outlives the other, and either's admin service answers for both."""
+"""Two session workers behind one port: a call of one outlives the other; either admin service answers for both."""
 
 from __future__ import annotations
 
