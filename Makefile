@@ -8,7 +8,7 @@ KILLS ?= 200
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-unit test-stack chaos compose-test clients check format contracts lock bench clean
+.PHONY: help setup demo up test test-unit test-stack chaos compose-test clients simulate check format contracts lock bench clean
 
 help: ## list these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ lock: setup ## resolve the dependencies again into requirements.lock and require
 
 bench: setup ## measure the first figures side by side and print them
 	@$(BIN)/python -m pytest tests/bench -q -s -p no:xdist --timeout 600
+
+simulate: setup ## run whole calls in virtual time with faults (CALLS=2000 SEED=1); prints the shortest trace of a failure
+	@$(BIN)/ringback simulate --calls $(or $(CALLS),2000) --seed $(or $(SEED),1)
 
 clean: ## remove the environment, caches and everything under var/
 	@rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -21,7 +21,9 @@ from ringback_session.domain.usage import Price
 from ringback_session.ports import Caller, PackInfo
 from ringback_session.usecases.admission import AdmissionLimits
 from ringback_session.usecases.call import Limits
-from ringback_session.usecases.calls import Calls, CallsSettings, Services
+from ringback_session.usecases.calls import Calls
+from ringback_session.usecases.recording import Unrecorded
+from ringback_session.usecases.services import CallsSettings, Services
 from ringback_testkit import FakeClock
 from ringback_testkit.scripted_model import CHUNK
 from session_core_kit import PROOF, TOOLS, read_back
@@ -233,6 +235,7 @@ class World:
         self.facts_bus = FactsOnBus(self.bus)
         self.ledger = None
         self.prices = PriceTable({"gpt-x": Price(tokens={"text_out": 1_000_000, "text_in": 500_000})})
+        self.recorder = Unrecorded
         self.calls = self.replica("session-0")
         self.limits = Limits(lease_ms=60_000)
 
@@ -251,6 +254,7 @@ class World:
             models=upstream or self.upstream,
             clock=self.clock,
             tracing=TracingTwin,
+            recorder=self.recorder,
             presence=records or self.records,
             meters=self.meters,
             prices=self.prices,

@@ -18,6 +18,7 @@ from ringback_cli.commands import (
     pack,
     policy,
     provision,
+    session_programs,
     sessions,
     talk,
     tools,
@@ -41,6 +42,8 @@ app.command("call")(call.call)
 app.command("talk")(talk.talk)
 app.command("conformance")(conformance.conformance)
 app.command("doctor")(doctor.doctor)
+app.command("simulate")(session_programs.simulate)
+app.command("replay")(session_programs.replay)
 app.command("provision")(provision.provision)
 app.add_typer(pack.app, name="pack")
 app.add_typer(events.app, name="events")

@@ -19,6 +19,7 @@ from ringback_session.adapters.meters_otel import measure_loop
 from ringback_session.adapters.models_ws import ModelsOverWebSocket
 from ringback_session.adapters.packs_store import PacksInStore
 from ringback_session.adapters.policy_grpc import PolicyOverGrpc
+from ringback_session.adapters.recordings_file import recorders
 from ringback_session.adapters.secrets_kv import SecretsInBucket
 from ringback_session.adapters.tenants_file import TenantsInFile
 from ringback_session.adapters.text_source import configured_text
@@ -29,8 +30,9 @@ from ringback_session.assembly import Upkeep, make_upkeep
 from ringback_session.server.background import Background
 from ringback_session.server.gateway import Gateway
 from ringback_session.settings import SessionSettings, variable
-from ringback_session.usecases.calls import Calls, Services
+from ringback_session.usecases.calls import Calls
 from ringback_session.usecases.client_secrets import ClientSecrets
+from ringback_session.usecases.services import Services
 
 __all__ = ["run_session"]
 
@@ -57,6 +59,7 @@ async def run_session(settings: SessionSettings) -> None:
     gateway = Gateway(calls, tenants, secrets)
     models.open()
     port = await gateway.open(host=settings.host, port=settings.port, shared=settings.shared_port)
+    admin = upkeep.admin(calls, services.packs, drain_ms=settings.drain_ms)
     background = Background(calls.settle_forever(), measure_loop(calls.sample), upkeep.ledger.flush_forever())
 
     def ready(admin_port: int) -> None:
@@ -68,11 +71,7 @@ async def run_session(settings: SessionSettings) -> None:
     await serve(
         "session",
         settings=settings.admin_serving,
-        register=[
-            lambda server: session_pb2_grpc.add_SessionAdminServiceServicer_to_server(
-                upkeep.admin(calls, services.packs, drain_ms=settings.drain_ms), server
-            )
-        ],
+        register=[lambda server: session_pb2_grpc.add_SessionAdminServiceServicer_to_server(admin, server)],
         service_names=["ringback.session.v1.SessionAdminService"],
         probes={"nats": bus.probe} | {channel.name: channel.probe for channel in channels},
         on_ready=ready,
@@ -116,4 +115,5 @@ def _services(
         meters=upkeep.meters,
         prices=upkeep.prices,
         ledger=upkeep.ledger,
+        recorder=recorders(settings.record_dir),
     )

@@ -12,7 +12,7 @@ from ringback_serving import CommonSettings, Env, ServingSettings
 
 from ringback_session.usecases.admission import AdmissionLimits
 from ringback_session.usecases.call import Limits
-from ringback_session.usecases.calls import CallsSettings
+from ringback_session.usecases.services import CallsSettings
 
 __all__ = ["SessionSettings", "load", "variable"]
 
@@ -44,6 +44,7 @@ class SessionSettings(CommonSettings):
     journal_wait_ms: int
     lease_ms: int
     resume_window_ms: int
+    record_dir: Path | None
     session_ms_max: int
 
     def __post_init__(self) -> None:
@@ -87,6 +88,7 @@ class SessionSettings(CommonSettings):
             "lease_ms": env.integer("LEASE_MS", default=15_000, least=500, most=600_000),
             "session_ms_max": env.integer("SESSION_MS_MAX", default=14_400_000, least=1_000, most=86_400_000),
             "resume_window_ms": env.integer("RESUME_WINDOW_MS", default=30_000, least=0, most=3_600_000),
+            "record_dir": Path(folder) if (folder := env.text("RECORD_DIR", default="")) else None,
         }
 
     @property

@@ -7,9 +7,8 @@ from ringback_errors import InvalidInput
 from ringback_identity import action_id as make_action_id
 from ringback_identity import canonical_arguments
 
-from ringback_session.domain import consent, consults, decisions, facts, outcomes, results
+from ringback_session.domain import client_calls, consent, consults, decisions, facts, outcomes, results
 from ringback_session.domain.effects import (
-    DeliverClientCall,
     Execute,
     Journal,
     StartTimer,
@@ -33,7 +32,6 @@ from ringback_session.domain.state import (
 from ringback_session.domain.step import Step
 
 __all__ = [
-    "client_output",
     "decided",
     "execute",
     "fact_fetched",
@@ -46,7 +44,6 @@ __all__ = [
 ]
 
 FACT_ROUNDS_MAX = 2
-CLIENT_TOOL_DEADLINE_MS = 120_000
 
 
 def requested(step: Step, call: CallRequested) -> None:
@@ -64,6 +61,11 @@ def requested(step: Step, call: CallRequested) -> None:
                 data=call.arguments_json,
             )
         )
+    if call.interrupted:
+        # The model holds a call that nobody runs: it is told so, and not asked to speak of it.
+        not_begun = outcomes.error("interrupted", "The caller spoke before this was begun. Nothing was done.")
+        outcomes.answer(step, [call.call_id], not_begun, reply=False)
+        return
     tool = consults.tool_of(state, call.call_id, call.tool)
     if tool is None and not call.client_tool:
         outcomes.answer(
@@ -155,7 +157,7 @@ def execute(step: Step, action: Action, *, attach_only: bool = False) -> None:
             arguments_json=action.arguments_json,
             proof=action.proof,
             # Of a record of an older release the tool itself must tell.
-            deadline_ms=action.deadline_ms or (tool.deadline_ms if tool else CLIENT_TOOL_DEADLINE_MS),
+            deadline_ms=action.deadline_ms or (tool.deadline_ms if tool else client_calls.DEADLINE_MS),
             attach_only=attach_only,
         )
     )
@@ -213,17 +215,6 @@ def result(step: Step, event: ActionResult) -> None:
     results.arrived(step, action, event.status, event.error_code, message, retryable=event.retryable)
 
 
-def client_output(step: Step, call_id: str, output: str) -> None:
-    """The client's own tool answered."""
-    for action in step.state.actions.values():
-        if action.client_tool and action.phase is ActionPhase.RUNNING and call_id in action.call_ids:
-            action.data_json = output if _is_json(output) else msgspec.json.encode(output).decode()
-            outcomes.finish(step, action, "ok", "", "", tell_model=False)
-            # The client's own item answers its call; the calls that attached to it are ours to answer.
-            others = [other for other in action.call_ids if other != call_id]
-            outcomes.answer(step, others, outcomes.output(action), reply=False)
-
-
 def reported_already(step: Step, call: CallRequested) -> bool:
     """Did the model tell of this very call before?"""
     return any(
@@ -275,7 +266,7 @@ def _admit(step: Step, call: CallRequested, tool: Tool | None, arguments: str, d
         requested_at_ms=step.at.now_ms,
         call_ids=[call.call_id],
         client_tool=call.client_tool,
-        deadline_ms=tool.deadline_ms if tool else CLIENT_TOOL_DEADLINE_MS,
+        deadline_ms=tool.deadline_ms if tool else client_calls.DEADLINE_MS,
         agent=consults.agent_of(state, call.call_id),
     )
     state.actions[action.action_id] = action
@@ -312,12 +303,7 @@ def _fetch_facts(step: Step, action: Action, decision: Decided) -> None:
 def _start(step: Step, action: Action, decision: Decided) -> None:
     action.proof = decision.proof
     if action.client_tool:
-        action.phase = ActionPhase.RUNNING
-        step.effects.append(
-            DeliverClientCall(
-                call_id=action.call_ids[0], tool=action.tool, arguments_json=action.arguments_json
-            )
-        )
+        client_calls.deliver(step, action)
     elif action.side_effect is SideEffect.READ:
         execute(step, action)
     else:
@@ -342,11 +328,3 @@ def _start_again(step: Step, action: Action) -> None:
         return
     action.fact_rounds = 0
     decisions.decide(step, action)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return False
-    return True

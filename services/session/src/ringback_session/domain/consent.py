@@ -262,7 +262,11 @@ def _answered_anew(step: Step, event: ConsentRead) -> bool:
 def _yes(step: Step, consent: Consent) -> None:
     state = step.state
     if not _values_heard(step, consent):
-        _read_back(step, consent, first=False)
+        if any(speech.consent_id == consent.consent_id for speech in state.speeches):
+            # It is being said: what the caller says once they have heard it is the answer.
+            consent.phase = ConsentPhase.READING_BACK
+        else:
+            _read_back(step, consent, first=False)
         return
     if step.at.now_ms > consent.expires_at_ms:
         void(step, consent, "expired")

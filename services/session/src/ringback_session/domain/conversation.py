@@ -9,6 +9,7 @@ from __future__ import annotations
 from ringback_session.domain import (
     actions,
     backchannels,
+    client_calls,
     compaction,
     consent,
     early,
@@ -79,7 +80,7 @@ def _of_the_caller(now: Step, event: Input) -> bool:
             speaking.cancel_all(now, "client_cancelled")
             consent.cancelled_by_client(now)
         case inputs.ClientCallOutput():
-            actions.client_output(now, event.call_id, event.output)
+            client_calls.answered(now, event.call_id, event.output)
         case _:
             return _over_the_agent(now, event)
     return True
@@ -218,6 +219,9 @@ def _of_the_client(now: Step, event: Input) -> None:
             now.state.interrupt_enabled = event.interrupt
         case inputs.ItemNoted():
             now.state.remember(event.item)
+            if event.item.kind == "function_call_output":
+                # The client did something and will not say so again.
+                now.effects.append(Persist())
         case _ if isinstance(event, UpkeepInput):
             tending.take(now, event)
 
@@ -251,12 +255,19 @@ def _timer(now: Step, name: str) -> None:
             prompting.due(now)
         case ("model", _, _):
             _model_silent(now)
-        case ("consent", _, consent_id):
-            consent.expired(now, consent_id)
+        case (kind, ":", about):
+            _timer_about(now, kind, about)
         case ("rotate", _, _):
             rotation.due(now)
         case ("rotate_at_last", _, _):
             rotation.at_last(now)
+
+
+def _timer_about(now: Step, kind: str, about: str) -> None:
+    if kind == "consent":
+        consent.expired(now, about)
+    elif kind == client_calls.TIMER:
+        client_calls.unanswered(now, about)
 
 
 def _model_silent(now: Step) -> None:

@@ -161,7 +161,8 @@ class ReplyText(_Input, frozen=True):
 
 
 class CallRequested(_Input, frozen=True):
-    """The model called a function that is not the client's own to run at once."""
+    """The model called a function that is not the client's own to run at once; `interrupted`: in a reply
+    that was cancelled before."""
 
     reply_id: str
     call_id: str
@@ -169,6 +170,7 @@ class CallRequested(_Input, frozen=True):
     arguments_json: str
     item_id: str = ""
     client_tool: bool = False
+    interrupted: bool = False
 
 
 class ReplyEnded(_Input, frozen=True):

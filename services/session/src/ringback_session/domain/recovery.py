@@ -5,6 +5,7 @@ from __future__ import annotations
 from ringback_session.domain import (
     actions,
     backchannels,
+    client_calls,
     consent,
     decisions,
     outcomes,
@@ -174,7 +175,7 @@ def _go_on(step: Step, action: Action) -> None:
     match action.phase:
         case ActionPhase.RUNNING if action.client_tool:
             # The client has the call and answers it when it can.
-            pass
+            client_calls.wait(step, action)
         case ActionPhase.RUNNING | ActionPhase.JOURNALLING:
             # Tools know whether it ran. It starts again only after a fresh decision.
             actions.execute(step, action, attach_only=action.side_effect is not SideEffect.READ)

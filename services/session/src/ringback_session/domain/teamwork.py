@@ -75,6 +75,8 @@ def busy(state: CallState) -> bool:
 
 def _called(step: Step, call: CallRequested) -> bool:
     state = step.state
+    if call.interrupted:
+        return False
     tool = state.tools.get(call.tool)
     made_up = tool is None and bool(state.agent) and not call.client_tool and is_platform_function(call.tool)
     if not made_up and not (tool is not None and tool.platform):

@@ -42,6 +42,7 @@ from ringback_session.usecases.keeping import Keeper, Saved, save
 from ringback_session.usecases.model_side import ModelSide, RecentContext
 from ringback_session.usecases.performing import TAKES_TIME, Performer
 from ringback_session.usecases.playback_clock import PlaybackClock
+from ringback_session.usecases.recording import Recorder
 from ringback_session.usecases.timers import Timers
 from ringback_session.usecases.turn_trace import TurnTrace
 from ringback_session.views.client import ClientView
@@ -78,6 +79,7 @@ class Call:
         limits: Limits,
         metering: Metering,
         on_over: Callable[[Call], None],
+        recorder: Recorder,
     ) -> None:
         self.state = state
         self.view = view
@@ -91,6 +93,7 @@ class Call:
         self._metering = metering
         self._late_facts = late_facts
         self._on_over = on_over
+        self._recorder = recorder
         self._samples = 0
         self._playback_clock = PlaybackClock(clock.now_ms())
         self._queue: deque[Input] = deque()
@@ -252,6 +255,7 @@ class Call:
                 now_ms = self._clock.now_ms()
                 at = At(now_ms=now_ms, samples=self._samples, playback=self._playback_clock.at(now_ms))
                 wanted = step(self.state, event, at)
+                self._recorder.step(event, at, wanted)
                 if not wanted and isinstance(event, inputs.AudioSent):
                     # Most inputs are these; they are counted and move nothing.
                     continue
@@ -380,9 +384,8 @@ class Call:
             self._spawn(self._last_write())
 
     async def _last_write(self) -> None:
-        self.keeper.ended = True
-        await self.keeper.write_within(self._limits.journal_wait_ms)
-        self._leave()
+        if await self.keeper.write_last(self._limits.journal_wait_ms):
+            self._leave()
 
     def _leave(self) -> None:
         self.over = True
@@ -393,4 +396,5 @@ class Call:
         if self._stop_following is not None:
             asyncio.ensure_future(self._stop_following())  # noqa: RUF006 - it outlives the call by a moment
         self._tracing.end_turn()
+        self._recorder.close()
         self._on_over(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +15,6 @@ from ringback_realtime import SessionConfig
 
 from ringback_session.domain.agents import AgentCard
 from ringback_session.domain.inputs import CallStarted, Input, Resumed
-from ringback_session.domain.prices import PriceTable
 from ringback_session.domain.rules import TurnRules
 from ringback_session.domain.state import SNAPSHOT_VERSION, CallState
 from ringback_session.domain.upkeep import BudgetReached
@@ -23,65 +22,25 @@ from ringback_session.domain.usage import Account
 from ringback_session.ports import (
     Caller,
     ClientSocket,
-    Clock,
-    Facts,
-    LateFacts,
-    Memory,
-    Models,
     PackInfo,
-    Packs,
     Pinned,
-    Policy,
     Record,
-    Records,
-    TextModel,
-    Tools,
-    Tracing,
 )
-from ringback_session.ports_upkeep import Meters, Presence
-from ringback_session.usecases.admission import Admission, AdmissionLimits
+from ringback_session.usecases.admission import Admission
 from ringback_session.usecases.agents import Agents, team_of
-from ringback_session.usecases.call import Call, Limits
+from ringback_session.usecases.call import Call
 from ringback_session.usecases.keeping import Keeper, load_saved
-from ringback_session.usecases.ledger import Ledger
+from ringback_session.usecases.services import CallsSettings, Services
 from ringback_session.views.client import ClientView
 from ringback_session.views.metering import Metering
 from ringback_session.views.model import ModelView, check_tools
 
-__all__ = ["Calls", "CallsSettings", "Services", "fresh_session_id"]
+__all__ = ["Calls", "fresh_session_id"]
 
 log = logging.getLogger(__name__)
 
 EXPIRED_AT_ONCE_MAX = 20
 SETTLE_EVERY_MS = 5_000
-
-
-class Services(msgspec.Struct, frozen=True):
-    """Everything outside that a call needs."""
-
-    policy: Policy
-    tools: Tools
-    memory: Memory
-    packs: Packs
-    records: Records
-    facts: Facts
-    late_facts: LateFacts
-    models: Models
-    clock: Clock
-    tracing: Callable[[], Tracing]
-    presence: Presence
-    meters: Meters
-    prices: PriceTable
-    text: TextModel | None = None
-    ledger: Ledger | None = None
-
-
-class CallsSettings(msgspec.Struct, frozen=True):
-    """Bounds of this replica; `model` is what a client that names none gets told."""
-
-    model: str
-    admission: AdmissionLimits = AdmissionLimits()
-    limits: Limits = Limits()
 
 
 class Calls:
@@ -361,6 +320,7 @@ class Calls:
             limits=self._limits,
             metering=Metering(services.prices),
             on_over=self._over,
+            recorder=services.recorder(state),
         )
 
     async def _open(self, call: Call, client: ClientSocket, first: Input, *, context: str = "") -> None:

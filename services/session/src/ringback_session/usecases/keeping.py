@@ -116,6 +116,15 @@ class Keeper:
             else:
                 return True
 
+    async def write_last(self, wait_ms: int) -> bool:
+        """Say that the call has ended. False when that is another owner's to say, who has fenced this one."""
+        self.ended = True
+        try:
+            await self.write_within(wait_ms)
+        except Fenced:
+            return False
+        return True
+
     async def run(self) -> None:
         """Write whenever asked to, and in time to renew the lease; until cancelled or fenced."""
         while not self.fenced:

@@ -161,7 +161,12 @@ class ModelLink:
         except Unavailable:
             self._losses += 1
             raise
-        text = await context()
+        try:
+            text = await context()
+        except BaseException:
+            # Nobody would ever close it: the call that it was for is over.
+            line.close()
+            raise
         if self._closed:
             line.close()
         elif line.lost:

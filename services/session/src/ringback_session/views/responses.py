@@ -29,7 +29,6 @@ from ringback_session.domain.effects import (
 from ringback_session.domain.guarded import HoldExceeded, WordsHeld, WordsUnshown
 from ringback_session.domain.inputs import (
     AudioSent,
-    CallRequested,
     ItemNoted,
     ReplyStarted,
     ReplyText,
@@ -42,6 +41,7 @@ from ringback_session.views.route import (
     CONNECTION_LOST,
     Route,
     Wanted,
+    call_requested,
     history_of,
     item_of,
     tell_end,
@@ -49,6 +49,7 @@ from ringback_session.views.route import (
 from ringback_session.views.showing import Showing
 from ringback_session.views.upstream import (
     ItemEvent,
+    RawItem,
     RawResponse,
     check_part,
     read_item_event,
@@ -322,18 +323,8 @@ class Responses:
 
     def _item_done(self, route: Route, event: ItemEvent, out: Out) -> None:
         raw = event.item
-        if raw.id not in route.items and not route.cancel_reason and raw.type == "function_call":
-            route.is_known(raw.id)
-            out.inputs.append(
-                CallRequested(
-                    reply_id=route.own_id,
-                    call_id=raw.call_id or "",
-                    tool=raw.name or "",
-                    arguments_json=raw.arguments or "",
-                    item_id=raw.id,
-                    client_tool=self._is_client_tool(raw.name or ""),
-                )
-            )
+        if raw.type == "function_call" and route.owner == "reply":
+            self._call_done(route, raw, out)
         if raw.id not in route.open_items:
             return
         item = item_of(raw, raw.status)
@@ -343,6 +334,13 @@ class Responses:
             out.inputs.append(ReplyText(reply_id=route.own_id, item_id=item.id, text=text))
         elif route.owner == "reply":
             out.inputs.append(ItemNoted(item=history_of(item)))
+
+    def _call_done(self, route: Route, raw: RawItem, out: Out) -> None:
+        """A call that is not simply the client's to run: ours, or one that the client was not shown whole."""
+        if raw.id in route.open_items or (raw.id in route.items and not route.cancel_reason):
+            return
+        route.is_known(raw.id)
+        out.inputs.append(call_requested(route, raw, client_tool=self._is_client_tool(raw.name or "")))
 
     def _done(self, raw: RawResponse, out: Out) -> None:
         route = self._routes.get(raw.id)

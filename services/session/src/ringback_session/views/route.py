@@ -10,7 +10,7 @@ import msgspec
 import orjson
 from ringback_realtime import AudioHead, ContentPart, EventHead, Item, ServerEvents, usage_object
 
-from ringback_session.domain.inputs import ReplyEnded, SpeechEnded
+from ringback_session.domain.inputs import CallRequested, ReplyEnded, SpeechEnded
 from ringback_session.domain.state import HistoryItem
 from ringback_session.views.holding import Holding
 from ringback_session.views.out import Out
@@ -22,6 +22,7 @@ __all__ = [
     "Owner",
     "Route",
     "Wanted",
+    "call_requested",
     "clock_samples",
     "cut_item",
     "history_of",
@@ -132,6 +133,19 @@ class Wanted:
             speech_kind=self.speech_kind,
             request_key=self.request_key,
         )
+
+
+def call_requested(route: Route, raw: RawItem, *, client_tool: bool) -> CallRequested:
+    """A call of the model as the core gets it."""
+    return CallRequested(
+        reply_id=route.own_id,
+        call_id=raw.call_id or "",
+        tool=raw.name or "",
+        arguments_json=raw.arguments or "",
+        item_id=raw.id,
+        client_tool=client_tool,
+        interrupted=bool(route.cancel_reason),
+    )
 
 
 def clock_samples(head: AudioHead, frame: bytes, *, telephone: bool) -> int:

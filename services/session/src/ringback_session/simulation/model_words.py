@@ -1,0 +1,124 @@
+"""What the simulated model makes of what it hears, and the frames in which it says so."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ringback_realtime import ServerEvents, usage_object
+
+__all__ = ["MS_PER_CHAR", "Answer", "Step", "calls_in", "response_object", "response_steps"]
+
+MS_PER_CHAR: Final = 40
+CHUNK_MS: Final = 800
+_VERBS: Final = {
+    "look up": "get_reservation",
+    "cancel": "cancel_reservation",
+    "refund": "refund",
+    "note": "add_note",
+    "dim": "dim",
+    "lose": "no_such_tool",
+}
+_ASKED: Final = re.compile(r"(look up|cancel|refund|note|dim|lose)? ?(\d)", re.IGNORECASE)
+_HAND_OVER: Final = re.compile(r"(billing|front), please")
+_AUDIO: Final = {ms: bytes(ms * 48) for ms in range(0, CHUNK_MS + 1, MS_PER_CHAR)}
+# Milliseconds from the step before, and the frame.
+Step = tuple[int, bytes]
+
+
+@dataclass
+class Answer:
+    """What one response holds: words, then calls of (name, arguments)."""
+
+    words: str = ""
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    status: str = "completed"
+
+
+def calls_in(text: str) -> list[tuple[str, str]]:
+    """The calls that a wish comes to; a verb goes on for the numbers that follow it."""
+    found, tool = [], ""
+    for name in _HAND_OVER.findall(text.lower()):
+        found.append((f"hand_over_to_{name}", '{"reason":"asked","summary":"The caller asked."}'))
+    for verb, number in _ASKED.findall(text):
+        tool = _VERBS.get(verb.lower(), tool)
+        if tool:
+            found.append((tool, f'{{"reservation":"{number}"}}'))
+    return found
+
+
+def response_object(response_id: str, status: str, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What `response.created` and `response.done` carry."""
+    return {
+        "object": "realtime.response",
+        "id": response_id,
+        "status": status,
+        "status_details": {"type": status} if status in ("failed", "incomplete", "cancelled") else None,
+        "output": [],
+        "conversation_id": "conv_sim",
+        "output_modalities": ["audio"],
+        "max_output_tokens": "inf",
+        "audio": {"output": {"format": {"type": "audio/pcm", "rate": 24_000}, "voice": "marin"}},
+        "usage": None if status == "in_progress" else usage_object(output_text_tokens=7),
+        "metadata": metadata,
+    }
+
+
+def item_object(item_id: str, type: str, status: str, **more: Any) -> dict[str, Any]:
+    return {"id": item_id, "object": "realtime.item", "type": type, "status": status, **more}
+
+
+def response_steps(
+    events: ServerEvents, response_id: str, answer: Answer, metadata: Mapping[str, Any] | None
+) -> Iterator[tuple[int, bytes, dict[str, Any] | None]]:
+    """A response, frame by frame: the time before each, and the item that it completes, if any."""
+    index = itertools.count()
+    yield 60, events.response_created(response_object(response_id, "in_progress", metadata)), None
+    if answer.words:
+        yield from _message(events, response_id, answer.words, next(index))
+    for name, arguments in answer.calls:
+        yield from _call(events, response_id, name, arguments, next(index))
+    yield 10, events.response_done(response_object(response_id, answer.status, metadata)), None
+
+
+def _message(
+    events: ServerEvents, response_id: str, words: str, index: int
+) -> Iterator[tuple[int, bytes, dict[str, Any] | None]]:
+    item_id = events.ids.item()
+    where: dict[str, Any] = {"item_id": item_id, "output_index": index}
+    item = item_object(item_id, "message", "in_progress", role="assistant", content=[])
+    yield 20, events.output_item_added(response_id, output_index=index, item=item), item
+    part = {"type": "audio", "transcript": ""}
+    yield 0, events.part_added(response_id, part=part, **where), None
+    for piece in _pieces(words):
+        yield 60, events.transcript_delta(response_id, delta=piece, **where), None
+        audio = _AUDIO[len(piece) * MS_PER_CHAR]
+        yield 20, events.audio_delta(response_id, audio=audio, **where), None
+    yield 10, events.audio_done(response_id, **where), None
+    yield 0, events.transcript_done(response_id, transcript=words, **where), None
+    yield 0, events.part_done(response_id, part={"type": "audio", "transcript": words}, **where), None
+    content = [{"type": "output_audio", "transcript": words}]
+    done = item_object(item_id, "message", "completed", role="assistant", content=content)
+    yield 0, events.output_item_done(response_id, output_index=index, item=done), done
+
+
+def _call(
+    events: ServerEvents, response_id: str, name: str, arguments: str, index: int
+) -> Iterator[tuple[int, bytes, dict[str, Any] | None]]:
+    item_id, call_id = events.ids.item(), events.ids.call()
+    named = {"call_id": call_id, "name": name}
+    item = item_object(item_id, "function_call", "in_progress", arguments="", **named)
+    yield 20, events.output_item_added(response_id, output_index=index, item=item), None
+    where: dict[str, Any] = {"item_id": item_id, "output_index": index, "call_id": call_id}
+    yield 20, events.arguments_delta(response_id, delta=arguments, **where), None
+    yield 0, events.arguments_done(response_id, name=name, arguments=arguments, **where), None
+    done = item_object(item_id, "function_call", "completed", arguments=arguments, **named)
+    yield 0, events.output_item_done(response_id, output_index=index, item=done), done
+
+
+def _pieces(words: str) -> Sequence[str]:
+    step = CHUNK_MS // MS_PER_CHAR
+    return [words[start : start + step] for start in range(0, len(words), step)]

@@ -1,0 +1,224 @@
+"""What happens in one simulated call: a list of moves, drawn from a seed.
+
+All chance is in the plan. The actors add none of their own, so a move that is taken out changes what follows from it
+and nothing else: that is what makes a failure small.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+__all__ = ["TALK_MS", "Move", "Plan", "draw"]
+
+TALK_MS: Final = 45_000
+SAYINGS: Final = (
+    "Look up 1.",
+    "Cancel 1.",
+    "Cancel 2.",
+    "Cancel 1 and 2.",
+    "Refund 1.",
+    "Note 1.",
+    "Note 2.",
+    "Note 1 and cancel 1.",
+    "Dim 1.",
+    "What is the weather?",
+    "Lose 1.",
+    "Billing, please.",
+    "Front, please.",
+    "A person, please.",
+    "Something forbidden.",
+)
+WEIGHTS: Final = (3, 8, 4, 3, 3, 4, 2, 2, 2, 3, 1, 2, 1, 0.3, 0.5)
+ANSWERS: Final = ("yes", "no", "correction", "question", "silence", "mumble", "early_yes", "yes_no")
+ANSWER_WEIGHTS: Final = (10, 2, 2, 3, 1, 1, 1, 1)
+MODEL_QUIRKS: Final = (
+    "garbage",
+    "wrong_words",
+    "repeats_call",
+    "calls_anyway",
+    "fails",
+    "silent",
+    "slow",
+    "no_metadata",
+    "double_created",
+    "double_done",
+    "incomplete",
+    "cut_call",
+)
+
+
+class Move(msgspec.Struct, frozen=True):
+    """One thing that somebody does, or that goes wrong, at a moment of virtual time.
+
+    `who` is the actor, `what` the thing, `arg` its one parameter, `for_ms` how long a fault lasts.
+    """
+
+    at_ms: int
+    who: str
+    what: str
+    arg: str = ""
+    for_ms: int = 0
+
+    def __str__(self) -> str:
+        parts = [f"{self.at_ms:>7} ms", self.who, self.what]
+        if self.arg:
+            parts.append(repr(self.arg))
+        if self.for_ms:
+            parts.append(f"for {self.for_ms} ms")
+        return "  ".join(parts)
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """One call. `answers` are what the caller answers to the read-backs, in order; then yes.
+
+    `model_lasts_ms`: when the model ends each connection; 0: it does not.
+    """
+
+    seed: int
+    typed: bool = False
+    gate: str = "off"
+    client_tools: str = "allow"
+    jitter: bool = False
+    model_lasts_ms: int = 0
+    moves: tuple[Move, ...] = ()
+    answers: tuple[str, ...] = ()
+
+
+def draw(seed: int) -> Plan:
+    """The plan of a seed: always the same."""
+    source = random.Random(seed)
+    moves = [*_sayings(source)]
+    for faults, share in _FAULTS:
+        if source.random() < share:
+            moves += faults(source)
+    moves += _ending(source)
+    return Plan(
+        seed=seed,
+        typed=source.random() < 0.25,
+        gate=source.choice(("off", "blocking")),
+        client_tools=source.choice(("allow", "allow", "confirm")),
+        jitter=source.random() < 0.8,
+        model_lasts_ms=source.choice((0, 0, 0, 12_000, 30_000)),
+        moves=tuple(sorted(moves, key=lambda move: move.at_ms)),
+        answers=tuple(source.choices(ANSWERS, ANSWER_WEIGHTS, k=6)),
+    )
+
+
+def _sayings(source: random.Random) -> list[Move]:
+    moves, at_ms = [], 1_000
+    while at_ms < TALK_MS:
+        moves.append(Move(at_ms, "caller", "says", source.choices(SAYINGS, WEIGHTS)[0]))
+        at_ms += source.choice((700, 2_500, 6_000, 15_000, 25_000))
+    return moves
+
+
+def _at(source: random.Random) -> int:
+    return source.randrange(600, TALK_MS)
+
+
+def _window(who: str, *modes: str) -> Callable[[random.Random], list[Move]]:
+    """A service that is in some mode for a while, once or several times."""
+
+    def windows(source: random.Random) -> list[Move]:
+        return [
+            Move(
+                _at(source),
+                who,
+                source.choice(modes),
+                for_ms=source.choice((200, 1_000, 4_000, 12_000, 30_000)),
+            )
+            for _ in range(source.choice((1, 1, 2, 4)))
+        ]
+
+    return windows
+
+
+def _caller(source: random.Random) -> list[Move]:
+    kinds = ("noise", "cancels", "truncates", "deletes", "updates", "garbage", "asks_twice", "interrupts")
+    return [Move(_at(source), "caller", source.choice(kinds)) for _ in range(source.choice((1, 2, 5)))]
+
+
+def _model(source: random.Random) -> list[Move]:
+    return [
+        Move(_at(source), "model", "quirk", source.choice(MODEL_QUIRKS))
+        for _ in range(source.choice((1, 2, 4)))
+    ]
+
+
+def _hearing(source: random.Random) -> list[Move]:
+    return [
+        Move(_at(source), "model", "hears", source.choice(("nothing", "badly", "late", "failed")))
+        for _ in range(source.choice((1, 2)))
+    ]
+
+
+def _losses(source: random.Random) -> list[Move]:
+    return [Move(_at(source), "model", "drops") for _ in range(source.choice((1, 1, 2, 3)))]
+
+
+def _lines(source: random.Random) -> list[Move]:
+    """The caller's connection breaks: noticed by the owner at once, or only later."""
+    return [
+        Move(
+            _at(source),
+            "line",
+            source.choice(("breaks", "goes_dead")),
+            for_ms=source.choice((50, 1_000, 8_000)),
+        )
+        for _ in range(source.choice((1, 1, 2)))
+    ]
+
+
+def _crashes(source: random.Random) -> list[Move]:
+    """The owner dies at its n-th word to the outside after a moment, whatever it is doing."""
+    return [
+        Move(
+            _at(source),
+            "owner",
+            "dies",
+            arg=str(source.randrange(0, 30)),
+            for_ms=source.choice((100, 3_000, 20_000)),
+        )
+        for _ in range(source.choice((1, 1, 2)))
+    ]
+
+
+def _pauses(source: random.Random) -> list[Move]:
+    """The owner stands still for a while and then goes on, as if it still were the owner."""
+    return [
+        Move(
+            _at(source),
+            "owner",
+            "stalls",
+            arg=str(source.randrange(0, 20)),
+            for_ms=source.choice((500, 5_000, 20_000, 60_000)),
+        )
+        for _ in range(source.choice((1, 1, 2)))
+    ]
+
+
+def _ending(source: random.Random) -> list[Move]:
+    """How it ends: some calls earlier than others, some without a word."""
+    if source.random() < 0.3:
+        return [Move(_at(source), "caller", source.choice(("hangs_up", "vanishes")))]
+    return []
+
+
+_FAULTS: Final = (
+    (_caller, 0.5),
+    (_model, 0.4),
+    (_hearing, 0.2),
+    (_losses, 0.25),
+    (_lines, 0.3),
+    (_crashes, 0.35),
+    (_pauses, 0.2),
+    (_window("policy", "away", "late", "slow", "needs_facts", "confirms_all", "denies"), 0.4),
+    (_window("tools", "away", "slow", "error", "unknown", "restarts"), 0.4),
+    (_window("memory", "away", "slow", "plans", "plans"), 0.5),
+    (_window("records", "away", "unknown_lost", "unknown_written", "unknown_late", "slow"), 0.35),
+    (_window("bus", "away", "unacked"), 0.25),
+)

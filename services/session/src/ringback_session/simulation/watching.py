@@ -1,0 +1,113 @@
+"""What must hold of every step of the core, watched from beside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ringback_session.domain import effects as fx
+from ringback_session.domain import inputs as ev
+from ringback_session.domain.inputs import At, Input
+from ringback_session.domain.rules import SideEffect
+from ringback_session.domain.state import (
+    ACTIONS_KEPT,
+    FACTS_KEPT,
+    HISTORY_KEPT,
+    SPEECHES_QUEUED_MAX,
+    TASKS_KEPT,
+    CallState,
+    ConsentPhase,
+)
+from ringback_session.simulation.weather import Weather
+
+__all__ = ["Watch"]
+
+_CLOSED = (ConsentPhase.QUEUED, ConsentPhase.GIVEN, ConsentPhase.ENDED)
+_QUIET = (fx.StartTimer, fx.StopTimer, fx.Persist, fx.PullContext)
+
+
+class Watch:
+    """Implements `usecases.recording.Recorder`: sees every step of one owner's core."""
+
+    def __init__(self, state: CallState, weather: Weather, owner: str) -> None:
+        self._state = state
+        self._weather = weather
+        self._owner = owner
+        self._seq = 0
+        self._started: Counter[str] = Counter()
+        self._journalled: set[str] = set()
+        self._not_started: set[str] = set()
+        self._returned: set[str] = set()
+
+    def step(self, event: Input, at: At, effects: fx.Effects) -> None:
+        match event:
+            case ev.Journalled():
+                self._journalled.add(event.action_id)
+            case ev.ActionResult() if event.error_code == "not_started":
+                self._not_started.add(event.action_id)
+            case ev.Resumed():
+                self._seq = 0
+        if not isinstance(event, ev.AudioSent):
+            told = [type(effect).__name__ for effect in effects if not isinstance(effect, _QUIET)]
+            self._weather.note(self._owner, f"{_short(event)} → {' '.join(told)}")
+        for effect in effects:
+            self._effect(effect, at)
+        self._bounds()
+
+    def close(self) -> None:
+        pass
+
+    def _effect(self, effect: fx.Effect, at: At) -> None:
+        match effect:
+            case fx.Publish():
+                self._seq += 1
+                if effect.seq != self._seq or effect.epoch != self._state.epoch:
+                    self._wrong(f"the fact {effect.kind} is numbered ({effect.epoch}, {effect.seq})")
+            case fx.Execute() if effect.side_effect is not SideEffect.READ and not effect.attach_only:
+                self._execute(effect, at)
+            case fx.ReturnResult():
+                if effect.call_id in self._returned:
+                    self._wrong(f"the call {effect.call_id} is answered twice")
+                self._returned.add(effect.call_id)
+
+    def _execute(self, effect: fx.Execute, at: At) -> None:
+        action = self._state.actions[effect.action_id]
+        if effect.action_id not in self._journalled:
+            self._wrong(f"{effect.tool} is begun before it is journalled")
+        self._started[effect.action_id] += 1
+        if self._started[effect.action_id] > 1 and effect.action_id not in self._not_started:
+            self._wrong(f"{effect.tool} is begun twice")
+        self._not_started.discard(effect.action_id)
+        consent = self._state.consents.get(action.consent_id)
+        if consent is None:
+            if effect.side_effect is SideEffect.IRREVERSIBLE:
+                self._wrong(f"{effect.tool} is begun without consent")
+        elif consent.phase is not ConsentPhase.GIVEN or consent.arguments_digest != action.arguments_digest:
+            self._wrong(f"{effect.tool} is begun on a consent that is {consent.phase}")
+
+    def _bounds(self) -> None:
+        state = self._state
+        speaking = sum(speech.requested for speech in state.speeches) + (state.reply is not None)
+        if speaking > 1:
+            self._wrong(f"{speaking} of us speak at a time")
+        if sum(consent.phase not in _CLOSED for consent in state.consents.values()) > 1:
+            self._wrong("two consents are asked for at a time")
+        sizes = (
+            ("history", len(state.history), HISTORY_KEPT),
+            ("facts", len(state.facts), FACTS_KEPT + 1),
+            ("tasks", len(state.tasks), TASKS_KEPT + 8),
+            ("speeches", len(state.speeches), SPEECHES_QUEUED_MAX + 4),
+            ("actions", len(state.actions), ACTIONS_KEPT + 40),
+        )
+        for name, size, most in sizes:
+            if size > most:
+                self._wrong(f"{name} holds {size}, at most {most} expected")
+
+    def _wrong(self, what: str) -> None:
+        self._weather.wrong(f"{self._owner}: {what}")
+
+
+def _short(event: Input) -> str:
+    """An input for the trace: its kind and what tells it from others."""
+    named = ("name", "action_id", "consent_id", "reading", "status", "error_code", "text", "tool", "reason")
+    told = [f"{name}={getattr(event, name)!r:.40}" for name in named if getattr(event, name, "")]
+    return f"{type(event).__name__}({', '.join(told)})"

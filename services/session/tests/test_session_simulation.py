@@ -1,0 +1,138 @@
+"""Whole calls in virtual time: seeds that must stay well, and defects put in on purpose that must be found."""
+
+import pytest
+from ringback_session.domain import actions, consent, outcomes
+from ringback_session.simulation import Move, Outcome, Plan, draw, runner, simulate
+from ringback_session.simulation.runner import explain, run_calls
+from ringback_session.simulation.shrinking import shortest
+from ringback_session.usecases.call import Call
+from ringback_session.usecases.keeping import Keeper
+from ringback_session.usecases.performing import Performer
+
+CALLS = 50
+
+
+@pytest.mark.parametrize("seed", range(1_000, 1_000 + 4 * CALLS, CALLS))
+def test_simulated_calls_with_faults_end_well(seed):
+    summary = run_calls(seed=seed, calls=CALLS)
+    assert not summary.failures, explain(next(iter(summary.failures)))
+    assert summary.calls == CALLS
+    for kind in ("session_resumed", "model_rotated", "consent_asked", "effects", "interrupted"):
+        assert summary.counts[kind], f"no call came to any {kind}: the plans are too tame"
+
+
+def test_the_same_seed_gives_the_same_call():
+    for seed in range(20):
+        once, again = simulate(draw(seed)), simulate(draw(seed), keeps_log=True)
+        assert (once.digest, once.violations, once.virtual_ms) == (
+            again.digest,
+            again.violations,
+            again.virtual_ms,
+        )
+
+
+def test_a_call_without_faults_does_what_the_caller_wants():
+    moves = (Move(1_000, "caller", "says", "Cancel 1."), Move(12_000, "caller", "says", "Note 2."))
+    outcome = simulate(Plan(seed=1, moves=moves), keeps_log=True)
+    assert not outcome.violations, "\n".join(outcome.log)
+    assert outcome.counts["effects"] == 2
+    assert outcome.counts["consent_asked"] == 1
+
+
+def says(at_ms, text):
+    return Move(at_ms, "caller", "says", text)
+
+
+def violations_of(*moves, answers=(), typed=False):
+    outcome = simulate(Plan(seed=1, moves=moves, answers=answers, typed=typed))
+    return "; ".join(outcome.violations)
+
+
+def test_it_finds_an_action_that_runs_again_when_the_model_repeats_itself(monkeypatch):
+    monkeypatch.setattr(actions, "_same_effect", lambda step, tool, digest: None)
+    assert "happened 2 times" in violations_of(says(1_000, "Note 1."), says(9_000, "Note 1."))
+
+
+def test_it_finds_a_yes_that_counts_before_the_value_was_heard(monkeypatch):
+    plan = {"answers": ("early_yes",), "typed": True}
+    assert not violations_of(says(1_000, "Cancel 1."), **plan)
+    monkeypatch.setattr(consent, "_values_heard", lambda step, asked: True)
+    assert "never said yes" in violations_of(says(1_000, "Cancel 1."), **plan)
+
+
+def test_it_finds_facts_that_a_new_owner_does_not_publish_again(monkeypatch):
+    away = Move(2_900, "bus", "away", for_ms=12_000)
+    moves = (says(2_000, "Note 2."), away, Move(8_000, "owner", "dies", for_ms=3_000))
+    assert not violations_of(*moves)
+    monkeypatch.setattr(Keeper, "republish", lambda keeper: None)
+    assert "no fact says what became of it" in violations_of(*moves)
+
+
+def test_it_finds_a_side_effect_before_the_journal(monkeypatch):
+    real = actions._start
+
+    def start(step, action, decision):
+        real(step, action, decision)
+        if action.phase == "journalling":
+            step.effects.pop()
+            actions.execute(step, action)
+
+    monkeypatch.setattr(actions, "_start", start)
+    assert "before it is journalled" in violations_of(says(1_000, "Note 1."))
+
+
+def test_it_finds_a_call_of_the_model_that_is_never_answered(monkeypatch):
+    real = outcomes.answer
+    monkeypatch.setattr(
+        outcomes, "answer", lambda step, call_ids, output, **more: real(step, call_ids[:0], output, **more)
+    )
+    assert "got no output" in violations_of(says(1_000, "Note 1."))
+
+
+def test_it_finds_an_old_owner_that_is_not_fenced(monkeypatch):
+    stalls = Move(6_000, "owner", "stalls", for_ms=5_000)
+    assert not violations_of(says(1_000, "Note 1."), stalls)
+    monkeypatch.setattr(Call, "fence", lambda call: None)
+    assert "2 owners hold the call" in violations_of(says(1_000, "Note 1."), stalls)
+
+
+def test_it_finds_a_defect_that_raises(monkeypatch):
+    async def broken(self, effect):
+        raise KeyError("slot")
+
+    monkeypatch.setattr(Performer, "_context", broken)
+    assert "KeyError" in violations_of(says(1_000, "Note 1."))
+
+
+def test_a_failure_is_made_small_and_still_fails_in_the_same_way(monkeypatch):
+    monkeypatch.setattr(actions, "_same_effect", lambda step, tool, digest: None)
+    noise = [Move(at_ms, "caller", "noise") for at_ms in (500, 4_000, 22_000)]
+    slow = Move(2_000, "memory", "slow", for_ms=4_000)
+    moves = (*noise, slow, says(1_000, "Look up 1."), says(8_000, "Note 1."), says(16_000, "Note 1."))
+    plan = Plan(seed=1, jitter=True, moves=moves, answers=("no", "yes"))
+    small = shortest(plan)
+    assert [move.arg for move in small.moves] == ["Note 1.", "Note 1."]
+    assert (small.jitter, small.answers) == (False, ())
+    assert "happened 2 times" in simulate(small).violations[0]
+    assert shortest(plan) == small, "the same plan gives the same trace"
+
+
+def test_what_is_told_of_a_failure_holds_its_seed_its_moves_and_what_happened(monkeypatch):
+    moves = (says(1_000, "Note 1."), says(9_000, "Note 1."))
+    monkeypatch.setattr(runner, "draw", lambda seed: Plan(seed=seed, moves=moves))
+    assert explain(7) == "seed 7: all is well"
+    monkeypatch.setattr(actions, "_same_effect", lambda step, tool, digest: None)
+    told = explain(7)
+    assert told.startswith("seed 7: add_note")
+    for part in (*map(str, moves), "start add_note", "Journalled", "violations:"):
+        assert part in told
+
+
+def test_a_plan_that_does_not_fail_stays_as_it_is():
+    assert shortest(draw(1)) == draw(1)
+
+
+def test_a_run_stops_when_it_has_seen_enough_failures(monkeypatch):
+    monkeypatch.setattr(runner, "simulate", lambda plan: Outcome(["always"]))
+    summary = run_calls(seed=1, calls=1_000)
+    assert summary.calls == len(summary.failures) == runner.FAILURES_MAX
