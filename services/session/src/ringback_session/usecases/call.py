@@ -92,8 +92,7 @@ class Call:
         self._limits = limits
         self._metering = metering
         self._late_facts = late_facts
-        self._on_over = on_over
-        self._recorder = recorder
+        self._on_over, self._recorder = on_over, recorder
         self._samples = 0
         self._playback_clock = PlaybackClock(clock.now_ms())
         self._queue: deque[Input] = deque()
