@@ -159,7 +159,8 @@ async def test_an_old_session_lists_and_asks_this_tools(old_client, keys):
     bus = MemoryBus()
     pack_digest = await publish_pack(bus, load_pack(AIRLINE))
     tools = tools_replica(bus, keys)
-    client = await old_client(register(ToolsServicer(executor=tools.executor, listing=tools.listing)))
+    servicer = ToolsServicer(executor=tools.executor, listing=tools.listing, erasing=tools.erasing)
+    client = await old_client(register(servicer))
     asked = {"tenant": "local", "pack_digest": pack_digest, "agent": "reservations"}
     listed = await client.call(
         "tools", "ToolsService", "ListTools", "ListToolsRequest", "ListToolsResponse", **asked

@@ -127,7 +127,7 @@ async def arrow(loopback, keys) -> AsyncIterator[Arrow]:
     pack_digest = await publish_pack(bus, load_pack(AIRLINE))
     ledger = Ledger()
     service = tools_replica(bus, keys, connectors=ledger)
-    servicer = ToolsServicer(executor=service.executor, listing=service.listing)
+    servicer = ToolsServicer(executor=service.executor, listing=service.listing, erasing=service.erasing)
     channel = await loopback.channel_to(register(servicer))
     yield Arrow(ToolsOverGrpc(channel), ledger, MacSigner(keys), pack_digest, servicer)
     ledger.held.set()

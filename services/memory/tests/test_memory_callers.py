@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ringback.events.v1 import events_pb2 as ev_pb
 from ringback.memory.v1 import memory_pb2 as pb
 from ringback_errors import InvalidInput, NotFound
-from ringback_events import MemoryBus, event_subject, fact_subject
+from ringback_events import MemoryBus, event_subject, fact_subject, parked_subject
 from ringback_memory.adapters.callers import KvCallerStore, caller_key
 from ringback_memory.adapters.tokens import O200kTokens
 from ringback_memory.bootstrap import build
@@ -100,8 +100,9 @@ class Line:
         request = pb.GetCallerRequest(tenant="local", caller_id=CALLER)
         return (await self.service.GetCaller(request, None)).record
 
-    async def forget(self):
-        return await self.service.ForgetCaller(pb.ForgetCallerRequest(tenant="local", caller_id=CALLER), None)
+    async def forget(self, **fields):
+        request = pb.ForgetCallerRequest(tenant="local", caller_id=CALLER, **fields)
+        return await self.service.ForgetCaller(request, None)
 
 
 @pytest.fixture
@@ -216,6 +217,56 @@ async def test_forgetting_removes_every_trace_and_leaves_other_callers_alone(lin
     assert not again.session_ids
 
 
+async def test_a_look_names_the_calls_and_removes_nothing(line):
+    await line.consent()
+    await line.call("sess_1")
+    looked = await line.forget(look_only=True)
+    assert list(looked.session_ids) == ["sess_1"]
+    assert not looked.complete
+    assert all((place.removed, place.left) == (0, place.found) for place in looked.places)
+    assert (await line.record()).calls == 1
+    assert not line.bus.broker.streams["CONTROL"].messages
+
+
+async def test_a_call_that_another_service_still_holds_is_kept_with_the_caller_and_found_again(line):
+    await line.consent()
+    await line.call("sess_1")
+    await line.call("sess_2")
+    first = await line.forget(keep_session_ids=["sess_2"])
+    assert (list(first.session_ids), first.complete) == (["sess_1"], False)
+    assert await line.bus.bucket("memory").keys() == ["local.sess_2"]
+    assert (await line.record()).calls == 2
+    again = await line.forget()
+    assert (list(again.session_ids), again.complete) == (["sess_2"], True)
+    assert await line.bus.bucket("callers").keys() == []
+
+
+async def test_an_erasure_is_told_for_the_audit_and_does_not_say_who_was_forgotten(line):
+    await line.call("sess_1")
+    await line.forget(actor="bo@host")
+    await line.bus.flush(1_000)
+    (stored,) = line.bus.broker.streams["CONTROL"].messages
+    done = ev_pb.ControlFact.FromString(stored.message.payload).caller_forgotten
+    assert (done.tenant, list(done.session_ids), done.left, done.actor) == ("local", ["sess_1"], 0, "bo@host")
+    assert done.removed > 0
+    assert CALLER.encode() not in stored.message.payload
+
+
+async def test_background_work_that_was_parked_is_removed_with_its_call(line):
+    await line.call("sess_1")
+    for session in ("sess_1", "sess_9"):
+        line.bus.publish(
+            parked_subject("JOBS", "tools"),
+            b"asked by " + session.encode(),
+            msg_id=f"parked-{session}",
+            headers={"Ringback-Parked-Subject": "ringback.jobs.tools.local"},
+        )
+    await line.bus.flush(1_000)
+    erased = await line.forget()
+    assert {p.place: (p.found, p.left) for p in erased.places}["PARKED"] == (1, 0)
+    assert len(line.bus.broker.streams["PARKED"].messages) == 1
+
+
 async def test_a_call_under_way_is_named_and_left_alone(line):
     await line.consent()
     await line.call("sess_1", ended=False)
@@ -226,6 +277,11 @@ async def test_a_call_under_way_is_named_and_left_alone(line):
     line.publish("sess_1", "session_ended", reason="client_closed")
     await line.context("sess_1")
     assert (await line.forget()).complete
+
+
+async def test_an_actor_without_bound_is_refused(line):
+    with pytest.raises(InvalidInput, match="actor"):
+        await line.forget(actor="x" * 129)
 
 
 @pytest.mark.parametrize("fields", [{"caller_id": ""}, {"caller_id": "x" * 200}, {"tenant": "a.b"}])

@@ -157,6 +157,24 @@ async def test_a_change_by_another_service_is_audited():
     await bus.close()
 
 
+async def test_a_forgotten_caller_is_audited_without_being_named():
+    bus = MemoryBus()
+    chain = AuditChain(bus, replica="one")
+    intake = AuditIntake(bus, Recording(chain), NoRollout())
+    done = events_pb2.CallerForgotten(
+        tenant="local", session_ids=["sess_1"], removed=7, left=0, actor="bo@host"
+    )
+    fact = events_pb2.ControlFact(producer="memory", occurred_at=Timestamp(seconds=1), caller_forgotten=done)
+    delivery = Delivery("ringback.control.caller_forgotten", fact.SerializeToString(), {}, 7)
+    await intake.on_control(delivery)
+    await turn()
+    await bus.flush()
+    (entry,) = entries(bus)
+    assert (entry.tenant, entry.actor, entry.change.kind) == ("local", "bo@host", "caller_forgotten")
+    assert entry.change.reason == "1 calls, 7 entries removed, 0 left; sess_1"
+    await bus.close()
+
+
 def entries(bus):
     found = []
     for stored in bus.broker.streams["AUDIT"].messages:

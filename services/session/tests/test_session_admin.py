@@ -10,8 +10,10 @@ from ringback.session.v1 import session_pb2_grpc
 from ringback_serving import ServingSettings, serve
 from ringback_session.adapters.control_bus import ControlOnBus
 from ringback_session.adapters.spending_kv import SpendingInBucket
+from ringback_session.adapters.traces_kv import TracesInBucket
 from ringback_session.server.admin import AdminServicer
 from ringback_session.server.peers import Peers
+from ringback_session.usecases.erasing import Erase
 from ringback_session.usecases.ledger import Ledger
 from ringback_session.usecases.observing import ObservedFacts
 from ringback_session.usecases.operators import Operators
@@ -53,6 +55,7 @@ class Replica:
             presence=self.world.records,
             records=self.world.records,
             ledger=self.ledger,
+            erase=Erase(TracesInBucket(self.world.bus)),
         )
         self.serving = asyncio.ensure_future(
             serve(
@@ -214,3 +217,14 @@ async def test_a_replica_is_drained_by_name(replicas, world):
     assert one.calls.draining
     assert not two.calls.draining
     await world.until(lambda: not one.calls.running)
+
+
+async def test_any_replica_erases_a_call_that_has_ended_and_none_a_running_one(world, replicas):
+    request = pb.EraseSessionRequest(tenant="local", session_id="sess_1")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await replicas[1].ask.EraseSession(request)
+    assert refused.value.code() is grpc.StatusCode.ABORTED
+    replicas[0].calls.running["sess_1"].end("client_closed")
+    await world.until(lambda: "sess_1" not in replicas[0].calls.running)
+    answer = await replicas[1].ask.EraseSession(request)
+    assert (answer.found, answer.removed, answer.left) == (2, 2, 0)

@@ -37,7 +37,7 @@ def wire_request(request):
 
 def servicer(world):
     service = world.replica()
-    return ToolsServicer(executor=service.executor, listing=service.listing)
+    return ToolsServicer(executor=service.executor, listing=service.listing, erasing=service.erasing)
 
 
 def test_execute_streams_started_attempting_result(world, kit):

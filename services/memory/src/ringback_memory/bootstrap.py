@@ -13,6 +13,7 @@ from ringback_telemetry import setup, setup_logging
 from ringback_memory.adapters.alarms import BusAlarms
 from ringback_memory.adapters.callers import KvCallerStore
 from ringback_memory.adapters.clock import SystemClock
+from ringback_memory.adapters.erasures import BusErasures
 from ringback_memory.adapters.feed import BusFeed
 from ringback_memory.adapters.gauges import MetricGauges
 from ringback_memory.adapters.models import text_model
@@ -58,8 +59,7 @@ def build(
     bus: Bus, *, settings: MemorySettings, clock: Clock | None = None, model: TextModel | None = None
 ) -> Memory:
     """Memory over a bus; `model` writes the summaries where there is one."""
-    clock = clock or SystemClock()
-    tokens = O200kTokens()
+    clock, tokens = clock or SystemClock(), O200kTokens()
     feed = BusFeed(bus, clock=clock, concurrency=settings.fold_concurrency)
     records, kept, gauges = KvStateStore(bus), KvCallerStore(bus), MetricGauges()
     retention_ms = settings.callers_retention_days * DAY_MS
@@ -88,7 +88,7 @@ def build(
         get_context=GetContext(sessions, tokens, clock, planner, callers),
         get_handoff=GetHandoff(sessions, clock=clock),
         callers=callers,
-        forget=Forget(sessions, records, kept, BusTraces(bus), clock),
+        forget=Forget(sessions, records, kept, BusTraces(bus), clock, BusErasures(bus, clock=clock)),
     )
     return Memory(service, sessions, feed, planner, callers)
 

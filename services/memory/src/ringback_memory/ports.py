@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -96,6 +96,13 @@ class Traces(Protocol):
 
     async def remove(self, key: SessionKey) -> None:
         """Remove every fact of a session from every place; doing it again is safe."""
+
+
+class Erasures(Protocol):
+    """Tells the rest of the system, for the audit, that traces were erased; never waits, never raises."""
+
+    def forgotten(self, tenant: str, *, sessions: Sequence[str], removed: int, left: int, actor: str) -> None:
+        """A caller of this tenant was forgotten on the actor's request."""
 
 
 class EventSource(Protocol):

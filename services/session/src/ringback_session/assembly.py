@@ -12,12 +12,14 @@ from ringback_session.adapters.meters_otel import MetersWithOtel
 from ringback_session.adapters.prices_file import load_prices
 from ringback_session.adapters.records_kv import RecordsInBucket
 from ringback_session.adapters.spending_kv import SpendingInBucket
+from ringback_session.adapters.traces_kv import TracesInBucket
 from ringback_session.domain.prices import PriceTable
 from ringback_session.ports import Clock, Packs, Tenants
 from ringback_session.server.admin import AdminServicer
 from ringback_session.server.peers import Peers
 from ringback_session.settings import SessionSettings
 from ringback_session.usecases.calls import Calls
+from ringback_session.usecases.erasing import Erase
 from ringback_session.usecases.ledger import Ledger
 from ringback_session.usecases.observing import ObservedFacts
 from ringback_session.usecases.operators import Operators
@@ -37,6 +39,7 @@ class Upkeep(NamedTuple):
     ledger: Ledger
     watchers: Watchers
     peers: Peers
+    erase: Erase
     watches: tuple[Subscription, ...]
 
     def admin(self, calls: Calls, packs: Packs, *, drain_ms: int) -> AdminServicer:
@@ -49,6 +52,7 @@ class Upkeep(NamedTuple):
             presence=self.records,
             records=self.records,
             ledger=self.ledger,
+            erase=self.erase,
         )
 
     async def close(self) -> None:
@@ -70,4 +74,5 @@ async def make_upkeep(
     facts.listen(ledger.fact)
     facts.listen(watchers.fact)
     watches = (await records.watch(), await spending.watch())
-    return Upkeep(records, facts, control, meters, prices, ledger, watchers, Peers(tls=settings.tls), watches)
+    peers, erase = Peers(tls=settings.tls), Erase(TracesInBucket(bus))
+    return Upkeep(records, facts, control, meters, prices, ledger, watchers, peers, erase, watches)

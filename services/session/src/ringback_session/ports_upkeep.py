@@ -9,7 +9,7 @@ import msgspec
 
 from ringback_session.domain.usage import Budget, Tokens
 
-__all__ = ["Control", "DaySpend", "Meters", "Presence", "Present", "Spending"]
+__all__ = ["Control", "DaySpend", "Meters", "Presence", "Present", "Spending", "Trace", "Traces"]
 
 
 class DaySpend(msgspec.Struct, frozen=True):
@@ -99,3 +99,23 @@ class Control(Protocol):
         tenant: str = "",
         outcome: str = "ok",
     ) -> None: ...
+
+class Trace(msgspec.Struct, frozen=True):
+    """One entry of the bucket that leads to a session or its caller; `revision` makes its removal a compare-and-set."""
+
+    key: str
+    revision: int
+    # Not so: the record of a session that has not ended, on any replica.
+    removable: bool = True
+
+
+class Traces(Protocol):
+    """Everything that KV `sessions` holds of a session and of its caller, for erasure."""
+
+    async def find(self, *, tenant: str, session_id: str, caller_id: str) -> list[Trace]:
+        """Its record, all resume tokens that ever led to it, the caller's client secrets. Raises Unavailable."""
+        ...
+
+    async def remove(self, trace: Trace) -> None:
+        """Raises Conflict when it has changed since it was found; Unavailable."""
+        ...

@@ -82,7 +82,9 @@ async def serve_tools(settings: ToolsSettings) -> None:
     name = settings.instance or "tools"
     bus = NatsBus(settings.nats_url, name=name, spool_dir=settings.state_dir / "spool" / name)
     tools = build(bus, keys, settings=settings)
-    servicer = ToolsServicer(executor=tools.service.executor, listing=tools.service.listing)
+    servicer = ToolsServicer(
+        executor=tools.service.executor, listing=tools.service.listing, erasing=tools.service.erasing
+    )
 
     opened = asyncio.Event()
 

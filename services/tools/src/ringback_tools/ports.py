@@ -83,6 +83,18 @@ class Journal(Protocol):
     async def follow(self, handler: Callable[[Stored], None]) -> None:
         """Hand over every record that there is, return, and go on with every change."""
 
+    async def of_session(self, session_id: str) -> list[Stored]:
+        """Every record of a session, for erasure."""
+
+    async def remove(self, stored: Stored) -> None:
+        """Remove what was read; raises LostRace if it has changed since."""
+
+    async def has_epoch(self, session_id: str) -> bool:
+        """Whether an epoch of the session is remembered."""
+
+    async def forget_epoch(self, session_id: str) -> None:
+        """Remember no epoch of a session that is over."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

@@ -38,6 +38,7 @@ __all__ = [
     "record_to_bytes",
     "request_from_wire",
     "request_to_wire",
+    "session_key",
 ]
 
 SCHEMA_VERSION: Final = 1
@@ -131,10 +132,14 @@ def request_to_wire(request: ActionRequest) -> tools_pb2.ExecuteRequest:
 
 def action_key(tenant: str, session_id: str, action_id: str) -> tuple[str, str, str]:
     """The three ids that name an action; raises InvalidInput for one that is no id."""
-    for field, value in (("tenant", tenant), ("session_id", session_id), ("action_id", action_id)):
-        if not _ID.fullmatch(value) or value == _RESERVED:
-            raise InvalidInput("expected 1 to 128 letters, digits, '_' or '-'", field=field)
+    _check_ids(tenant=tenant, session_id=session_id, action_id=action_id)
     return tenant, session_id, action_id
+
+
+def session_key(tenant: str, session_id: str) -> tuple[str, str]:
+    """The two ids that name a session; raises InvalidInput for one that is no id."""
+    _check_ids(tenant=tenant, session_id=session_id)
+    return tenant, session_id
 
 
 def event_to_wire(event: Event) -> tools_pb2.ExecuteResponse:
@@ -322,3 +327,9 @@ def _result_from_wire(message: tools_pb2.Result) -> Result:
         duration_ms=message.duration_ms,
         detail=message.detail,
     )
+
+
+def _check_ids(**ids: str) -> None:
+    for field, value in ids.items():
+        if not _ID.fullmatch(value) or value == _RESERVED:
+            raise InvalidInput("expected 1 to 128 letters, digits, '_' or '-'", field=field)

@@ -13,15 +13,15 @@ from ringback.memory.v1 import memory_pb2_grpc
 from ringback_calling import Channel
 from ringback_errors import NotFound
 
+from ringback_cli.commands.acting import operator
 from ringback_cli.commands.connection import find_stack
 from ringback_cli.commands.running import run
 from ringback_cli.console import console
+from ringback_cli.forgetting import Addresses, forget_caller
 
 __all__ = ["app"]
 
 READ_MS = 5_000
-FORGET_MS = 120_000
-"""A stream is read to its end twice for each session of the caller."""
 INCOMPLETE = 3
 
 app = typer.Typer(help="What is kept of a caller over calls.", no_args_is_help=True)
@@ -82,20 +82,44 @@ def consent(
 
 
 @app.command()
-def forget(caller: CallerId, tenant: Tenant = "local", memory: Address = "") -> None:
+def forget(
+    caller: CallerId,
+    tenant: Tenant = "local",
+    memory: Address = "",
+    session: Annotated[
+        str, typer.Option(help="session's admin host:port; default: the stack under ./var.")
+    ] = "",
+    tools: Annotated[str, typer.Option(help="tools' host:port; default: the stack under ./var.")] = "",
+) -> None:
     """Remove every trace of a caller, look again, and print what was found in each place and what is left.
 
-    Exit code 3 when something is left, such as a call that is under way.
+    Exit code 3 when something is left, such as a call or an action that is under way. The audit keeps that decisions
+    were taken, with digests in place of values, and that a caller was forgotten, not who.
     """
-    erased = run(_forget(memory or find_stack().memory_address, tenant, caller))
+    addresses = _addresses(memory=memory, session=session, tools=tools)
+    done = run(forget_caller(addresses, tenant=tenant, caller_id=caller, actor=operator()))
     console.print(f"{'place':10}{'found':>8}{'removed':>9}{'left':>6}", highlight=False)
-    for place in erased.places:
-        console.print(f"{place.place:10}{place.found:>8}{place.removed:>9}{place.left:>6}", highlight=False)
-    for session in erased.live_session_ids:
-        console.print(f"under way: {session}; ask again when this call has ended", style="yellow")
-    if not erased.complete:
+    for name, place in sorted(done.places.items()):
+        console.print(f"{name:10}{place.found:>8}{place.removed:>9}{place.left:>6}", highlight=False)
+    console.print("AUDIT is append-only: entries with digests and session ids, without values, stay")
+    for session_id in done.live_session_ids:
+        console.print(f"under way: {session_id}; ask again when this call has ended", style="yellow")
+    for session_id, place_name in done.held.items():
+        console.print(f"still held: {session_id} in {place_name}; ask again later", style="yellow")
+    if not done.complete:
         raise typer.Exit(INCOMPLETE)
-    console.print(f"[green]forgotten[/] {escape(caller)}: {len(erased.session_ids)} calls, nothing is left")
+    console.print(f"[green]forgotten[/] {escape(caller)}: {len(done.session_ids)} calls, nothing is left")
+
+
+def _addresses(*, memory: str, session: str, tools: str) -> Addresses:
+    if memory and session and tools:
+        return Addresses(session=session, tools=tools, memory=memory)
+    stack = find_stack()
+    return Addresses(
+        session=session or stack.admin_address,
+        tools=tools or stack.tools_address,
+        memory=memory or stack.memory_address,
+    )
 
 
 async def _read(address: str, tenant: str, caller: str) -> pb.CallerRecord:
@@ -120,16 +144,3 @@ async def _consent(address: str, request: pb.SetCallerConsentRequest) -> None:
         await channel.unary(stub.SetCallerConsent, request, deadline_ms=READ_MS, idempotent=True)
     finally:
         await channel.close()
-
-
-async def _forget(address: str, tenant: str, caller: str) -> pb.ForgetCallerResponse:
-    channel = Channel(address, name="memory")
-    try:
-        stub = memory_pb2_grpc.MemoryServiceStub(channel.grpc)
-        request = pb.ForgetCallerRequest(tenant=tenant, caller_id=caller)
-        answer: pb.ForgetCallerResponse = await channel.unary(
-            stub.ForgetCaller, request, deadline_ms=FORGET_MS, idempotent=True, attempts_max=1
-        )
-    finally:
-        await channel.close()
-    return answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from ringback_events import connect, control_subject
 from ringback_identity import new_id
 from ringback_packs.openapi import tool_text
 
+from ringback_cli.commands.acting import operator
 from ringback_cli.commands.connection import find_stack
 from ringback_cli.commands.running import run
 from ringback_cli.console import console
@@ -93,7 +93,7 @@ async def _switch(name: str, *, off: bool, reason: str, url: str) -> None:
         schema_version=1,
         producer="cli",
         occurred_at=timestamp_pb2.Timestamp(seconds=int(time.time())),
-        tool_disabled=events_pb2.ToolDisabled(tool=name, disabled=off, reason=said, actor=_actor()),
+        tool_disabled=events_pb2.ToolDisabled(tool=name, disabled=off, reason=said, actor=operator()),
     )
     bus = await connect(url, name="ringback-cli", wait_ms=TIMEOUT_MS)
     try:
@@ -105,13 +105,6 @@ async def _switch(name: str, *, off: bool, reason: str, url: str) -> None:
         )
     finally:
         await bus.close()
-
-
-def _actor() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "operator"
 
 
 def _environment() -> dict[str, str]:

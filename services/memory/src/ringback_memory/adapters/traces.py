@@ -64,7 +64,7 @@ class BusTraces:
         return [
             delivery.stream_seq
             async for delivery in self._stored(ALL_PARKED)
-            if _session_of(delivery.headers.get(PARKED_SUBJECT, "")) == key
+            if _is_of(key, subject=delivery.headers.get(PARKED_SUBJECT, ""), payload=delivery.payload)
         ]
 
     async def _stored(self, subject: str) -> AsyncIterator[Delivery]:
@@ -81,6 +81,12 @@ class BusTraces:
             return
         finally:
             await subscription.close()
+
+
+def _is_of(key: SessionKey, *, subject: str, payload: bytes) -> bool:
+    place = _session_of(subject)
+    # Background work has no session in its subject; its request names it, next to the tenant.
+    return place == key if place is not None else key.session_id.encode() in payload
 
 
 def _session_of(subject: str) -> SessionKey | None:

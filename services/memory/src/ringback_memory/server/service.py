@@ -95,7 +95,14 @@ class MemoryService(memory_pb2_grpc.MemoryServiceServicer):
         self, request: pb.ForgetCallerRequest, context: object
     ) -> pb.ForgetCallerResponse:
         """Every trace of a caller removed, and proof of it."""
-        return erasure_to_wire(await self._forget(_tenant(request.tenant), request.caller_id))
+        tenant = _tenant(request.tenant)
+        if request.look_only:
+            return erasure_to_wire(await self._forget.look(tenant, request.caller_id))
+        return erasure_to_wire(
+            await self._forget(
+                tenant, request.caller_id, actor=request.actor, keep=frozenset(request.keep_session_ids)
+            )
+        )
 
     def _record(self, caller: Caller) -> pb.CallerRecord:
         return caller_to_wire(caller, retention_ms=self._callers.retention_ms)

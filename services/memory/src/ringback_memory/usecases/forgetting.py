@@ -2,23 +2,33 @@
 
 What is searched: what is kept of the caller, the record of each of the caller's sessions, and the facts of these
 sessions in the streams. A call that is under way is left alone and named, since it would write again what was removed.
+What other services keep of these sessions they erase themselves, before this: see `keep` and `look`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from ringback_errors import Unavailable
+from ringback_errors import InvalidInput, Unavailable
 
-from ringback_memory.ports import CallerStore, Clock, NeedsRebuildError, SessionKey, StateStore, Traces
+from ringback_memory.ports import (
+    CallerStore,
+    Clock,
+    Erasures,
+    NeedsRebuildError,
+    SessionKey,
+    StateStore,
+    Traces,
+)
 from ringback_memory.usecases.callers import check_caller
 from ringback_memory.usecases.sessions import Sessions
 
 LIVE_MS = 3_600_000
 """A call that has not ended and was heard of within this time counts as under way."""
 CALLERS, MEMORY = "callers", "memory"
+ACTOR_CHARS_MAX = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +48,14 @@ class Erasure:
     places: tuple[Place, ...]
     session_ids: tuple[str, ...]
     live_session_ids: tuple[str, ...]
+    # Sessions that were to be kept until another service has let go of them.
+    kept: int = 0
 
     @property
     def complete(self) -> bool:
         """Nothing is left, and no call is under way."""
-        return not self.live_session_ids and not any(place.left for place in self.places)
+        held = self.live_session_ids or self.kept
+        return not held and not any(place.left for place in self.places)
 
 
 @dataclass(slots=True)
@@ -54,28 +67,51 @@ class Forget:
     callers: CallerStore
     traces: Traces
     clock: Clock
+    erasures: Erasures
 
-    async def __call__(self, tenant: str, caller_id: str) -> Erasure:
-        """Raises InvalidInput, Unavailable (then ask again)."""
+    async def __call__(
+        self, tenant: str, caller_id: str, *, actor: str = "", keep: Collection[str] = ()
+    ) -> Erasure:
+        """Remove all but the sessions to `keep`. Raises InvalidInput, Unavailable (then ask again)."""
         check_caller(tenant, caller_id)
+        if len(actor) > ACTOR_CHARS_MAX:
+            raise InvalidInput(f"at most {ACTOR_CHARS_MAX} characters expected", field="actor")
         mine, live = await self._sessions_of(tenant, caller_id)
-        ended = sorted(mine - live)
+        held = live | {key for key in mine if key.session_id in keep}
+        ended = sorted(mine - held)
         before = await self._look(tenant, caller_id, ended)
         for key in ended:
             await self.traces.remove(key)
             await self.records.remove(key)
             self.sessions.drop(key)
-        if not live:
+        if not held:
             await self.callers.remove(tenant, caller_id)
         after = await self._look(
-            tenant, caller_id, sorted((await self._sessions_of(tenant, caller_id))[0] - live)
+            tenant, caller_id, sorted((await self._sessions_of(tenant, caller_id))[0] - held)
         )
-        places = tuple(
-            Place(name, before[name], before[name] - min(before[name], after[name]), after[name])
-            for name in sorted(before.keys() | after.keys())
+        erasure = Erasure(
+            places=_places(before, after),
+            session_ids=tuple(key.session_id for key in ended),
+            live_session_ids=tuple(sorted(key.session_id for key in live)),
+            kept=len(held - live),
         )
+        self.erasures.forgotten(
+            tenant,
+            sessions=erasure.session_ids,
+            removed=sum(place.removed for place in erasure.places),
+            left=sum(place.left for place in erasure.places) + len(held),
+            actor=actor,
+        )
+        return erasure
+
+    async def look(self, tenant: str, caller_id: str) -> Erasure:
+        """What there is, and whose sessions; nothing is removed. Raises InvalidInput, Unavailable."""
+        check_caller(tenant, caller_id)
+        mine, live = await self._sessions_of(tenant, caller_id)
+        ended = sorted(mine - live)
+        found = await self._look(tenant, caller_id, ended)
         return Erasure(
-            places=places,
+            places=_places(found, found),
             session_ids=tuple(key.session_id for key in ended),
             live_session_ids=tuple(sorted(key.session_id for key in live)),
         )
@@ -115,3 +151,10 @@ class Forget:
             for place, count in await self.traces.count(key):
                 found[place] += count
         return found
+
+
+def _places(before: Counter[str], after: Counter[str]) -> tuple[Place, ...]:
+    return tuple(
+        Place(name, before[name], before[name] - min(before[name], after[name]), after[name])
+        for name in sorted(before.keys() | after.keys())
+    )

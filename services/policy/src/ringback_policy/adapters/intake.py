@@ -18,6 +18,7 @@ __all__ = ["AuditIntake"]
 
 # Of any tenant and session.
 DECIDED = f"{ALL_EVENTS.removesuffix('>')}*.*.action_decided"
+SESSIONS_NAMED_MAX = 10
 _log = logging.getLogger("ringback.policy.intake")
 
 
@@ -74,6 +75,8 @@ class AuditIntake:
                 reason=f"{change.tool}: {change.reason}",
             )
             self._recording.record(f"control:{delivery.stream_seq}", record)
+        if kind == "caller_forgotten":
+            self._recording.record(f"control:{delivery.stream_seq}", _erasure(fact))
 
     async def _on_gate_failed(self, failed: events_pb2.GateFailed, seq: int) -> None:
         try:
@@ -91,6 +94,18 @@ def _parsed(message: events_pb2.SessionEvent | events_pb2.ControlFact, delivery:
         _log.error("a message on %s is not readable", delivery.subject)
         return False
     return True
+
+
+def _erasure(fact: events_pb2.ControlFact) -> ChangeRecord:
+    done = fact.caller_forgotten
+    named = ", ".join(done.session_ids[:SESSIONS_NAMED_MAX])
+    return ChangeRecord(
+        at_ms=_ms(fact.occurred_at),
+        tenant=done.tenant or OPERATOR_TENANT,
+        actor=done.actor or fact.producer,
+        kind="caller_forgotten",
+        reason=f"{len(done.session_ids)} calls, {done.removed} entries removed, {done.left} left; {named}",
+    )
 
 
 def _fallback(event: events_pb2.SessionEvent) -> DecisionRecord:

@@ -17,6 +17,7 @@ from ringback_session.ports_upkeep import Presence
 from ringback_session.server.peers import Peers
 from ringback_session.usecases.call import Call
 from ringback_session.usecases.calls import Calls
+from ringback_session.usecases.erasing import Erase
 from ringback_session.usecases.keeping import load_saved
 from ringback_session.usecases.ledger import FLUSH_MS, Ledger
 from ringback_session.usecases.operators import Act, Operators
@@ -46,6 +47,7 @@ class AdminServicer(session_pb2_grpc.SessionAdminServiceServicer):
         presence: Presence,
         records: Records,
         ledger: Ledger,
+        erase: Erase,
     ) -> None:
         self._calls = calls
         self._drain_ms = drain_ms
@@ -55,6 +57,7 @@ class AdminServicer(session_pb2_grpc.SessionAdminServiceServicer):
         self._presence = presence
         self._records = records
         self._ledger = ledger
+        self._erase = erase
         self._draining: asyncio.Task[None] | None = None
 
     async def ListSessions(  # noqa: N802
@@ -162,6 +165,14 @@ class AdminServicer(session_pb2_grpc.SessionAdminServiceServicer):
             usage = load_saved(record.snapshot).core.account.usage
         rows = [wire_admin.model_row(model, used) for model, used in usage.models.items()]
         return pb.GetUsageResponse(rows=rows, unreported=usage.unreported)
+
+    async def EraseSession(  # noqa: N802
+        self, request: pb.EraseSessionRequest, context: _Context
+    ) -> pb.EraseSessionResponse:
+        erased = await self._erase(
+            tenant=request.tenant, session_id=request.session_id, caller_id=request.caller_id
+        )
+        return pb.EraseSessionResponse(found=erased.found, removed=erased.removed, left=erased.left)
 
     def _info(self, call: Call, *, transcript: bool = False) -> pb.SessionInfo:
         return wire_admin.info(

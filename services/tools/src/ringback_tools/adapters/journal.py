@@ -105,6 +105,32 @@ class KvJournal:
         except Unavailable as away:
             raise JournalAway(str(away)) from None
 
+    async def of_session(self, session_id: str) -> list[Stored]:
+        try:
+            keys = await self._bucket.keys(f"{session_id}.")
+        except Unavailable as away:
+            raise JournalAway(str(away)) from None
+        entries = [await self._read(key) for key in keys]
+        return [_stored(entry) for entry in entries if entry is not None]
+
+    async def remove(self, stored: Stored) -> None:
+        await self._delete(_key(stored.record), revision=stored.revision)
+
+    async def has_epoch(self, session_id: str) -> bool:
+        return await self._read(f"epoch.{session_id}") is not None
+
+    async def forget_epoch(self, session_id: str) -> None:
+        await self._delete(f"epoch.{session_id}", revision=None)
+        self._epochs.pop(session_id, None)
+
+    async def _delete(self, key: str, *, revision: int | None) -> None:
+        try:
+            await self._bucket.delete(key, revision=revision, timeout_ms=TIMEOUT_MS)
+        except Conflict:
+            raise LostRace(key) from None
+        except Unavailable as away:
+            raise JournalAway(str(away)) from None
+
     async def _epoch(self, key: str) -> tuple[int, int] | None:
         entry = await self._read(key)
         return (int(entry.value), entry.revision) if entry else None

@@ -44,6 +44,26 @@ class MemoryJournal:
             handler(stored)
         self._handlers.append(handler)
 
+    async def of_session(self, session_id: str) -> list[Stored]:
+        self._reach()
+        return [stored for (session, _), stored in self.records.items() if session == session_id]
+
+    async def remove(self, stored: Stored) -> None:
+        self._reach()
+        key = (stored.record.session_id, stored.record.action_id)
+        found = self.records.get(key)
+        if found is None or found.revision != stored.revision:
+            raise LostRace(stored.record.action_id)
+        del self.records[key]
+
+    async def has_epoch(self, session_id: str) -> bool:
+        self._reach()
+        return session_id in self.epochs
+
+    async def forget_epoch(self, session_id: str) -> None:
+        self._reach()
+        self.epochs.pop(session_id, None)
+
     def _write(self, revision: int | None, record: OutcomeRecord) -> Stored:
         self._reach()
         key = (record.session_id, record.action_id)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import grpc
 from ringback.tools.v1 import tools_pb2, tools_pb2_grpc
 
+from ringback_tools.usecases.erasing import Erasing
 from ringback_tools.usecases.executor import Executor
 from ringback_tools.usecases.listing import Listing
 from ringback_tools.wire import (
@@ -16,6 +17,7 @@ from ringback_tools.wire import (
     offer_to_wire,
     outcome_to_wire,
     request_from_wire,
+    session_key,
 )
 
 __all__ = ["SERVICE_NAME", "ToolsServicer", "register"]
@@ -27,9 +29,10 @@ _Context = grpc.aio.ServicerContext[Any, Any]
 class ToolsServicer(tools_pb2_grpc.ToolsServiceServicer):
     """The service."""
 
-    def __init__(self, *, executor: Executor, listing: Listing) -> None:
+    def __init__(self, *, executor: Executor, listing: Listing, erasing: Erasing) -> None:
         self._executor = executor
         self._listing = listing
+        self._erasing = erasing
 
     async def ListTools(  # noqa: N802 - the contract's name
         self, request: tools_pb2.ListToolsRequest, context: _Context
@@ -58,6 +61,12 @@ class ToolsServicer(tools_pb2_grpc.ToolsServiceServicer):
     ) -> tools_pb2.GetOutcomeResponse:
         key = action_key(request.tenant, request.session_id, request.action_id)
         return outcome_to_wire(await self._executor.outcome(*key))
+
+    async def EraseSession(  # noqa: N802 - the contract's name
+        self, request: tools_pb2.EraseSessionRequest, context: _Context
+    ) -> tools_pb2.EraseSessionResponse:
+        erased = await self._erasing.erase(*session_key(request.tenant, request.session_id))
+        return tools_pb2.EraseSessionResponse(found=erased.found, removed=erased.removed, left=erased.left)
 
 
 def register(servicer: ToolsServicer) -> Callable[[grpc.aio.Server], None]:

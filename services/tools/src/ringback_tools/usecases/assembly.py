@@ -20,6 +20,7 @@ from ringback_tools.usecases.alerts import AuthAlerts
 from ringback_tools.usecases.attempts import Attempts
 from ringback_tools.usecases.breakers import Breakers
 from ringback_tools.usecases.bulkheads import Bulkheads
+from ringback_tools.usecases.erasing import Erasing
 from ringback_tools.usecases.executor import Executor
 from ringback_tools.usecases.finishing import Finisher
 from ringback_tools.usecases.gate import Gate
@@ -61,6 +62,7 @@ class Service:
     breakers: Breakers
     switches: Switches
     jobs: Jobs
+    erasing: Erasing
 
 
 def assemble(parts: Parts) -> Service:
@@ -117,4 +119,5 @@ def assemble(parts: Parts) -> Service:
         roll=parts.roll,
     )
     listing = Listing(catalogue=parts.catalogue, breakers=breakers, switches=switches)
-    return Service(executor, listing, reconciler, breakers, switches, jobs)
+    erasing = Erasing(journal=parts.journal, clock=clock, open_here=reconciler.looks_into)
+    return Service(executor, listing, reconciler, breakers, switches, jobs, erasing)

@@ -83,6 +83,10 @@ class Reconciler:
         """Records that wait to be settled or told."""
         return len(self._items)
 
+    def looks_into(self, session_id: str, action_id: str) -> bool:
+        """Whether this action's record waits to be settled or told."""
+        return (session_id, action_id) in self._items
+
     async def run(self) -> None:
         """Follow the journal and settle, until cancelled."""
         await self._follow()

@@ -961,21 +961,39 @@ Global___SetCallerConsentResponse: _TypeAlias = SetCallerConsentResponse  # noqa
 
 @_typing.final
 class ForgetCallerRequest(_message.Message):
+    """Other services keep traces of the same sessions. Look first (`look_only`), have them erase the sessions named in the
+    answer, and ask for the removal last: afterwards nobody knows which sessions were this caller's.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TENANT_FIELD_NUMBER: _builtins.int
     CALLER_ID_FIELD_NUMBER: _builtins.int
+    LOOK_ONLY_FIELD_NUMBER: _builtins.int
+    KEEP_SESSION_IDS_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     caller_id: _builtins.str
+    look_only: _builtins.bool
+    """Remove nothing."""
+    actor: _builtins.str
+    """Who asks, for the audit."""
+    @_builtins.property
+    def keep_session_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sessions of which another service still holds something: nothing of them, nor of the caller, is removed."""
+
     def __init__(
         self,
         *,
         tenant: _builtins.str = ...,
         caller_id: _builtins.str = ...,
+        look_only: _builtins.bool = ...,
+        keep_session_ids: _abc.Iterable[_builtins.str] | None = ...,
+        actor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller_id", b"caller_id", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "caller_id", b"caller_id", "keep_session_ids", b"keep_session_ids", "look_only", b"look_only", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -84,6 +84,11 @@ class SessionAdminServiceStub:
                 request_serializer=ringback_dot_session_dot_v1_dot_session__pb2.GetUsageRequest.SerializeToString,
                 response_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.GetUsageResponse.FromString,
                 _registered_method=True)
+        self.EraseSession = channel.unary_unary(
+                '/ringback.session.v1.SessionAdminService/EraseSession',
+                request_serializer=ringback_dot_session_dot_v1_dot_session__pb2.EraseSessionRequest.SerializeToString,
+                response_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.EraseSessionResponse.FromString,
+                _registered_method=True)
 
 
 class SessionAdminServiceServicer:
@@ -159,6 +164,14 @@ class SessionAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseSession(self, request, context):
+        """Removes what this service keeps of a session that has ended, and of client secrets of its caller. A session that
+        has not ended is refused (CONFLICT). Any replica answers; asking again is safe.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SessionAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -211,6 +224,11 @@ def add_SessionAdminServiceServicer_to_server(servicer, server):
                     servicer.GetUsage,
                     request_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.GetUsageRequest.FromString,
                     response_serializer=ringback_dot_session_dot_v1_dot_session__pb2.GetUsageResponse.SerializeToString,
+            ),
+            'EraseSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseSession,
+                    request_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.EraseSessionRequest.FromString,
+                    response_serializer=ringback_dot_session_dot_v1_dot_session__pb2.EraseSessionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -483,6 +501,33 @@ class SessionAdminService:
             '/ringback.session.v1.SessionAdminService/GetUsage',
             ringback_dot_session_dot_v1_dot_session__pb2.GetUsageRequest.SerializeToString,
             ringback_dot_session_dot_v1_dot_session__pb2.GetUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.session.v1.SessionAdminService/EraseSession',
+            ringback_dot_session_dot_v1_dot_session__pb2.EraseSessionRequest.SerializeToString,
+            ringback_dot_session_dot_v1_dot_session__pb2.EraseSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,6 +55,10 @@ class SessionAdminServiceStub:
     """To another agent of the call's pack, or to a person."""
     GetUsage: _grpc.UnaryUnaryMultiCallable[_session_pb2.GetUsageRequest, _session_pb2.GetUsageResponse]
     """What a session, or a tenant by day, has used, and what is known of its cost."""
+    EraseSession: _grpc.UnaryUnaryMultiCallable[_session_pb2.EraseSessionRequest, _session_pb2.EraseSessionResponse]
+    """Removes what this service keeps of a session that has ended, and of client secrets of its caller. A session that
+    has not ended is refused (CONFLICT). Any replica answers; asking again is safe.
+    """
 
 @_typing.type_check_only
 class SessionAdminServiceAsyncStub(SessionAdminServiceStub):
@@ -81,6 +85,10 @@ class SessionAdminServiceAsyncStub(SessionAdminServiceStub):
     """To another agent of the call's pack, or to a person."""
     GetUsage: _aio.UnaryUnaryMultiCallable[_session_pb2.GetUsageRequest, _session_pb2.GetUsageResponse]  # type: ignore[assignment]
     """What a session, or a tenant by day, has used, and what is known of its cost."""
+    EraseSession: _aio.UnaryUnaryMultiCallable[_session_pb2.EraseSessionRequest, _session_pb2.EraseSessionResponse]  # type: ignore[assignment]
+    """Removes what this service keeps of a session that has ended, and of client secrets of its caller. A session that
+    has not ended is refused (CONFLICT). Any replica answers; asking again is safe.
+    """
 
 class SessionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -164,5 +172,15 @@ class SessionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_session_pb2.GetUsageResponse, _abc.Awaitable[_session_pb2.GetUsageResponse]]:
         """What a session, or a tenant by day, has used, and what is known of its cost."""
+
+    @_abc_1.abstractmethod
+    def EraseSession(
+        self,
+        request: _session_pb2.EraseSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_pb2.EraseSessionResponse, _abc.Awaitable[_session_pb2.EraseSessionResponse]]:
+        """Removes what this service keeps of a session that has ended, and of client secrets of its caller. A session that
+        has not ended is refused (CONFLICT). Any replica answers; asking again is safe.
+        """
 
 def add_SessionAdminServiceServicer_to_server(servicer: SessionAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -54,6 +54,11 @@ class ToolsServiceStub:
                 request_serializer=ringback_dot_tools_dot_v1_dot_tools__pb2.GetOutcomeRequest.SerializeToString,
                 response_deserializer=ringback_dot_tools_dot_v1_dot_tools__pb2.GetOutcomeResponse.FromString,
                 _registered_method=True)
+        self.EraseSession = channel.unary_unary(
+                '/ringback.tools.v1.ToolsService/EraseSession',
+                request_serializer=ringback_dot_tools_dot_v1_dot_tools__pb2.EraseSessionRequest.SerializeToString,
+                response_deserializer=ringback_dot_tools_dot_v1_dot_tools__pb2.EraseSessionResponse.FromString,
+                _registered_method=True)
 
 
 class ToolsServiceServicer:
@@ -88,6 +93,14 @@ class ToolsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseSession(self, request, context):
+        """Removes the outcomes of a session that has ended. What is still running, waits in the queue, or is being looked
+        into counts as left, and the session's epoch stays as long as anything does. Asking again is safe.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ToolsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -110,6 +123,11 @@ def add_ToolsServiceServicer_to_server(servicer, server):
                     servicer.GetOutcome,
                     request_deserializer=ringback_dot_tools_dot_v1_dot_tools__pb2.GetOutcomeRequest.FromString,
                     response_serializer=ringback_dot_tools_dot_v1_dot_tools__pb2.GetOutcomeResponse.SerializeToString,
+            ),
+            'EraseSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseSession,
+                    request_deserializer=ringback_dot_tools_dot_v1_dot_tools__pb2.EraseSessionRequest.FromString,
+                    response_serializer=ringback_dot_tools_dot_v1_dot_tools__pb2.EraseSessionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -220,6 +238,33 @@ class ToolsService:
             '/ringback.tools.v1.ToolsService/GetOutcome',
             ringback_dot_tools_dot_v1_dot_tools__pb2.GetOutcomeRequest.SerializeToString,
             ringback_dot_tools_dot_v1_dot_tools__pb2.GetOutcomeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.tools.v1.ToolsService/EraseSession',
+            ringback_dot_tools_dot_v1_dot_tools__pb2.EraseSessionRequest.SerializeToString,
+            ringback_dot_tools_dot_v1_dot_tools__pb2.EraseSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

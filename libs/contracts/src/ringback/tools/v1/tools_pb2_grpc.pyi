@@ -41,6 +41,10 @@ class ToolsServiceStub:
     """Stops a read. A write past its point of no return finishes and reports."""
     GetOutcome: _grpc.UnaryUnaryMultiCallable[_tools_pb2.GetOutcomeRequest, _tools_pb2.GetOutcomeResponse]
     """What is known of an action."""
+    EraseSession: _grpc.UnaryUnaryMultiCallable[_tools_pb2.EraseSessionRequest, _tools_pb2.EraseSessionResponse]
+    """Removes the outcomes of a session that has ended. What is still running, waits in the queue, or is being looked
+    into counts as left, and the session's epoch stays as long as anything does. Asking again is safe.
+    """
 
 @_typing.type_check_only
 class ToolsServiceAsyncStub(ToolsServiceStub):
@@ -55,6 +59,10 @@ class ToolsServiceAsyncStub(ToolsServiceStub):
     """Stops a read. A write past its point of no return finishes and reports."""
     GetOutcome: _aio.UnaryUnaryMultiCallable[_tools_pb2.GetOutcomeRequest, _tools_pb2.GetOutcomeResponse]  # type: ignore[assignment]
     """What is known of an action."""
+    EraseSession: _aio.UnaryUnaryMultiCallable[_tools_pb2.EraseSessionRequest, _tools_pb2.EraseSessionResponse]  # type: ignore[assignment]
+    """Removes the outcomes of a session that has ended. What is still running, waits in the queue, or is being looked
+    into counts as left, and the session's epoch stays as long as anything does. Asking again is safe.
+    """
 
 class ToolsServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -90,5 +98,15 @@ class ToolsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tools_pb2.GetOutcomeResponse, _abc.Awaitable[_tools_pb2.GetOutcomeResponse]]:
         """What is known of an action."""
+
+    @_abc_1.abstractmethod
+    def EraseSession(
+        self,
+        request: _tools_pb2.EraseSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tools_pb2.EraseSessionResponse, _abc.Awaitable[_tools_pb2.EraseSessionResponse]]:
+        """Removes the outcomes of a session that has ended. What is still running, waits in the queue, or is being looked
+        into counts as left, and the session's epoch stays as long as anything does. Asking again is safe.
+        """
 
 def add_ToolsServiceServicer_to_server(servicer: ToolsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

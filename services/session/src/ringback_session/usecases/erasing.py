@@ -1,0 +1,43 @@
+"""Erasure of what this service keeps of a session that has ended, and of its caller's client secrets."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import msgspec
+from ringback_errors import Conflict, InvalidInput
+
+from ringback_session.ports_upkeep import Traces
+
+__all__ = ["Erase", "Erased"]
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """What a first look found, what was removed, what a second look found."""
+
+    found: int
+    removed: int
+    left: int
+
+
+class Erase:
+    """Any replica may do it, and again; the compare-and-set of each removal decides against a late write."""
+
+    def __init__(self, traces: Traces) -> None:
+        self._traces = traces
+
+    async def __call__(self, *, tenant: str, session_id: str = "", caller_id: str = "") -> Erased:
+        """Raises InvalidInput; Conflict for a session that has not ended, before anything is removed; Unavailable."""
+        if not tenant:
+            raise InvalidInput("the tenant of the session expected", field="tenant")
+        if not session_id and not caller_id:
+            raise InvalidInput("a session or a caller expected", field="session_id")
+        before = await self._traces.find(tenant=tenant, session_id=session_id, caller_id=caller_id)
+        if not all(trace.removable for trace in before):
+            raise Conflict("the session has not ended", field="session_id")
+        for trace in before:
+            # Changed since: the second look finds it.
+            with suppress(Conflict):
+                await self._traces.remove(trace)
+        left = len(await self._traces.find(tenant=tenant, session_id=session_id, caller_id=caller_id))
+        return Erased(found=len(before), removed=len(before) - min(len(before), left), left=left)
