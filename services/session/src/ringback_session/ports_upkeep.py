@@ -100,6 +100,7 @@ class Control(Protocol):
         outcome: str = "ok",
     ) -> None: ...
 
+
 class Trace(msgspec.Struct, frozen=True):
     """One entry of the bucket that leads to a session or its caller; `revision` makes its removal a compare-and-set."""
 
