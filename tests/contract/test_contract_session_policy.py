@@ -18,7 +18,9 @@ from ringback_events import MemoryBus
 from ringback_identity import MacKeys, Proof, digest
 from ringback_packs import load_pack, publish_pack
 from ringback_policy.bootstrap import assemble
+from ringback_policy.domain.vocabulary import Reading
 from ringback_policy.server.policy import PolicyServicer
+from ringback_policy.usecases.second_opinion import Reconsidering
 from ringback_session.adapters.policy_grpc import PolicyOverGrpc
 from ringback_session.domain.effects import AskPolicy, ReadConsent
 from ringback_session.domain.redacting import legible, one_form, redact, redact_json
@@ -202,6 +204,34 @@ async def test_an_answer_to_a_read_back_is_read(arrow, utterance, expected):
 async def test_an_answer_without_a_confidence_can_be_read(arrow):
     read = await arrow.policy.read_consent(reading("Never mind, no.", confidence=None), arrow.pins)
     assert read.reading == "no"
+
+
+class Unsure:
+    """A second opinion that is never sure."""
+
+    def __init__(self) -> None:
+        self.asked_ms: list[int] = []
+
+    async def read(self, *, read_back: str, utterance: str, irreversible: bool, timeout_ms: int) -> Reading:
+        self.asked_ms.append(timeout_ms)
+        return Reading.UNCLEAR
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_second_opinion_is_had_within_the_sessions_own_deadline(loopback, keys):
+    unsure, bus = Unsure(), MemoryBus()
+    parts = assemble(bus, keys, reconsidering=Reconsidering(unsure, timeout_ms=60_000))
+    await parts.open()
+    channel = await loopback.channel_to(parts.register)
+    stub = policy_pb2_grpc.PolicyAdminServiceStub(channel.grpc)
+    bundle, _ = await activate_bundle(stub, load_pack(AIRLINE), reason="test")
+    policy = PolicyOverGrpc(channel, WallClock())
+    read = await policy.read_consent(reading("Yes.", timeout_ms=5_000), pinned(bundle=bundle))
+    assert (read.reading, read.evidence) == ("unclear", "second opinion unclear; heard: yes")
+    assert 0 < unsure.asked_ms[0] < 5_000 - 50
+    await parts.close()
 
 
 async def test_the_agents_instructions_are_composed(arrow):

@@ -8,7 +8,7 @@ from ringback_policy.domain.instructions import AgentRole
 from ringback_policy.domain.model import Bundle
 from ringback_policy.domain.rollout import Rollout
 from ringback_policy.domain.subjects import ActionSubject, Request
-from ringback_policy.domain.vocabulary import SideEffect
+from ringback_policy.domain.vocabulary import Reading, SideEffect
 
 __all__ = [
     "AgentRoles",
@@ -17,7 +17,9 @@ __all__ = [
     "Clock",
     "ControlFacts",
     "Proof",
+    "SecondOpinion",
     "Signer",
+    "UnusableOpinionError",
     "ValueFinder",
     "ValueSpeaker",
 ]
@@ -126,3 +128,17 @@ class ValueFinder(Protocol):
 
     def __call__(self, transcript: str, value: str, kind: str) -> bool:
         """True when it does, in whatever spoken form."""
+
+
+class UnusableOpinionError(Exception):
+    """The text model answered, but with no reading: refused, cut off, or in another form."""
+
+
+class SecondOpinion(Protocol):
+    """Somebody else's reading of an answer that reads as a yes."""
+
+    async def read(self, *, read_back: str, utterance: str, irreversible: bool, timeout_ms: int) -> Reading:
+        """The reading, within the time; raises UnusableOpinionError, Unavailable or DeadlineExceeded."""
+
+    async def close(self) -> None:
+        """Give back what it holds."""

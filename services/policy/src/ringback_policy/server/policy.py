@@ -8,6 +8,7 @@ from typing import Any
 
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback.policy.v1 import policy_pb2_grpc
+from ringback_serving import deadline_ms
 from ringback_telemetry import (
     counter,
     histogram,
@@ -62,8 +63,11 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         with span(
             names.Span.POLICY_READ_CONSENT, attributes={names.Attr.CONSENT_ID: asked.consent_id}
         ) as current:
-            answer = await self._deciding.read_consent(asked)
+            answer = await self._deciding.read_consent(asked, left_ms=deadline_ms())
             set_attributes(current, {names.Attr.CONSENT_READING: answer.reading.name})
+        if answer.fell_back:
+            reason = f"consent_opinion_{answer.fell_back}"
+            counter(names.Metric.FALLBACKS).add(1, {names.Attr.REASON: reason})
         return wire.consent_response(asked.consent_id, answer)
 
     async def ComposeInstructions(

@@ -9,7 +9,7 @@ from ringback_policy.domain.evaluating import decide
 from ringback_policy.domain.instructions import Instructions, compose
 from ringback_policy.domain.model import Bundle
 from ringback_policy.domain.subjects import ActionSubject, BoundValue, Decision, Request, ResultSubject
-from ringback_policy.domain.vocabulary import SideEffect
+from ringback_policy.domain.vocabulary import Reading, SideEffect
 from ringback_policy.ports import (
     AgentRoles,
     AuditTrail,
@@ -21,6 +21,7 @@ from ringback_policy.ports import (
     ValueSpeaker,
 )
 from ringback_policy.usecases.rolling_out import Questions
+from ringback_policy.usecases.second_opinion import Reconsidering
 
 __all__ = ["AskedConsent", "Deciding"]
 
@@ -53,6 +54,7 @@ class Deciding:
         speaker: ValueSpeaker,
         finder: ValueFinder,
         questions: Questions,
+        reconsidering: Reconsidering | None = None,
     ) -> None:
         self._bundles = bundles
         self._audit = audit
@@ -62,6 +64,7 @@ class Deciding:
         self._speaker = speaker
         self._finder = finder
         self._questions = questions
+        self._reconsidering = reconsidering
 
     async def decide(self, request: Request, *, input_digest: str) -> tuple[Decision, Proof | None]:
         """One decision, and its proof when a side effect is allowed.
@@ -91,23 +94,23 @@ class Deciding:
         """The pack of the bundle that decided; raises NotFound before it did."""
         return self._bundles.deciding(request.bundle_digest).pack
 
-    async def read_consent(self, asked: AskedConsent) -> ConsentAnswer:
-        """How an answer to a read-back reads under the session's bundle."""
+    async def read_consent(self, asked: AskedConsent, *, left_ms: int | None = None) -> ConsentAnswer:
+        """How an answer to a read-back reads under the session's bundle; `left_ms` of the caller's time are left."""
         if not asked.consent_id:
             raise InvalidInput("expected the consent that was asked for", field="consent_id")
         rules = (await self._bundle(asked.bundle_digest)).turn_rules
-        answer = read_consent(
-            ConsentQuestion(
-                read_back=asked.read_back,
-                utterance=asked.utterance,
-                confidence=asked.confidence,
-                bound_values=asked.bound_values,
-                side_effect=asked.side_effect,
-                confidence_min=rules.confidence_min,
-                without_confidence=rules.consent_without_confidence,
-            ),
-            contains=self._finder,
+        question = ConsentQuestion(
+            read_back=asked.read_back,
+            utterance=asked.utterance,
+            confidence=asked.confidence,
+            bound_values=asked.bound_values,
+            side_effect=asked.side_effect,
+            confidence_min=rules.confidence_min,
+            without_confidence=rules.consent_without_confidence,
         )
+        answer = read_consent(question, contains=self._finder)
+        if self._reconsidering is not None and answer.reading is Reading.YES:
+            answer = await self._reconsidering.reconsidered(question, answer, left_ms=left_ms)
         record = ConsentRecord(
             at_ms=self._clock(),
             tenant=asked.tenant,

@@ -66,11 +66,12 @@ class ConsentQuestion(msgspec.Struct, frozen=True):
 
 
 class ConsentAnswer(msgspec.Struct, frozen=True):
-    """How it reads, the words that decided, and what changed where it can be read."""
+    """How it reads, the words that decided, what changed, and why a wanted second opinion could not be had."""
 
     reading: Reading
     evidence: str
     corrections: tuple[BoundValue, ...] = ()
+    fell_back: str = ""
 
 
 class _Act(Enum):
