@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import grpc
 import pytest
+from google.protobuf.json_format import MessageToJson
 from hypothesis import given
 from hypothesis import strategies as st
-from ringback.policy.v1 import audit_pb2, policy_pb2
+from ringback.policy.v1 import audit_pb2, policy_pb2, policy_pb2_grpc
 from ringback_cli.audit import _hash, chain_breaks, entry_line
+from ringback_cli.recorded import read_questions
 from ringback_cli.stack.nats_server import nats_program, write_config
 from ringback_cli.stack.paths import StackPaths
 from ringback_cli.stack.ports import free_ports
@@ -21,8 +25,25 @@ from ringback_cli.stack.process import ProgramSpec
 from ringback_cli.stack.provision import publish_and_activate
 from ringback_cli.stack.supervisor import Supervisor
 from ringback_cli.stack.tenancy import ensure_proof_keys
+from ringback_identity import canonical_json, digest
 
 ROOT = Path(__file__).parents[3]
+RESERVATION = {
+    "reservation_id": "482915",
+    "status": "confirmed",
+    "origin": "Boston",
+    "destination": "Denver",
+    "departure_date": "2026-12-04",
+    "passenger": "Maria Lopez",
+    "cabin": "economy",
+    "insurance": False,
+    "airline_cancelled": False,
+    "hours_since_booking": 5,
+    "amount": 240,
+    "currency": "USD",
+    "payment_method": "Visa ending in 4417",
+    "segments_flown": 0,
+}
 
 
 def chain(count, *, replica="one"):
@@ -116,6 +137,95 @@ def walk(folder, policy, nats):
     assert [word for word in ("stage", "canary", "promote", "rollback") if word not in said] == []
 
 
+@pytest.mark.stack
+async def test_a_diff_asks_both_bundles_what_policy_recorded_or_what_a_file_holds(tmp_path):
+    paths = StackPaths(tmp_path)
+    paths.make()
+    ensure_proof_keys(paths.mac_keys)
+    nats, policy = free_ports(2)
+    nats_url, address = f"nats://127.0.0.1:{nats}", f"127.0.0.1:{policy}"
+    async with Supervisor(on_note=lambda note: None) as supervisor:
+        for program in programs(paths, nats, policy, RINGBACK_RECORD_DECISIONS="true"):
+            await supervisor.start(program)
+        await publish_and_activate(
+            [ROOT / "packs" / "airline"], nats_url=nats_url, policy_address=address, reason="test"
+        )
+        at = ("--policy", address, "--nats-url", nats_url)
+        stage = ("stage", str(stricter_airline(tmp_path)), "--policy", address)
+        assert (await asyncio.to_thread(ringback, *stage))[0] == 0
+        code, said = await asyncio.to_thread(ringback, "diff", "airline", "--from", "audit", *at)
+        assert (code, "RINGBACK_RECORD_DECISIONS=true" in said.replace("\n", "")) == (1, True), said
+        recorded = await ask(address, nats_url, cancelled=(0, 4, 4, 7))
+        await asyncio.to_thread(compare, tmp_path, at, recorded)
+
+
+async def ask(address, nats_url, *, cancelled):
+    """Asks whether a reservation may be cancelled after so many; what policy recorded of it."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = policy_pb2_grpc.PolicyServiceStub(channel)
+        rules = await stub.GetSessionRules(
+            policy_pb2.GetSessionRulesRequest(tenant="local", pack="airline", session_id="sess_1"), timeout=10
+        )
+        for number, succeeded in enumerate(cancelled):
+            await stub.Decide(cancellation(rules.bundle_digest, number, succeeded), timeout=10)
+    async with asyncio.timeout(60):
+        while len(found := await read_questions(nats_url, "airline", last=10)) < len(cancelled):
+            pass
+    return found
+
+
+def cancellation(bundle, number, succeeded):
+    asked = policy_pb2.DecideRequest(
+        decision_id=f"dec_{number}", gate=policy_pb2.GATE_ACTION, tenant="local", bundle_digest=bundle
+    )
+    asked.now.FromMilliseconds(1_795_000_000_000)
+    asked.session.session_id, asked.session.tenant = "sess_1", "local"
+    asked.session.totals.add(tool="cancel_reservation", requested=succeeded, succeeded=succeeded)
+    arguments = canonical_json({"reservation_id": "482915"})
+    asked.action.action_id, asked.action.tool, asked.action.tool_version = (
+        "act_1",
+        "cancel_reservation",
+        "1.0",
+    )
+    asked.action.arguments_json, asked.action.arguments_digest = arguments, digest(arguments)
+    asked.action.side_effect = policy_pb2.SIDE_EFFECT_IRREVERSIBLE
+    asked.facts.add(
+        name="reservation",
+        tool="get_reservation",
+        arguments_json=arguments,
+        value_json=json.dumps(RESERVATION),
+        age_ms=5,
+    )
+    return asked
+
+
+def compare(folder, at, recorded):
+    diff = ("diff", "airline", *at)
+    code, said = ringback(*diff, "--from", "audit")
+    assert (code, "4 questions, 2 decisions change, 0 of them laxer" in said) == (0, True), said
+    assert "cancel-too-many: confirm → escalate" in " ".join(said.split()), said
+    assert [name for name in ("dec_1 ", "dec_2 ") if f"{name}cancel_reservation" not in said] == []
+    assert "dec_0" not in said
+    code, said = ringback(*diff, "--from", "audit", "--last", "1")
+    assert (code, "1 questions, 0 decisions change" in said) == (0, True), said
+    assert ringback(*diff, "--from", "audit", "--changed-max", "1")[0] == 1
+    assert ringback(*diff, "--from", "audit", "--changed-max", "2")[0] == 0
+    digests = dict(line.split() for line in said.splitlines()[:2])
+    turned = ("--base", digests["candidate"], "--candidate", digests["base"])
+    code, said = ringback(*diff, "--from", "audit", *turned)
+    assert (code, "2 decisions change, 2 of them laxer" in said) == (1, True), said
+    file = folder / "recorded.jsonl"
+    file.write_text("".join(MessageToJson(question, indent=None) + "\n" for question in recorded))
+    code, said = ringback(*diff, "--from", str(file))
+    assert (code, "4 questions, 2 decisions change, 0 of them laxer" in said) == (0, True), said
+    assert ringback(*diff, "--from", str(file), *turned, "--laxer-max", "2")[0] == 0
+    file.write_text('{"gate": "GATE_NOWHERE"}\n')
+    code, said = ringback(*diff, "--from", str(file))
+    assert (code, "recorded.jsonl:1" in said.replace("\n", "")) == (2, True), said
+    code, said = ringback(*diff, "--from", str(folder / "nowhere"))
+    assert (code, "expected a file that can be read" in said.replace("\n", "")) == (2, True), said
+
+
 def stricter_airline(folder):
     """The airline with four cancellations a call at most."""
     copy = folder / "airline"
@@ -126,7 +236,7 @@ def stricter_airline(folder):
     return copy
 
 
-def programs(paths, nats, policy):
+def programs(paths, nats, policy, **more):
     config = paths.state / "nats.conf"
     write_config(config, host="127.0.0.1", port=nats, store=paths.nats_store)
     state = paths.state_of("policy")
@@ -149,7 +259,7 @@ def programs(paths, nats, policy):
         name="policy",
         argv=(sys.executable, "-m", "ringback_policy"),
         log_file=paths.log_of("policy"),
-        env={**os.environ, **env},
+        env={**os.environ, **env, **more},
         ready_file=paths.ready_file_of("policy"),
         probe=grpc_serving(f"127.0.0.1:{policy}"),
     )

@@ -23,7 +23,11 @@ from ringback_policy.domain.vocabulary import Gate, SideEffect
 
 ROOT = Path(__file__).parents[3]
 NOW_MS = 1_795_000_000_000
-TOOLS = {"get_reservation": SideEffect.READ, "cancel_reservation": SideEffect.IRREVERSIBLE}
+TOOLS = {
+    "get_reservation": SideEffect.READ,
+    "get_bag": SideEffect.READ,
+    "cancel_reservation": SideEffect.IRREVERSIBLE,
+}
 RESERVATION = {
     "reservation_id": "482915",
     "status": "confirmed",

@@ -281,11 +281,18 @@ def _recorded(
 
 
 def _questions(path: Path | None) -> Iterator[pb.DecideRequest]:
-    for number, line in enumerate(path.read_text().splitlines() if path else (), 1):
+    for number, line in enumerate(_lines(path) if path else (), 1):
         try:
             yield ParseDict(json.loads(line), pb.DecideRequest())
         except (ValueError, ParseError) as error:
             raise InvalidInput(f"expected a DecideRequest: {error}", field=f"{path}:{number}") from None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise InvalidInput("expected a file that can be read", field=str(path)) from None
 
 
 def _print(rollout: pb.Rollout) -> None:
