@@ -96,6 +96,7 @@ async def test_cost_of_folding_and_compacting() -> None:
         "Folding and compacting, in memory's process",
         unit="µs of processor time; a compaction is the cut, the embedded summary and the text",
         columns=["mean", "p50", "p99", "count"],
+        section="remembering",
     )
     timeline = Timeline(Record(), schema=SCHEMA)
     took = []
@@ -132,6 +133,7 @@ async def test_asking_and_catching_up(nats: NatsServer, helpers: Helpers) -> Non
         "GetContext over gRPC, and a cold replica catching up",
         unit="ms; events per second",
         columns=["p50", "p99", "events/s"],
+        section="remembering",
     )
     async with grpc.aio.insecure_channel(memory.address) as channel:
         stub = memory_pb2_grpc.MemoryServiceStub(channel)

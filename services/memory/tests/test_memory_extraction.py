@@ -6,7 +6,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ringback_memory.domain.extraction import read_caller
+from ringback_memory.domain.extraction import read_caller, values
 from ringback_memory.domain.extraction.values import find_names, find_values
 from ringback_memory.domain.schema import ToolOutline, schema_of_tools
 from ringback_memory.domain.state import State
@@ -169,3 +169,49 @@ def test_data_that_cannot_be_read_is_named(tmp_path, capsys, name, text, named):
 def test_a_folder_without_data_is_named(tmp_path, capsys):
     assert main(["--data", str(tmp_path)]) == 2
     assert "dialogues_*.json" in capsys.readouterr().err
+
+
+FRAGMENTS = (
+    "the 3rd",
+    "The third",
+    "the twenty-first",
+    "day after tomorrow",
+    "Tonight",
+    "next weekend",
+    "later this week monday",
+    "12 of May",
+    "2024-03-05",
+    "6/7",
+    "quarter past Six",
+    "10.30 pm",
+    "seven a.m.",
+    "five o'clock",
+    "NOON",
+    "at night",
+    "eight at night",
+    "morning 8",
+    "$5",
+    "20 bucks",
+    "3 Pounds",
+    "a couple of",
+    "just me",
+    "dozen",
+    "x@y.org",
+    "+1 555-0142 77",
+    "of",
+    "to",
+    "mıdday",
+    "ſecond",
+    "the ſecond",
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    words=st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=6), max_size=8), joint=st.sampled_from(" .,")
+)
+def test_no_value_is_missed_for_want_of_a_hint(words, joint):
+    text = joint.join(words)
+    for (kind, pattern), hint in zip(values._COMPILED, values._HINTS, strict=True):
+        if text.isascii() and pattern.search(text):
+            assert hint.search(text.lower()), (kind, text)

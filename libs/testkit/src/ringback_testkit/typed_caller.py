@@ -22,9 +22,11 @@ class TypedCaller:
     An async context; leaving it hangs up.
     """
 
-    def __init__(self, url: str, api_key: str, *, path: str = "/v1/realtime") -> None:
+    def __init__(self, url: str, api_key: str, *, path: str = "/v1/realtime", caller_id: str = "") -> None:
         self._base = url
-        self._key = api_key
+        self._headers = {"Authorization": f"Bearer {api_key}"}
+        if caller_id:
+            self._headers["Ringback-Caller-Id"] = caller_id
         self._path = path
         self._changed = asyncio.Condition()
         self._link: RealtimeLink | None = None
@@ -55,7 +57,7 @@ class TypedCaller:
         await dial(
             f"{base or self._base}{path or self._path}",
             link=link,
-            headers={"Authorization": f"Bearer {self._key}"},
+            headers=self._headers,
         )
         headers = opened[0].response.headers
         self.resume_token = headers.get("Ringback-Resume-Token", self.resume_token)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -27,6 +28,9 @@ TOOL_CONFIDENCE = 1.0
 _RANK = {"agent": 0, "caller": 1, "tool": 2, "read_back": 3}
 _SPACES = re.compile(r"\s+")
 _DEPTH_MAX = 3
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -109,7 +113,7 @@ def to_json(value: Any, *, bytes_max: int) -> str | None:
     if isinstance(value, str):
         value = limits.clip(value, bytes_max // 2)
     try:
-        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        text = _encode(value)
     except (TypeError, ValueError, RecursionError):
         return None
     return text if len(text.encode("utf-8", "replace")) <= bytes_max else None
@@ -126,9 +130,18 @@ def normalise(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(normalise(one) for one in value)
     if isinstance(value, str):
-        text = _SPACES.sub(" ", value).strip(" .,;:!?'\"").casefold()
-        return text.replace(" ", "").replace("-", "") if _reads_as_code(value) else text
+        return _held(value) if len(value) <= _HELD_CHARS_MAX else _normalised(value)
     return str(value)
+
+
+def _normalised(value: str) -> str:
+    text = _SPACES.sub(" ", value).strip(" .,;:!?'\"").casefold()
+    return text.replace(" ", "").replace("-", "") if _reads_as_code(value) else text
+
+
+_HELD_CHARS_MAX = 128
+# One value comes several times: as said, as an argument, in a result.
+_held = lru_cache(maxsize=1_024)(_normalised)
 
 
 def _reads_as_code(text: str) -> bool:

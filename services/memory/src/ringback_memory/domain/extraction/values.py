@@ -70,6 +70,22 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
     ("number", r"\d[\d,]*(?:\.\d+)?|(?:" + "|".join(sorted(NUMBER_WORDS, key=len, reverse=True)) + ")"),
 )
 _COMPILED = tuple((kind, re.compile(rf"(?<![\w$])(?:{pattern})(?!\w)", re.I)) for kind, pattern in _PATTERNS)
+# What every match of the pattern at the same place of _PATTERNS holds: a text without it need not be searched. For
+# lower-case ASCII alone, since elsewhere several letters match one.
+_HINTS = tuple(
+    re.compile(hint)
+    for hint in (
+        r"@",
+        r"[-/]",
+        r"\d",
+        r"[$€£]|dollar|euro|pound|buck",
+        r"jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|day|tomorrow|tonight|week|month"
+        r"|the (?:\d|twenty|thirty|[a-z]*(?:first|second|third|th)\b)",
+        r"[:.]\d|[ap]\.?m\b|morning|noon|evening|night|clock|midday"
+        r"| (?:to|past|after) (?:\d|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)",
+        r"\d|" + "|".join(sorted({word[:3] for word in NUMBER_WORDS})),
+    )
+)
 _COUNTS_ONE = re.compile(
     r" (?!(?:way|of|that|which|is|more|with|in|from|for|at|by|else|please)\b)[a-z]|[.!]?$", re.I
 )
@@ -82,6 +98,10 @@ _KIND_OF = re.compile(
 )
 _WORD = r"(?:[A-Z]\.|(?:St|Mt|Dr|Mr|Mrs|Ms)\.|[A-Z0-9](?:[\w'’&/-]|\.(?=\w))*)"
 _NAME = re.compile(rf"{_WORD}(?:,? (?:(?:of|the|de|la|le|du|&|-) ){{0,2}}{_WORD})*")
+_COMMA = re.compile(",")
+_BEFORE_STATE = re.compile(r", [A-Z]{2}\b")
+_RUN = re.compile(r"[^\s,]+")
+_GOES_ON = re.compile(r",? [a-z]")
 _QUOTED = re.compile(r"[\"“]([^\"”]{1,80})[\"”]")
 _PLAIN_WORDS = (
     "i i'd i'll i'm i've yes yeah yep yup no nope nah ok okay sure great thanks thank please hi "
@@ -127,7 +147,10 @@ class Value(msgspec.Struct, frozen=True):
 def find_values(text: str) -> tuple[Value, ...]:
     """The typed values in `text` in order; of two that overlap, the one whose kind comes first."""
     found: list[Value] = []
-    for kind, pattern in _COMPILED:
+    lower = text.lower() if text.isascii() else None
+    for (kind, pattern), hint in zip(_COMPILED, _HINTS, strict=True):
+        if lower is not None and hint.search(lower) is None:
+            continue
         for match in pattern.finditer(text):
             value = _cleaned(kind, match)
             if value is not None and not any(
@@ -179,16 +202,16 @@ def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The pieces of a run between commas, without the words at their edges that only begin "
     "sentences or join."""
     cuts = [start]
-    for comma in re.finditer(",", text[start:end]):
-        if not re.match(r", [A-Z]{2}\b", text[start + comma.start() :]):
-            cuts += [start + comma.start(), start + comma.end()]
+    for comma in _COMMA.finditer(text, start, end):
+        if not _BEFORE_STATE.match(text, comma.start()):
+            cuts += [comma.start(), comma.end()]
     cuts.append(end)
     for low_at, high_at in zip(cuts[::2], cuts[1::2], strict=True):
         yield from _trimmed(text, low_at, high_at)
 
 
 def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    words = [(start + m.start(), start + m.end()) for m in re.finditer(r"[^\s,]+", text[start:end])]
+    words = [m.span() for m in _RUN.finditer(text, start, end)]
     low, high = 0, len(words)
     while low < high and _plain(text, words[low]) in _NOT_NAMES:
         low += 1
@@ -204,7 +227,7 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
 def _begins_sentence(text: str, start: int, end: int) -> bool:
     """A single capitalised word that a longer sentence begins with is no evidence of a name."""
     first = start == 0 or text[:start].rstrip()[-1:] in (".", "!", "?")
-    return first and " " not in text[start:end] and bool(re.match(r",? [a-z]", text[end : end + 3]))
+    return first and " " not in text[start:end] and bool(_GOES_ON.match(text[end : end + 3]))
 
 
 def _plain(text: str, span: tuple[int, int]) -> str:
