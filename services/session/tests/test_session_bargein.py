@@ -283,3 +283,29 @@ def test_of_our_own_words_too_the_model_keeps_only_what_was_heard(call, heard_ms
     assert call.one(fx.Forget).item_ids == (whole.item_id,)
     assert [note.text for note in call.new(fx.Note)] == ([left] if left else [])
     assert [entry.text for entry in call.state.history] == ([left] if left else [])
+
+
+@pytest.mark.parametrize("how", ["no words", "no item"])
+def test_noise_before_anything_of_an_answer_is_heard_has_it_asked_for_again(call, how):
+    call.says("What is 482915?")
+    cut = call.one(fx.RequestReply)
+    if how == "no words":
+        call.says("", gate=None)
+    else:
+        call.starts_speaking()
+        call.do(ev.CallerStoppedSpeaking(audio_end_ms=200, discarded=True))
+    assert call.new(fx.CancelReply)
+    call.do(ev.ReplyEnded(reply_id=cut.reply_id, status="cancelled"))
+    call.reply("It leaves at nine.")
+    assert not call.new(fx.RequestReply)
+
+
+def test_what_the_caller_says_next_takes_the_place_of_an_answer_that_was_not_heard(call):
+    call.says("What is 482915?")
+    cut = call.one(fx.RequestReply)
+    call.says("No, 482916.")
+    call.do(ev.ReplyEnded(reply_id=cut.reply_id, status="cancelled"))
+    call.reply("It leaves at ten.")
+    call.starts_speaking()
+    call.do(ev.CallerStoppedSpeaking(audio_end_ms=200, discarded=True))
+    assert not call.new(fx.RequestReply)

@@ -163,7 +163,7 @@ def pump(step: Step) -> None:
     if pending.purpose is not ReplyPurpose.CLARIFY and state.open_consent() is not None:
         # While a yes is waited for the model does not answer by itself.
         return
-    state.next_reply = None
+    state.next_reply = state.unheard_reply = None
     instructions = manners.take_instructions(step, pending.instructions)
     reply = Reply(
         reply_id=state.new_id("reply_"),

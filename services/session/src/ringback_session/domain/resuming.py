@@ -6,10 +6,10 @@ from ringback_session.domain import playback, replies, speaking
 from ringback_session.domain.backchannels import only_backchannels
 from ringback_session.domain.floor import Cut
 from ringback_session.domain.rules import RuleName
-from ringback_session.domain.state import ReplyPurpose, SpeechKind, Utterance
+from ringback_session.domain.state import PendingReply, ReplyPurpose, SpeechKind, Utterance
 from ringback_session.domain.step import Step
 
-__all__ = ["instead_of_a_turn", "note_cut", "possible", "was_no_turn"]
+__all__ = ["go_on", "instead_of_a_turn", "note_cut", "note_unheard", "possible", "was_no_turn"]
 
 
 def note_cut(step: Step) -> None:
@@ -23,6 +23,36 @@ def note_cut(step: Step) -> None:
     state.floor.cut = Cut(
         item_id=playing.item_id, at_ms=step.at.now_ms, said=playing.text, more=unplayed or going_on
     )
+
+
+def note_unheard(step: Step) -> None:
+    """The caller cuts in now: a reply that nothing came of yet is still owed, should this be no turn."""
+    state = step.state
+    reply = state.reply
+    if reply is None or reply.cancelled:
+        return
+    sent = any(each.response_id == reply.response_id for each in state.playback.items)
+    begun = reply.text or reply.calls or (sent and reply.response_id)
+    # A client that asks for its replies itself sees the cancelled one, and decides.
+    if begun or reply.early or reply.purpose is ReplyPurpose.CLIENT:
+        state.unheard_reply = None
+    else:
+        state.unheard_reply = PendingReply(
+            purpose=reply.purpose,
+            tools=reply.tools,
+            instructions=reply.instructions,
+            request_key=reply.request_key,
+        )
+
+
+def go_on(step: Step) -> None:
+    """What the caller put in was no turn: go on from the cut, or ask again for the reply that was cut off unheard."""
+    if instead_of_a_turn(step):
+        return
+    state = step.state
+    unheard, state.unheard_reply = state.unheard_reply, None
+    if unheard is not None and state.next_reply is None and state.open_consent() is None:
+        state.next_reply = unheard
 
 
 def possible(step: Step) -> bool:

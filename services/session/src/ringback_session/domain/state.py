@@ -257,6 +257,8 @@ class CallState(msgspec.Struct):
     utterance: Utterance | None = None
     reply: Reply | None = None
     next_reply: PendingReply | None = None
+    # Cut off before anything of it was heard: owed again if what cut it off proves to be no turn.
+    unheard_reply: PendingReply | None = None
     speeches: list[Speech] = []
     actions: dict[str, Action] = {}
     consents: dict[str, Consent] = {}

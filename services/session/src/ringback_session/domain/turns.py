@@ -63,6 +63,7 @@ def caller_started(step: Step, event: CallerStartedSpeaking) -> None:
     prompting.answered(step)
     if state.interrupt_enabled:
         resuming.note_cut(step)
+        resuming.note_unheard(step)
         replies.stop(step, "turn_detected")
         speaking.cancel_all(step, "turn_detected")
         playback.cut(step)
@@ -73,7 +74,7 @@ def caller_stopped(step: Step, event: CallerStoppedSpeaking) -> None:
     state = step.state
     if event.discarded:
         state.caller_speaking = False
-        resuming.instead_of_a_turn(step)
+        resuming.go_on(step)
         consent.repeat_if_cut(step)
         return
     state.speech_ended_at_ms = step.at.now_ms
@@ -168,7 +169,7 @@ def input_decided(step: Step, decision: Decided) -> bool:
             utterance.cleared = True
             # The model has heard what was refused: no reply of it may follow.
             early.turn_away(step)
-            state.next_reply = None
+            state.next_reply = state.unheard_reply = None
             speaking.speak(step, SpeechKind.NOTICE, decision.say)
             consent.repeat_if_cut(step, answered=True)
         case _:
@@ -197,7 +198,7 @@ def clear(step: Step) -> None:
         return
     if utterance.heard and not utterance.typed and not utterance.text.strip():
         # A noise is no turn; a reply that the client asks for by itself is owed whatever it put in.
-        resuming.instead_of_a_turn(step)
+        resuming.go_on(step)
     if not _is_a_turn(utterance):
         return
     state.floor.cut = None
