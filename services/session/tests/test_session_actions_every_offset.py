@@ -178,7 +178,8 @@ class Play:
             for action in self.call.state.actions.values()
             for call_id in action.call_ids
         }
-        return {owner.get(item["call_id"], item["call_id"]) for item in told}
+        # What came behind the caller's word is answered, too, but was never an action.
+        return {owner[item["call_id"]] for item in told if item["call_id"] in owner}
 
     async def comes_to_rest(self):
         quiet = 0
