@@ -204,6 +204,21 @@ CASES = [
     ("tools.yaml", "path: state, ", "", "tools[2].check.done_when", "belong together"),
     (
         "tools.yaml",
+        '{kind: http, base_url_ref: notes, url: "/notes/by-key/{action_id}"}',
+        "{kind: mcp, server_ref: notes, tool: find}",
+        "tools[2].check.connector.kind",
+        "http, function, grpc, nats",
+    ),
+    ("tools.yaml", "{status: 404}", "{code: timeout}", "tools[2].check.not_done_when.code", "not_found"),
+    (
+        "tools.yaml",
+        "{status: 404}",
+        "{status: 404, code: not_found}",
+        "tools[2].check.not_done_when.code",
+        "alone",
+    ),
+    (
+        "tools.yaml",
         "kind: callback, message: I made a note of it.",
         "kind: callback",
         "tools[2].fallback",
@@ -372,3 +387,35 @@ def _holders(value: object) -> list[dict[str, object] | list[object]]:
 def _never_crashes(files: dict[str, bytes]) -> None:
     with contextlib.suppress(PackError):
         load_files(files)
+
+
+@pytest.mark.parametrize(
+    "connector",
+    [
+        '{kind: function, entry_point: "notes.tools:written"}',
+        "{kind: nats, subject: notes.written}",
+        '{kind: grpc, target_ref: notes, method: notes.v1.Notes/Find, request: {key: "{action_id}"}}',
+    ],
+)
+def test_a_check_may_be_another_call_of_any_kind_whose_refusals_are_its_own(connector: str) -> None:
+    over_http = '{kind: http, base_url_ref: notes, url: "/notes/by-key/{action_id}"}'
+    files = edited("tools.yaml", over_http, connector)
+    files["tools.yaml"] = files["tools.yaml"].replace(b"{status: 404}", b"{code: [not_found]}")
+    tool = load_files(files).tool("write_note")
+    assert tool is not None
+    assert tool.check is not None
+    assert tool.check.not_done_when is not None
+    assert tool.check.not_done_when.code == ("not_found",)
+
+
+def test_the_tools_own_call_is_no_check() -> None:
+    own = "{kind: nats, subject: notes.write}"
+    text = files_of()["tools.yaml"].decode()
+    begin = text.index("    connector:\n      kind: http\n      base_url_ref: notes\n      method: POST")
+    end = text.index("    idempotency:")
+    text = text[:begin] + f"    connector: {own}\n" + text[end:]
+    text = text.replace('{kind: http, base_url_ref: notes, url: "/notes/by-key/{action_id}"}', own)
+    found = findings_of({**files_of(), "tools.yaml": text.encode()})
+    assert [(one.field, one.message) for one in found] == [
+        ("tools[2].check", "another call than the tool's own expected: a check must not change anything")
+    ]

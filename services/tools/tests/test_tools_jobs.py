@@ -206,3 +206,41 @@ def test_a_backlog_is_late_past_its_window_until_the_wait_is_half_of_it():
     assert late([100, 500], 101, before=frozenset()) == {100}
     assert late([100, 500], 60, before=frozenset({100})) == {100}
     assert late([100, 500], 50, before=frozenset({100})) == frozenset()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_work_that_waits_is_taken_back_and_never_begun(jobs, kit, tool):
+    request = jobs.request(tool)
+
+    async def scene():
+        service = jobs.replica()
+        await kit.result(service, request)
+        assert not await service.executor.cancel_job(("other", *request.key[1:]), epoch=1)
+        assert not await service.executor.cancel_job(request.key, epoch=0)
+        assert await service.executor.cancel_job(request.key, epoch=1)
+        assert not await service.executor.cancel_job(request.key, epoch=1)
+        await work_off(jobs, service)
+        return await kit.result(service, request)
+
+    result = kit.run(scene())
+    assert (result.status, result.error_code) == (Status.ERROR, ErrorCode.CANCELLED)
+    assert not jobs.ledger.calls
+    assert not jobs.ledger.entries
+
+
+def test_work_that_somebody_has_begun_is_not_taken_back(jobs, kit):
+    jobs.ledger.fates.append(kit.Fate(delay_ms=500))
+    request = jobs.request()
+
+    async def scene():
+        service, other = jobs.replica(), jobs.replica("tools-2")
+        assert not await service.executor.cancel_job(request.key, epoch=1)
+        await kit.result(service, request)
+        working = asyncio.create_task(work_off(jobs, service))
+        await kit.passed(100)
+        assert not await other.executor.cancel_job(request.key, epoch=1)
+        await working
+
+    kit.run(scene())
+    assert jobs.record(request).result.status is Status.OK
+    assert len(jobs.ledger.entries) == 1

@@ -24,6 +24,10 @@ from ringback_packs.yaml_tree import Scalar, plain
 
 __all__ = ["read_check", "read_connector"]
 
+# What a system can say about the effect that it is asked about; other codes say only that it did not answer.
+REFUSALS = ("not_found", "rejected", "invalid_arguments")
+# MCP cannot tell a refusal from a failure, so its answers settle nothing.
+CHECK_CONNECTORS = ("http", "function", "grpc", "nats")
 _STATUS = re.compile(r"(?:[45][0-9][0-9]|[45]xx)\Z")
 _ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
 _GRPC_METHOD = re.compile(r"[A-Za-z_][\w.]*/[A-Za-z_]\w*\Z")
@@ -34,7 +38,12 @@ _PATH = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
 
 def read_connector(fields: Fields, *, parameters: Mapping[str, Any]) -> Connector:
     """Return the connector that the fields describe."""
-    kind = fields.choice("kind", forms.CONNECTORS)
+    connector = _of_kind(fields, fields.choice("kind", forms.CONNECTORS), parameters=parameters)
+    fields.done()
+    return connector
+
+
+def _of_kind(fields: Fields, kind: str, *, parameters: Mapping[str, Any]) -> Connector:
     connector: Connector
     match kind:
         case "function":
@@ -59,20 +68,20 @@ def read_connector(fields: Fields, *, parameters: Mapping[str, Any]) -> Connecto
             )
         case _:
             connector = _http(fields, parameters=parameters)
-    fields.done()
     return connector
 
 
 def read_check(fields: Fields, *, parameters: Mapping[str, Any]) -> Check:
-    """Return the check that the fields describe; its call is a GET."""
+    """Return the check that the fields describe; its call must be a read: over HTTP a GET."""
     inner = fields.below("connector", required=True)
-    connector = HttpConnector(url="")
+    connector: Connector = HttpConnector(url="")
     if inner is not None:
-        inner.choice("kind", ("http",), "http")
-        connector = _http(inner, parameters=parameters)
-        if connector.method != "GET":
+        kind = inner.choice("kind", CHECK_CONNECTORS, "http")
+        connector = _of_kind(inner, kind, parameters=parameters)
+        if isinstance(connector, HttpConnector) and connector.method != "GET":
             inner.at("method").error("GET expected: a check must not change anything")
         inner.done()
+    assert not isinstance(connector, McpConnector), "no kind of a check"
     done = fields.below("done_when", required=True)
     not_done = fields.below("not_done_when")
     check = Check(
@@ -168,15 +177,30 @@ def _condition(fields: Fields) -> Condition:
             item.error("an HTTP status expected")
         else:
             codes.append(value)
+    refusals = _refusals(fields)
     path = fields.text("path", "", pattern=_PATH, form="a dotted path into the JSON body")
     equals = fields.get("equals")
     values = tuple(plain(item.node) for item in _one_or_many(equals)) if equals else ()
     if bool(path) != bool(values):
         fields.place.error("'path' and 'equals' belong together: both or none expected")
-    if not codes and not path:
-        fields.place.error("'status', or 'path' with 'equals' expected")
+    if not codes and not path and not refusals:
+        fields.place.error("'status', or 'path' with 'equals', or 'code' expected")
+    if refusals and (codes or path):
+        fields.at("code").error("alone expected: a refusal has neither a status nor a body to look at")
     fields.done()
-    return Condition(status=tuple(codes), path=path, equals=values)
+    return Condition(status=tuple(codes), code=refusals, path=path, equals=values)
+
+
+def _refusals(fields: Fields) -> tuple[str, ...]:
+    place = fields.get("code")
+    found: list[str] = []
+    for item in _one_or_many(place) if place else ():
+        value = item.node.value if isinstance(item.node, Scalar) else None
+        if isinstance(value, str) and value in REFUSALS:
+            found.append(value)
+        else:
+            item.error(f"one of {', '.join(REFUSALS)} expected: what a system itself can say")
+    return tuple(found)
 
 
 def _one_or_many(place: Place) -> list[Place]:

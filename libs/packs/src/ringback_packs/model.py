@@ -121,9 +121,13 @@ class Idempotency(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
-    """A test of an HTTP answer: its status is one of `status` (if any), and the value at `path` is one of `equals`."""
+    """A test of an answer: its status is one of `status` (if any), and the value at `path` is one of `equals`.
+
+    `code` instead is a test of a refusal: the system's own no, with one of these error codes.
+    """
 
     status: tuple[int, ...] = ()
+    code: tuple[str, ...] = ()
     # Dotted path into the JSON body; empty: the body is not looked at.
     path: str = ""
     equals: tuple[Any, ...] = ()
@@ -135,7 +139,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     Neither `done_when` nor `not_done_when`: still in doubt, asked again later.
     """
 
-    connector: HttpConnector
+    connector: HttpConnector | FunctionConnector | GrpcConnector | NatsConnector
     done_when: Condition
     not_done_when: Condition | None = None
     timeout_ms: int = 2_000

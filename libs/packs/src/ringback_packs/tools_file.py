@@ -216,6 +216,10 @@ def _check_sense(fields: Fields, tool: ToolSpec) -> None:
         if tool.check is not None:
             fields.at("check").warning("a read has no effect to check for")
         return
+    if tool.check is not None and tool.check.connector == tool.connector:
+        fields.at("check").error(
+            "another call than the tool's own expected: a check must not change anything"
+        )
     if tool.fallback.kind in ("cached", "static"):
         fields.at("fallback").error(f"a {tool.side_effect} cannot fall back to a {tool.fallback.kind} answer")
     if tool.attempted_once:

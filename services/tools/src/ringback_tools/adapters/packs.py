@@ -156,4 +156,9 @@ def _check(spec: ToolSpec, *, settle_ms: int | None) -> CheckRule | None:
 
 
 def _condition(condition: declared.Condition) -> Condition:
-    return Condition(tuple(condition.status), condition.path, tuple(condition.equals))
+    return Condition(
+        status=tuple(condition.status),
+        codes=tuple(ErrorCode(code) for code in condition.code),
+        path=condition.path,
+        equals=tuple(condition.equals),
+    )

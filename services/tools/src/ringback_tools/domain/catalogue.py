@@ -66,9 +66,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A test of a system's answer: its status is one of these (if any), the value at `path` is one of `equals`."""
+    """A test of a system's answer: its status is one of these (if any), the value at `path` is one of `equals`.
+
+    With `codes` instead: the system's own refusal has one of them.
+    """
 
     status: tuple[int, ...] = ()
+    codes: tuple[ErrorCode, ...] = ()
     path: str = ""
     equals: tuple[Any, ...] = ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from ringback_tools.domain.catalogue import CheckRule, Condition
-from ringback_tools.domain.results import Answer
+from ringback_tools.domain.results import Answer, Failed
 from ringback_tools.domain.templates import ABSENT, lookup
 
 __all__ = ["Verdict", "judge"]
@@ -22,8 +22,6 @@ class Verdict(Enum):
 
 def judge(rule: CheckRule, answer: Answer) -> Verdict:
     """Done, not done, or no answer to that."""
-    if not answer.status and answer.body is None:
-        return Verdict.SILENT
     if _met(rule.done_when, answer):
         return Verdict.DONE
     if rule.not_done_when is not None and _met(rule.not_done_when, answer):
@@ -32,6 +30,11 @@ def judge(rule: CheckRule, answer: Answer) -> Verdict:
 
 
 def _met(condition: Condition, answer: Answer) -> bool:
+    if condition.codes:
+        # Only the system's own word: that it could not be reached says nothing about the effect.
+        return isinstance(answer, Failed) and answer.definitive and answer.code in condition.codes
+    if not answer.status and answer.body is None:
+        return False
     # Without a status of its own a condition is about good answers: an error page must not read as "done".
     if condition.status and answer.status not in condition.status:
         return False

@@ -54,7 +54,9 @@ class ToolsServicer(tools_pb2_grpc.ToolsServiceServicer):
         self, request: tools_pb2.CancelRequest, context: _Context
     ) -> tools_pb2.CancelResponse:
         key = action_key(request.tenant, request.session_id, request.action_id)
-        return tools_pb2.CancelResponse(cancelled=self._executor.cancel(key, epoch=request.epoch))
+        cancelled = self._executor.cancel(key, epoch=request.epoch)
+        cancelled = cancelled or await self._executor.cancel_job(key, epoch=request.epoch)
+        return tools_pb2.CancelResponse(cancelled=cancelled)
 
     async def GetOutcome(  # noqa: N802 - the contract's name
         self, request: tools_pb2.GetOutcomeRequest, context: _Context

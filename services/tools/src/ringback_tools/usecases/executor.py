@@ -111,6 +111,10 @@ class Executor:
         execution.task.cancel()
         return True
 
+    async def cancel_job(self, request_key: tuple[str, str, str], *, epoch: int) -> bool:
+        """Take back work from the queue before anybody begins it; raises JournalAway."""
+        return await self._jobs.cancel(request_key, epoch=epoch)
+
     async def outcome(self, tenant: str, session_id: str, action_id: str) -> OutcomeRecord | None:
         """What is stored of an action of this tenant; raises JournalAway."""
         stored = await self._journal.get(session_id, action_id)

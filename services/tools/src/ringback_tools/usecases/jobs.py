@@ -104,6 +104,24 @@ class Jobs:
         except Overloaded:
             return self._instead(checked, ErrorCode.OVERLOADED, detail="the queue is full")
 
+    async def cancel(self, key: tuple[str, str, str], *, epoch: int) -> bool:
+        """Take back work that nobody has begun; false when it is too late or unknown. Raises JournalAway.
+
+        The message stays in the queue: whoever gets it finds the outcome and does nothing.
+        """
+        tenant, session_id, action_id = key
+        stored = await self._journal.get(session_id, action_id)
+        if stored is None or stored.record.tenant != tenant or epoch < stored.record.epoch:
+            return False
+        if stored.record.state is not ActionState.ADMITTED or stored.record.owner:
+            return False
+        try:
+            # Whoever took it on was promised a fact about its end.
+            await self._scribe.finish(stored, refusal(ErrorCode.CANCELLED), definitive=False, late=True)
+        except LostRace:
+            return False
+        return True
+
     async def close(self, request: ActionRequest, result: Result) -> None:
         """Make sure that work which ended like this has an end; raises Overloaded if it must come again.
 

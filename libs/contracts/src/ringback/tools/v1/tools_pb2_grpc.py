@@ -80,7 +80,7 @@ class ToolsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Cancel(self, request, context):
-        """Stops a read. A write past its point of no return finishes and reports.
+        """Stops a read, and background work that nobody has begun. A write past its point of no return finishes and reports.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,7 @@ class ToolsServiceStub:
     does not cancel a write. Always ends with exactly one `result`.
     """
     Cancel: _grpc.UnaryUnaryMultiCallable[_tools_pb2.CancelRequest, _tools_pb2.CancelResponse]
-    """Stops a read. A write past its point of no return finishes and reports."""
+    """Stops a read, and background work that nobody has begun. A write past its point of no return finishes and reports."""
     GetOutcome: _grpc.UnaryUnaryMultiCallable[_tools_pb2.GetOutcomeRequest, _tools_pb2.GetOutcomeResponse]
     """What is known of an action."""
     EraseSession: _grpc.UnaryUnaryMultiCallable[_tools_pb2.EraseSessionRequest, _tools_pb2.EraseSessionResponse]
@@ -56,7 +56,7 @@ class ToolsServiceAsyncStub(ToolsServiceStub):
     does not cancel a write. Always ends with exactly one `result`.
     """
     Cancel: _aio.UnaryUnaryMultiCallable[_tools_pb2.CancelRequest, _tools_pb2.CancelResponse]  # type: ignore[assignment]
-    """Stops a read. A write past its point of no return finishes and reports."""
+    """Stops a read, and background work that nobody has begun. A write past its point of no return finishes and reports."""
     GetOutcome: _aio.UnaryUnaryMultiCallable[_tools_pb2.GetOutcomeRequest, _tools_pb2.GetOutcomeResponse]  # type: ignore[assignment]
     """What is known of an action."""
     EraseSession: _aio.UnaryUnaryMultiCallable[_tools_pb2.EraseSessionRequest, _tools_pb2.EraseSessionResponse]  # type: ignore[assignment]
@@ -89,7 +89,7 @@ class ToolsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tools_pb2.CancelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tools_pb2.CancelResponse, _abc.Awaitable[_tools_pb2.CancelResponse]]:
-        """Stops a read. A write past its point of no return finishes and reports."""
+        """Stops a read, and background work that nobody has begun. A write past its point of no return finishes and reports."""
 
     @_abc_1.abstractmethod
     def GetOutcome(
