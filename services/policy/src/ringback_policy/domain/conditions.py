@@ -16,6 +16,7 @@ from typing import Any
 
 import cel
 
+from ringback_policy.domain.narrowing import narrowed, narrowed_name
 from ringback_policy.domain.shapes import Path, Shape, flat_name
 
 __all__ = ["EXPRESSION_CHARS_MAX", "Condition", "ConditionError", "ConditionSyntaxError", "Environment"]
@@ -227,9 +228,11 @@ def _shape(source: str, tokens: list[Token], uses: Iterable[_Use]) -> tuple[Shap
     evaluation. `has()` asks for a member, so what stands in it stays as it is.
     """
     flats: dict[str, Path] = {}
+    chosen: set[tuple[str, Path, str]] = set()
     whole: set[Path] = set()
     parts: list[str] = []
     done = 0
+    words = [text for _, text, _, _ in tokens]
     # Names that could be taken for ours, and texts whose quotes the scanner does not see through.
     crowded = any("__" in name for name in _bound(tokens)) or '"""' in source or "'''" in source
     for path, first, end in uses:
@@ -238,11 +241,20 @@ def _shape(source: str, tokens: list[Token], uses: Iterable[_Use]) -> tuple[Shap
         if name is None:
             whole.add(path)
             continue
-        flats[name] = path
+        # A comment could hide what stands in the comprehension.
+        text = None if "//" in source else narrowed(path, words, at=end)
+        if text is None:
+            flats[name] = path
+        else:
+            name = narrowed_name(path, text)
+            chosen.add((name, path, text))
         parts += [source[done : tokens[first][2]], name]
         done = tokens[end - 1][3]
     flat_source = "".join(parts) + source[done:]
-    return Shape(tuple(sorted(flats.items())), tuple(sorted(whole)), frozenset({source})), flat_source
+    shape = Shape(
+        tuple(sorted(flats.items())), tuple(sorted(chosen)), tuple(sorted(whole)), frozenset({source})
+    )
+    return shape, flat_source
 
 
 def _path_from(tokens: list[Token], at: int) -> tuple[Path, int]:

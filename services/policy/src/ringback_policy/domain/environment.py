@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 from ringback_errors import InvalidInput
 
-from ringback_policy.domain.shapes import Members
+from ringback_policy.domain.shapes import Choices, Members
 from ringback_policy.domain.subjects import (
     ActionSubject,
     ActionTotals,
     Fact,
     HandoffSubject,
+    PastAction,
     Request,
     ResultSubject,
     SessionView,
@@ -143,10 +144,13 @@ class _Session(Members):
     def __getitem__(self, name: str) -> Any:
         if name == "totals":
             return _Totals(self._request)
+        if name == "actions":
+            return _Actions(self._request)
         return _SESSION_FIELDS[name](self._request.session)
 
     def plain(self) -> dict[str, Any]:
-        return {name: self[name] for name in _SESSION_FIELDS} | {"totals": self["totals"].plain()}
+        fields = {name: self[name] for name in _SESSION_FIELDS}
+        return fields | {name: self[name].plain() for name in ("totals", "actions")}
 
 
 class _Totals(Members):
@@ -207,6 +211,32 @@ class _Sums(Members):
         return {name: self[name] for name in self._sums}
 
 
+class _Actions(Choices):
+    """`session.actions`: the last ones, in their order."""
+
+    __slots__ = ("_actions",)
+
+    def __init__(self, request: Request) -> None:
+        self._actions = request.session.actions
+
+    def chosen(self, text: str) -> list[dict[str, Any]]:
+        """Those of one tool."""
+        return [_action(action) for action in self._actions if action.tool == text]
+
+    def plain(self) -> list[dict[str, Any]]:
+        return [_action(action) for action in self._actions]
+
+
+def _action(action: PastAction) -> dict[str, Any]:
+    return {
+        "id": action.action_id,
+        "tool": action.tool,
+        "status": action.status,
+        "age_ms": action.age_ms,
+        "args": json_object(action.arguments_json, field="session.actions.arguments_json"),
+    }
+
+
 class _Slots(Members):
     """`slots`: what was remembered of the call."""
 
@@ -244,19 +274,6 @@ def _now(request: Request) -> datetime:
     return datetime.fromtimestamp(request.now_ms / 1000, UTC)
 
 
-def _actions(view: SessionView) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": action.action_id,
-            "tool": action.tool,
-            "status": action.status,
-            "age_ms": action.age_ms,
-            "args": json_object(action.arguments_json, field="session.actions.arguments_json"),
-        }
-        for action in view.actions
-    ]
-
-
 def _consents(view: SessionView) -> list[dict[str, Any]]:
     return [{"id": c.consent_id, "action_id": c.action_id, "reading": c.reading} for c in view.consents]
 
@@ -268,7 +285,6 @@ _SESSION_FIELDS: dict[str, Callable[[SessionView], Any]] = {
     "turn": lambda view: view.turn,
     "epoch": lambda view: view.epoch,
     "elapsed_ms": lambda view: view.elapsed_ms,
-    "actions": _actions,
     "consents": _consents,
     "open_breakers": lambda view: list(view.open_breakers),
     "irreversible_forbidden": lambda view: view.irreversible_forbidden,

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Members", "Path", "Shape", "flat_name"]
+__all__ = ["Choices", "Members", "Path", "Shape", "flat_name"]
 
 Path = tuple[str, ...]
 
@@ -18,15 +18,29 @@ class Members:
     def __getitem__(self, name: str) -> Any:
         raise KeyError(name)
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> Any:
         """All of them."""
         raise NotImplementedError
 
 
+class Choices(Members):
+    """A list whose elements are made when they are wanted."""
+
+    __slots__ = ()
+
+    def chosen(self, text: str) -> list[Any]:
+        """The elements that have this text, in their order."""
+        raise NotImplementedError
+
+
 class Shape(msgspec.Struct, frozen=True):
-    """Members by the names of their variables, paths that stay as they are, and the expressions that read them."""
+    """Members by the names of their variables, paths that stay as they are, and the expressions that read them.
+
+    `chosen` are lists of which only the elements with a text are read.
+    """
 
     flats: tuple[tuple[str, Path], ...] = ()
+    chosen: tuple[tuple[str, Path, str], ...] = ()
     whole: tuple[Path, ...] = ()
     sources: frozenset[str] = frozenset()
 
@@ -34,13 +48,17 @@ class Shape(msgspec.Struct, frozen=True):
     def of(shapes: Iterable["Shape"]) -> "Shape":
         """All of them together."""
         flats: dict[str, Path] = {}
+        chosen: set[tuple[str, Path, str]] = set()
         whole: set[Path] = set()
         sources: set[str] = set()
         for shape in shapes:
             flats.update(shape.flats)
+            chosen.update(shape.chosen)
             whole.update(shape.whole)
             sources |= shape.sources
-        return Shape(tuple(sorted(flats.items())), tuple(sorted(whole)), frozenset(sources))
+        return Shape(
+            tuple(sorted(flats.items())), tuple(sorted(chosen)), tuple(sorted(whole)), frozenset(sources)
+        )
 
     def read(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The engine's variables. A member that is missing gets none: reading it is then an error, as it should be."""
@@ -53,6 +71,8 @@ class Shape(msgspec.Struct, frozen=True):
             except (LookupError, TypeError):
                 continue
             found[name] = value.plain() if isinstance(value, Members) else value
+        for name, path, text in self.chosen:
+            _choose(values, found, name, path, text=text)
         if self.whole:
             found.update(_reduced(values, self.whole))
         return found
@@ -65,6 +85,16 @@ def flat_name(path: Path) -> str | None:
     if any("__" in part or part.startswith("_") or part.endswith("_") for part in path):
         return None
     return "__".join(path)
+
+
+def _choose(values: Any, into: dict[str, Any], name: str, path: Path, *, text: str) -> None:
+    for part in path:
+        try:
+            values = values[part]
+        except (LookupError, TypeError):
+            return
+    # A list that is there already is read whole: the condition asks for the text itself.
+    into[name] = values.chosen(text) if isinstance(values, Choices) else values
 
 
 def _reduced(values: Mapping[str, Any], paths: tuple[Path, ...]) -> dict[str, Any]:
