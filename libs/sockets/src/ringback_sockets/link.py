@@ -204,6 +204,7 @@ class RealtimeLink(WSListener):
             self._close_timer.cancel()
         if self.on_closed is not None and self._closed is not None:
             self.on_closed(self._closed)
+        self._ending = asyncio.ensure_future(_over(transport))
 
     def pause_writing(self) -> None:
         self._room.clear()
@@ -296,3 +297,9 @@ def _no_delay(transport: WSTransport) -> None:
     if raw is not None:
         with contextlib.suppress(OSError):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+async def _over(transport: WSTransport) -> None:
+    """What the peer did wrong is told by the close: the library's own error for it is not asked for again."""
+    with contextlib.suppress(Exception):
+        await transport.wait_disconnected()
