@@ -219,7 +219,8 @@ class Enemy:
         self._server.close()
         for writer in self._writers:
             writer.transport.abort()
-        await asyncio.sleep(0.01)
+            with suppress(OSError):
+                await writer.wait_closed()
 
     async def _serve(self, reader, writer):
         self._writers.append(writer)
@@ -257,7 +258,7 @@ async def withstands(data):
         for call in list(world.calls.running.values()):
             await call.keeper.write()
         link.abort()
-        await asyncio.sleep(0.01)
+        await link.wait_closed()
 
 
 @settings(max_examples=15, deadline=None)
