@@ -25,6 +25,7 @@ from ringback_sockets import (
     refusal,
     text_answer,
 )
+from ringback_sockets.link import _echo
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -372,3 +373,21 @@ async def test_a_peer_that_hangs_up_before_it_has_answered_is_no_connection(said
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(Unavailable, match="hung up before it answered"):
             await dial(f"ws://127.0.0.1:{port}/v1/realtime", link=RealtimeLink())
+
+
+@pytest.mark.parametrize(
+    ("said", "answered"),
+    [
+        (b"", b""),
+        (b"\x03\xe8bye", b"\x03\xe8"),
+        (b"\x0f\xa0", b"\x0f\xa0"),
+        (b"\x03", b"\x03\xea"),
+        (b"\x03\xed", b"\x03\xea"),
+        (b"\x03\xee", b"\x03\xea"),
+        (b"{}", b"\x03\xea"),
+    ],
+)
+def test_a_close_is_answered_with_its_code_or_with_1002_if_that_may_not_be_sent(
+    said: bytes, answered: bytes
+) -> None:
+    assert _echo(said) == answered

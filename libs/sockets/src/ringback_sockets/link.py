@@ -28,6 +28,7 @@ TOO_BIG: Final = Close(
     closes.FRAME_TOO_BIG.code, f"frame_too_big: a message may have at most {FRAME_BYTES_MAX >> 20} MiB."
 )
 NO_STATUS: Final = 1005
+BROKEN_RULE: Final = 1002
 LOST: Final = 1006
 
 
@@ -249,7 +250,7 @@ class RealtimeLink(WSListener):
             code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else NO_STATUS
             said = Closed(code, payload[2:].decode("utf-8", "replace"))
             self._settle(_broken_rule(transport) or said)
-            transport.send(WSMsgType.CLOSE, payload[:2])
+            transport.send(WSMsgType.CLOSE, _echo(payload))
         transport.disconnect()
 
     def _next(self) -> bytes:
@@ -297,6 +298,15 @@ def _no_delay(transport: WSTransport) -> None:
     if raw is not None:
         with contextlib.suppress(OSError):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _echo(payload: bytes) -> bytes:
+    """The peer's own code, if it is one that may be sent (RFC 6455, 7.4); else that it broke the protocol."""
+    code = int.from_bytes(payload[:2], "big")
+    may_be_sent = (1000 <= code <= 1014 and code not in (1004, NO_STATUS, LOST)) or 3000 <= code <= 4999
+    if not payload or (len(payload) > 1 and may_be_sent):
+        return payload[:2]
+    return BROKEN_RULE.to_bytes(2, "big")
 
 
 async def _over(transport: WSTransport) -> None:
