@@ -28,16 +28,17 @@ async def _back(airline: Airline, name: str, *, after_pid: int) -> None:
             await asyncio.sleep(0.1)
 
 
-async def _asks_until(caller: TypedCaller, line: str, wanted: str, *, tries: int = 20) -> None:
+async def _asks_until(caller: TypedCaller, line: str, wanted: str) -> None:
     """Ask again, as people do, while a breaker that opened meanwhile rests; every time there is an answer."""
-    for _ in range(tries):
+
+    async def says() -> str:
         before = len(caller.said)
         caller.type(line)
-        answer = await caller.hears(f"{wanted}|nothing has been changed|call you back", after=before)
-        if re.search(wanted, answer, re.IGNORECASE):
-            return
-        await asyncio.sleep(0.5)
-    raise AssertionError(f"{wanted!r} was not said after {tries} tries; said: {caller.said}")
+        return await caller.hears(f"{wanted}|nothing has been changed|call you back", after=before)
+
+    async with asyncio.timeout(40):
+        while not re.search(wanted, await says(), re.IGNORECASE):
+            await asyncio.sleep(0.5)
 
 
 async def test_with_policy_killed_the_talk_goes_on_and_nothing_irreversible_runs(with_keys: Airline) -> None:
