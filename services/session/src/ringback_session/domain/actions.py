@@ -38,6 +38,7 @@ __all__ = [
     "journal_failed",
     "journalled",
     "progressed",
+    "remember",
     "reported_already",
     "requested",
     "result",
@@ -52,15 +53,7 @@ def requested(step: Step, call: CallRequested) -> None:
     if state.ended or reported_already(step, call):
         return
     if not consults.is_ours(state, call.call_id):
-        state.remember(
-            HistoryItem(
-                item_id=call.item_id,
-                kind="function_call",
-                call_id=call.call_id,
-                name=call.tool,
-                data=call.arguments_json,
-            )
-        )
+        remember(step, call)
     if call.interrupted:
         # The model holds a call that nobody runs: it is told so, and not asked to speak of it.
         not_begun = outcomes.error("interrupted", "The caller spoke before this was begun. Nothing was done.")
@@ -213,6 +206,19 @@ def result(step: Step, event: ActionResult) -> None:
             step, f"Find out what became of {action.tool}", action.action_id, reason="unknown_outcome"
         )
     results.arrived(step, action, event.status, event.error_code, message, retryable=event.retryable)
+
+
+def remember(step: Step, call: CallRequested) -> None:
+    """The model's call becomes part of the conversation, whatever becomes of it."""
+    step.state.remember(
+        HistoryItem(
+            item_id=call.item_id,
+            kind="function_call",
+            call_id=call.call_id,
+            name=call.tool,
+            data=call.arguments_json,
+        )
+    )
 
 
 def reported_already(step: Step, call: CallRequested) -> bool:

@@ -15,7 +15,7 @@ from ringback_session.domain import (
 )
 from ringback_session.domain.functions import CONSULT, HAND_OVER, NOTE, is_platform_function
 from ringback_session.domain.inputs import CallRequested, ContextArrived, Input
-from ringback_session.domain.state import Action, CallState, HistoryItem
+from ringback_session.domain.state import Action, CallState
 from ringback_session.domain.step import Step
 
 __all__ = ["busy", "context_arrived", "go_on", "take"]
@@ -83,15 +83,7 @@ def _called(step: Step, call: CallRequested) -> bool:
         return False
     if state.ended or actions.reported_already(step, call):
         return True
-    state.remember(
-        HistoryItem(
-            item_id=call.item_id,
-            kind="function_call",
-            call_id=call.call_id,
-            name=call.tool,
-            data=call.arguments_json,
-        )
-    )
+    actions.remember(step, call)
     if call.tool.startswith(HAND_OVER):
         handoffs.requested(step, call, tool)
     elif tool is not None and call.tool == NOTE:
