@@ -110,6 +110,7 @@ async def bench(tmp_path_factory: pytest.TempPathFactory, helpers: Helpers) -> A
         ) as stack:
             tenants = yaml.safe_load(paths.tenants.read_text())
             tenants["tenants"][0]["packs"].append("bench")
+            tenants["tenants"][0]["quotas"] = {"sessions_max": 1_000}
             paths.tenants.write_text(yaml.safe_dump(tenants))
             await publish_and_activate(
                 [HERE / "pack"],
