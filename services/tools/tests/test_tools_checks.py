@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from ringback_testkit import NatsServer
 from ringback_tools.adapters.connectors import ConnectorsByKind
+from ringback_tools.adapters.credentials import Credentials
 from ringback_tools.adapters.function import FunctionConnector
 from ringback_tools.adapters.grpc_method import GrpcConnector
 from ringback_tools.adapters.worker import WorkerConnector
@@ -96,7 +97,8 @@ async def test_a_grpc_method_says_what_became_of_it():
     reflection.enable_server_reflection(["grpc.health.v1.Health", reflection.SERVICE_NAME], server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    connectors = ConnectorsByKind({"grpc": GrpcConnector(addresses={"ledger": f"127.0.0.1:{port}"})})
+    ledger = GrpcConnector(addresses={"ledger": f"127.0.0.1:{port}"}, credentials=Credentials(None))
+    connectors = ConnectorsByKind({"grpc": ledger})
     checked = rule(
         "grpc",
         path="status",

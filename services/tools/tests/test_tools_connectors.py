@@ -15,6 +15,7 @@ from ringback_telemetry import current_traceparent, extract, span
 from ringback_telemetry.names import Span
 from ringback_testkit import NatsServer
 from ringback_tools.adapters.connectors import ConnectorsByKind
+from ringback_tools.adapters.credentials import Credentials
 from ringback_tools.adapters.function import FunctionConnector
 from ringback_tools.adapters.grpc_method import GrpcConnector
 from ringback_tools.adapters.worker import WorkerConnector
@@ -276,7 +277,7 @@ async def test_a_grpc_method_is_called_by_reflection():
     reflection.enable_server_reflection(["grpc.health.v1.Health", reflection.SERVICE_NAME], server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    connector = GrpcConnector(addresses={"health": f"grpc://127.0.0.1:{port}"})
+    connector = GrpcConnector(addresses={"health": f"grpc://127.0.0.1:{port}"}, credentials=Credentials(None))
 
     async def ask(service="", *, method="grpc.health.v1.Health/Check", ref="health", **more):
         arguments = {"service": service, **more}

@@ -1,5 +1,6 @@
 """Agent packs: loading, validating, publishing and fetching. README.md describes the files."""
 
+from ringback_packs.descriptors import described, pool_of, unary_method
 from ringback_packs.findings import Finding, PackError
 from ringback_packs.loading import load_files, load_pack, pack_digest
 from ringback_packs.model import (
@@ -53,9 +54,12 @@ __all__ = [
     "Retry",
     "ToolSpec",
     "Upgrade",
+    "described",
     "load_files",
     "load_pack",
     "pack_digest",
     "placeholders",
+    "pool_of",
     "publish_pack",
+    "unary_method",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ringback_packs import forms
+from ringback_packs.descriptors import FILE_NAME, FILE_NAME_FORM, Descriptors
 from ringback_packs.fields import Fields, Place
 from ringback_packs.model import (
     Check,
@@ -36,14 +37,17 @@ _SCHEME = re.compile(r"[A-Za-z-]{1,32}\Z")
 _PATH = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
 
 
-def read_connector(fields: Fields, *, parameters: Mapping[str, Any]) -> Connector:
+def read_connector(fields: Fields, *, parameters: Mapping[str, Any], descriptors: Descriptors) -> Connector:
     """Return the connector that the fields describe."""
-    connector = _of_kind(fields, fields.choice("kind", forms.CONNECTORS), parameters=parameters)
+    kind = fields.choice("kind", forms.CONNECTORS)
+    connector = _of_kind(fields, kind, parameters=parameters, descriptors=descriptors)
     fields.done()
     return connector
 
 
-def _of_kind(fields: Fields, kind: str, *, parameters: Mapping[str, Any]) -> Connector:
+def _of_kind(
+    fields: Fields, kind: str, *, parameters: Mapping[str, Any], descriptors: Descriptors
+) -> Connector:
     connector: Connector
     match kind:
         case "function":
@@ -51,12 +55,7 @@ def _of_kind(fields: Fields, kind: str, *, parameters: Mapping[str, Any]) -> Con
                 entry_point=fields.text("entry_point", pattern=_ENTRY_POINT, form="module:function")
             )
         case "grpc":
-            connector = GrpcConnector(
-                target_ref=fields.text("target_ref", pattern=forms.REFERENCE, form=forms.REFERENCE_FORM),
-                method=fields.text("method", pattern=_GRPC_METHOD, form="package.Service/Method"),
-                request=_template(fields, "request", roots=REQUEST_ROOTS, parameters=parameters),
-                result=_template(fields, "result", roots=ANSWER_ROOTS, parameters=parameters),
-            )
+            connector = _grpc(fields, parameters=parameters, descriptors=descriptors)
         case "nats":
             connector = NatsConnector(
                 subject=fields.text("subject", pattern=_NATS_SUBJECT, form="a subject without wildcards")
@@ -71,13 +70,13 @@ def _of_kind(fields: Fields, kind: str, *, parameters: Mapping[str, Any]) -> Con
     return connector
 
 
-def read_check(fields: Fields, *, parameters: Mapping[str, Any]) -> Check:
+def read_check(fields: Fields, *, parameters: Mapping[str, Any], descriptors: Descriptors) -> Check:
     """Return the check that the fields describe; its call must be a read: over HTTP a GET."""
     inner = fields.below("connector", required=True)
     connector: Connector = HttpConnector(url="")
     if inner is not None:
         kind = inner.choice("kind", CHECK_CONNECTORS, "http")
-        connector = _of_kind(inner, kind, parameters=parameters)
+        connector = _of_kind(inner, kind, parameters=parameters, descriptors=descriptors)
         if isinstance(connector, HttpConnector) and connector.method != "GET":
             inner.at("method").error("GET expected: a check must not change anything")
         inner.done()
@@ -93,6 +92,22 @@ def read_check(fields: Fields, *, parameters: Mapping[str, Any]) -> Check:
     )
     fields.done()
     return check
+
+
+def _grpc(fields: Fields, *, parameters: Mapping[str, Any], descriptors: Descriptors) -> GrpcConnector:
+    connector = GrpcConnector(
+        target_ref=fields.text("target_ref", pattern=forms.REFERENCE, form=forms.REFERENCE_FORM),
+        method=fields.text("method", pattern=_GRPC_METHOD, form="package.Service/Method"),
+        descriptor=fields.text("descriptor", "", pattern=FILE_NAME, form=FILE_NAME_FORM),
+        request=_template(fields, "request", roots=REQUEST_ROOTS, parameters=parameters),
+        result=_template(fields, "result", roots=ANSWER_ROOTS, parameters=parameters),
+    )
+    if connector.descriptor:
+        if wrong := descriptors.wrong(connector.descriptor):
+            fields.at("descriptor").error(wrong)
+        elif wrong := descriptors.wrong_method(connector.descriptor, connector.method):
+            fields.at("method").error(wrong)
+    return connector
 
 
 def _http(fields: Fields, *, parameters: Mapping[str, Any]) -> HttpConnector:

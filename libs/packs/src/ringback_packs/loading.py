@@ -7,6 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ringback_packs import forms
+from ringback_packs.descriptors import (
+    DESCRIPTOR_BYTES_MAX,
+    FILE_NAME,
+    FILE_NAME_FORM,
+    FOLDER,
+    SUFFIX,
+    Descriptors,
+)
 from ringback_packs.findings import PackError, Report, near
 from ringback_packs.model import Pack
 from ringback_packs.pack_file import Manifest, read_manifest
@@ -23,8 +31,8 @@ FILE_NAMES = (MANIFEST, TOOLS, *(f"bundle/{layer}" for layer in forms.LAYERS))
 def load_pack(folder: Path) -> Pack:
     """Return the pack in a folder; PackError lists everything that is wrong with it.
 
-    `pack.yaml`, `tools.yaml` and the layers in `bundle/` are the pack; `calls/` and `backend/` beside them
-    are not read.
+    `pack.yaml`, `tools.yaml`, the layers in `bundle/` and the descriptor files in `descriptors/` are the pack;
+    `calls/` and `backend/` beside them are not read.
     """
     report = Report()
     files = _read_folder(folder, report)
@@ -48,9 +56,16 @@ def pack_digest(files: Mapping[str, bytes]) -> str:
 
 def _load(files: dict[str, bytes], *, label: str, report: Report) -> Pack:
     _check_names(files, report)
-    trees = {name: parse_yaml(data, file=name, report=report) for name, data in sorted(files.items())}
+    types = {name: data for name, data in files.items() if FILE_NAME.match(name)}
+    trees = {
+        name: parse_yaml(data, file=name, report=report)
+        for name, data in sorted(files.items())
+        if not name.startswith(f"{FOLDER}/")
+    }
     tools_root, manifest_root = trees.get(TOOLS), trees.get(MANIFEST)
-    tools = read_tools(tools_root, file=TOOLS, report=report) if tools_root else ()
+    descriptors = Descriptors(types, report=report)
+    tools = read_tools(tools_root, file=TOOLS, descriptors=descriptors, report=report) if tools_root else ()
+    descriptors.done()
     manifest = (
         read_manifest(manifest_root, file=MANIFEST, tools=tools, report=report)
         if manifest_root
@@ -79,7 +94,9 @@ def _check_names(files: Mapping[str, bytes], report: Report) -> None:
         if name not in files:
             report.error(name, 0, "", "a file of this name expected in the pack's folder")
     for name in sorted(files):
-        if name not in FILE_NAMES:
+        if name.startswith(f"{FOLDER}/") and not FILE_NAME.match(name):
+            report.error(name[:200], 0, "", f"{FILE_NAME_FORM} expected (letters, digits, '_', '.', '-')")
+        elif name not in FILE_NAMES and not FILE_NAME.match(name):
             report.error(name[:200], 0, "", f"not a file of a pack{near(name, FILE_NAMES)}")
     for layer in forms.LAYERS:
         if f"bundle/{layer}" not in files:
@@ -94,6 +111,9 @@ def _read_folder(folder: Path, report: Report) -> dict[str, bytes]:
     bundle = folder / "bundle"
     if bundle.is_dir():
         paths += sorted(path for path in bundle.iterdir() if path.suffix in (".yaml", ".yml"))
+    types = folder / FOLDER
+    if types.is_dir():
+        paths += sorted(path for path in types.iterdir() if path.suffix == SUFFIX)
     files: dict[str, bytes] = {}
     for path in paths:
         name = path.relative_to(folder).as_posix()
@@ -102,7 +122,7 @@ def _read_folder(folder: Path, report: Report) -> dict[str, bytes]:
         try:
             with path.open("rb") as file:
                 # One byte more than allowed is enough to be told that it is too much.
-                files[name] = file.read(FILE_BYTES_MAX + 1)
+                files[name] = file.read(max(FILE_BYTES_MAX, DESCRIPTOR_BYTES_MAX) + 1)
         except OSError as error:
             report.error(name, 0, "", f"a readable file expected ({error.strerror})")
     return files

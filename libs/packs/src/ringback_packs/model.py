@@ -80,10 +80,12 @@ class FunctionConnector(msgspec.Struct, frozen=True, kw_only=True, tag_field="ki
 
 
 class GrpcConnector(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="grpc"):
-    """A unary gRPC method; the descriptor comes by reflection."""
+    """A unary gRPC method."""
 
     target_ref: str
     method: str
+    # A file of the pack that holds the method's types; empty: the server tells them by reflection.
+    descriptor: str = ""
     request: Any = None
     result: Any = None
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 
 from ringback_packs import forms
 from ringback_packs.connectors import read_check, read_connector
+from ringback_packs.descriptors import Descriptors
 from ringback_packs.fields import Fields, Place
 from ringback_packs.findings import Report
 from ringback_packs.messages import read_messages
@@ -33,7 +34,7 @@ DEADLINE_MS_MAX = 600_000
 FallbackKind = Literal["none", "cached", "static", "callback", "person"]
 
 
-def read_tools(root: Node, *, file: str, report: Report) -> tuple[ToolSpec, ...]:
+def read_tools(root: Node, *, file: str, descriptors: Descriptors, report: Report) -> tuple[ToolSpec, ...]:
     """Return the tools of the file; what is wrong is noted."""
     fields = Place(root, file=file, path="", report=report).fields()
     if fields is None:
@@ -45,7 +46,7 @@ def read_tools(root: Node, *, file: str, report: Report) -> tuple[ToolSpec, ...]
         inner = place.fields()
         if inner is None:
             continue
-        tool = _tool(inner)
+        tool = _tool(inner, descriptors)
         if (tool.name, tool.version) in found and tool.name:
             inner.at("name").error(
                 f"each name and version once expected, {tool.name} {tool.version} is there already"
@@ -57,7 +58,7 @@ def read_tools(root: Node, *, file: str, report: Report) -> tuple[ToolSpec, ...]
     return tuple(found.values())
 
 
-def _tool(fields: Fields) -> ToolSpec:
+def _tool(fields: Fields, descriptors: Descriptors) -> ToolSpec:
     name = fields.text("name", pattern=forms.NAME, form=forms.NAME_FORM)
     parameters_at = fields.get("parameters", required=True)
     parameters = read_schema(parameters_at, must_be_object=True) if parameters_at else {}
@@ -78,13 +79,13 @@ def _tool(fields: Fields) -> ToolSpec:
         parameters=parameters,
         result=result,
         side_effect=cast(SideEffect, fields.choice("side_effect", forms.SIDE_EFFECTS)),
-        connector=_connector(fields, parameters=parameters),
+        connector=_connector(fields, parameters=parameters, descriptors=descriptors),
         deadline_ms=fields.integer("deadline_ms", 10_000, low=50, high=DEADLINE_MS_MAX),
         attempt_timeout_ms=fields.integer("attempt_timeout_ms", 3_000, low=10, high=DEADLINE_MS_MAX),
         slow_after_ms=fields.integer("slow_after_ms", 1_500, low=10, high=DEADLINE_MS_MAX),
         retry=_retry(retry) if retry else Retry(),
         idempotency=_idempotency(idempotency) if idempotency else Idempotency(),
-        check=_check(fields, parameters=parameters),
+        check=_check(fields, parameters=parameters, descriptors=descriptors),
         concurrency_max=fields.integer("concurrency_max", 16, low=1, high=10_000),
         concurrency_min=fields.integer("concurrency_min", 1, low=1, high=10_000),
         queue_max=fields.integer("queue_max", 32, low=0, high=100_000),
@@ -106,14 +107,16 @@ def _tool(fields: Fields) -> ToolSpec:
     return tool
 
 
-def _connector(fields: Fields, *, parameters: Mapping[str, Any]) -> Connector:
+def _connector(fields: Fields, *, parameters: Mapping[str, Any], descriptors: Descriptors) -> Connector:
     inner = fields.below("connector", required=True)
-    return read_connector(inner, parameters=parameters) if inner else HttpConnector(url="")
+    if inner is None:
+        return HttpConnector(url="")
+    return read_connector(inner, parameters=parameters, descriptors=descriptors)
 
 
-def _check(fields: Fields, *, parameters: Mapping[str, Any]) -> Check | None:
+def _check(fields: Fields, *, parameters: Mapping[str, Any], descriptors: Descriptors) -> Check | None:
     inner = fields.below("check")
-    return read_check(inner, parameters=parameters) if inner else None
+    return read_check(inner, parameters=parameters, descriptors=descriptors) if inner else None
 
 
 def _retry(fields: Fields) -> Retry:

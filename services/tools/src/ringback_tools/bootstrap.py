@@ -115,6 +115,6 @@ def connectors_of(settings: ToolsSettings) -> Mapping[str, Connector]:
         "http": HttpConnector(addresses=addresses, credentials=credentials),
         "function": FunctionConnector(settings.tool_modules),
         "nats": WorkerConnector(settings.nats_url),
-        "grpc": GrpcConnector(addresses=addresses),
+        "grpc": GrpcConnector(addresses=addresses, credentials=credentials),
         "mcp": McpConnector(addresses=addresses),
     }

@@ -27,7 +27,8 @@ __all__ = ["ToolsSettings", "read_settings"]
 _CONNECTOR: Final = re.compile(PREFIX + r"CONNECTOR_([A-Z][A-Z0-9_]{0,63})")
 _CREDENTIAL: Final = re.compile(PREFIX + r"CREDENTIAL_([A-Z][A-Z0-9_]{0,63})")
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_SCHEMES: Final = ("http", "https", "grpc", "mcp", "stdio")
+_SCHEMES: Final = ("http", "https", "grpc", "grpcs", "stdio")
+_LISTED: Final = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +104,6 @@ def _connectors(environ: Mapping[str, str]) -> dict[str, str]:
             continue
         scheme, mark, rest = value.strip().partition("://")
         if not mark or not rest or scheme not in _SCHEMES:
-            raise ConfigError(f"{name}: expected an address beginning with http://, https://, grpc:// …")
+            raise ConfigError(f"{name}: expected an address beginning with {_LISTED}")
         found[match[1].lower()] = value.strip()
     return found

@@ -1,4 +1,4 @@
-"""The gRPC connector: one unary method, its types learnt by server reflection.
+"""The gRPC connector: one unary method, its types from the pack's descriptor file or by server reflection.
 
 What a status says about effects: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION and their like are the
 server's own no. UNAVAILABLE, DEADLINE_EXCEEDED, UNKNOWN and INTERNAL leave a write in doubt: gRPC cannot
@@ -7,20 +7,19 @@ tell whether it ran.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import grpc
 import orjson
-from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
+from google.protobuf import json_format, message_factory
 from google.protobuf.message import Message
-from grpc_reflection.v1alpha import (  # type: ignore[import-untyped]
-    reflection_pb2,
-    reflection_pb2_grpc,
-)
-from ringback_errors import NotFound
+from ringback_errors import InvalidInput
 from ringback_telemetry import inject
 
+from ringback_tools.adapters.credentials import Credentials
+from ringback_tools.adapters.grpc_types import method_types
 from ringback_tools.domain.messages import clean_text
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
 from ringback_tools.domain.templates import ABSENT, fill
@@ -28,7 +27,8 @@ from ringback_tools.ports import Call
 
 __all__ = ["GrpcConnector"]
 
-FILES_MAX: Final = 256
+METHODS_MAX: Final = 1_024
+_TLS: Final = "grpcs://"
 _CODES: Final[Mapping[grpc.StatusCode, ErrorCode]] = {
     grpc.StatusCode.INVALID_ARGUMENT: ErrorCode.INVALID_ARGUMENTS,
     grpc.StatusCode.OUT_OF_RANGE: ErrorCode.INVALID_ARGUMENTS,
@@ -60,34 +60,37 @@ _Unary = Callable[..., Any]
 class GrpcConnector:
     """Calls methods; one channel per address, types kept once learnt."""
 
-    def __init__(self, *, addresses: Mapping[str, str]) -> None:
+    def __init__(self, *, addresses: Mapping[str, str], credentials: Credentials) -> None:
         self._addresses = addresses
+        self._credentials = credentials
         self._channels: dict[str, grpc.aio.Channel] = {}
-        self._methods: dict[tuple[str, str], tuple[_Unary, type[Message]]] = {}
+        # By address, method and the descriptor that its types came from.
+        self._methods: OrderedDict[tuple[str, str, bytes], tuple[_Unary, type[Message]]] = OrderedDict()
 
     async def call(self, call: Call) -> Answer:
         """One attempt."""
         options = call.spec.options
         reference, method = str(options.get("target_ref", "")), str(options.get("method", ""))
-        address = self._addresses.get(reference, "").removeprefix("grpc://")
+        address = self._addresses.get(reference, "")
         if not address:
             detail = f"no address is set for connector {reference}"
             return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=detail)
+        metadata = self._metadata(call)
+        if isinstance(metadata, Failed):
+            return metadata
         timeout_s = call.timeout_ms / 1000
+        types = options.get("types", b"")
         try:
-            unary, request_type = await self._method(address, method, timeout_s=timeout_s)
+            unary, request_type = await self._method(address, method, types, timeout_s=timeout_s)
         except grpc.aio.AioRpcError as error:
-            # Only asked for its types: nothing was done.
-            return Failed(
-                ErrorCode.TOOL_UNAVAILABLE, retryable=True, detail=f"reflection: {error.code().name}"
-            )
-        except (NotFound, TypeError, ValueError) as error:
+            return _unlearnt(error)
+        except (InvalidInput, TypeError, ValueError) as error:
             return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=f"{method}: {error}"[:200])
         request = _request(call, request_type)
         if isinstance(request, Failed):
             return request
         try:
-            reply = await unary(request, timeout=timeout_s, metadata=_metadata(call))
+            reply = await unary(request, timeout=timeout_s, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             return _failed(error)
         return _answer(call, reply)
@@ -99,21 +102,18 @@ class GrpcConnector:
         self._channels.clear()
         self._methods.clear()
 
-    async def _method(self, address: str, method: str, *, timeout_s: float) -> tuple[_Unary, type[Message]]:
-        known = self._methods.get((address, method))
+    async def _method(
+        self, address: str, method: str, types: bytes, *, timeout_s: float
+    ) -> tuple[_Unary, type[Message]]:
+        key = (address, method, types)
+        known = self._methods.get(key)
         if known is not None:
+            self._methods.move_to_end(key)
             return known
         channel = self._channels.get(address)
         if channel is None:
-            channel = self._channels[address] = grpc.aio.insecure_channel(address)
-        service, _, name = method.rpartition("/")
-        pool = await _described(channel, service, timeout_s=timeout_s)
-        try:
-            found = pool.FindServiceByName(service).FindMethodByName(name)
-        except KeyError:
-            raise NotFound("expected a method that the server has", field="method") from None
-        if found is None or found.client_streaming or found.server_streaming:
-            raise NotFound("expected a unary method that the server has", field="method")
+            channel = self._channels[address] = _channel(address)
+        found = await method_types(channel, method, descriptor=types, timeout_s=timeout_s)
         request_type = message_factory.GetMessageClass(found.input_type)
         reply_type = message_factory.GetMessageClass(found.output_type)
         unary = channel.unary_unary(
@@ -121,53 +121,35 @@ class GrpcConnector:
             request_serializer=request_type.SerializeToString,
             response_deserializer=reply_type.FromString,
         )
-        self._methods[address, method] = (unary, request_type)
+        self._methods[key] = (unary, request_type)
+        if len(self._methods) > METHODS_MAX:
+            self._methods.popitem(last=False)
         return unary, request_type
 
-
-async def _described(
-    channel: grpc.aio.Channel, service: str, *, timeout_s: float
-) -> descriptor_pool.DescriptorPool:
-    """The service's file and all that it imports, asked for by reflection; FILES_MAX at most."""
-    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-    files: dict[str, descriptor_pb2.FileDescriptorProto] = {}
-    stream = stub.ServerReflectionInfo(timeout=timeout_s)
-    try:
-        wanted = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=service)]
-        while wanted and len(files) < FILES_MAX:
-            await stream.write(wanted.pop())
-            reply = await stream.read()
-            if reply is grpc.aio.EOF or not reply.HasField("file_descriptor_response"):
-                raise NotFound("expected a service that the server has", field="method")
-            for raw in reply.file_descriptor_response.file_descriptor_proto:
-                file = descriptor_pb2.FileDescriptorProto.FromString(raw)
-                files[file.name] = file
-            wanted = [
-                reflection_pb2.ServerReflectionRequest(file_by_filename=name)
-                for name in sorted({name for file in files.values() for name in file.dependency} - set(files))
-            ]
-    finally:
-        stream.cancel()
-    pool = descriptor_pool.DescriptorPool()
-    _add(pool, files, set())
-    return pool
+    def _metadata(self, call: Call) -> tuple[tuple[str, str], ...] | Failed:
+        headers = {call.key_field.lower(): call.key} if call.key else {}
+        if wanted := call.spec.options.get("credential"):
+            secret = self._credentials.get(wanted)
+            if secret is None:
+                detail = f"no secret is set for credential {wanted}"
+                return Failed(ErrorCode.AUTH, blames=False, detail=detail)
+            headers["authorization"] = f"Bearer {secret}"
+        inject(headers)
+        return tuple(headers.items())
 
 
-def _add(
-    pool: descriptor_pool.DescriptorPool,
-    files: Mapping[str, descriptor_pb2.FileDescriptorProto],
-    added: set[str],
-) -> None:
-    """Add files to the pool, each after what it imports."""
-    waiting = list(files)
-    while waiting:
-        ready = [name for name in waiting if set(files[name].dependency) <= added]
-        if not ready:
-            raise ValueError("the server's descriptors are not complete")
-        for name in ready:
-            pool.Add(files[name])
-            added.add(name)
-        waiting = [name for name in waiting if name not in added]
+def _channel(address: str) -> grpc.aio.Channel:
+    if address.startswith(_TLS):
+        return grpc.aio.secure_channel(address.removeprefix(_TLS), grpc.ssl_channel_credentials())
+    return grpc.aio.insecure_channel(address.removeprefix("grpc://"))
+
+
+def _unlearnt(error: grpc.aio.AioRpcError) -> Failed:
+    """The server was only asked for its types: nothing was done."""
+    if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+        detail = "the server has no reflection: name a file of descriptors/ as the connector's 'descriptor'"
+        return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=detail)
+    return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, detail=f"reflection: {error.code().name}")
 
 
 def _request(call: Call, request_type: type[Message]) -> Message | Failed:
@@ -183,12 +165,6 @@ def _request(call: Call, request_type: type[Message]) -> Message | Failed:
         return json_format.ParseDict({} if values is ABSENT else values, request_type())
     except json_format.ParseError as error:
         return Failed(ErrorCode.INVALID_ARGUMENTS, blames=False, detail=str(error)[:200])
-
-
-def _metadata(call: Call) -> tuple[tuple[str, str], ...]:
-    headers = {call.key_field.lower(): call.key} if call.key else {}
-    inject(headers)
-    return tuple(headers.items())
 
 
 def _answer(call: Call, reply: Message) -> Answer:

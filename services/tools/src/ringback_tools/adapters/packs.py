@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -76,18 +77,21 @@ class PackCatalogue:
 
 def tools_from_pack(pack: Pack, *, settle_ms: int | None = None) -> tuple[Tool, ...]:
     """Every tool of a pack, ready to run."""
-    return tuple(tool_from_spec(spec, settle_ms=settle_ms) for spec in pack.tools)
+    return tuple(tool_from_spec(spec, settle_ms=settle_ms, files=pack.files) for spec in pack.tools)
 
 
-def tool_from_spec(spec: ToolSpec, *, settle_ms: int | None = None) -> Tool:
-    """One tool, ready to run; `settle_ms` stands in for what the tools themselves say."""
+def tool_from_spec(
+    spec: ToolSpec, *, settle_ms: int | None = None, files: Mapping[str, bytes] | None = None
+) -> Tool:
+    """One tool, ready to run; `settle_ms` stands in for what the tools themselves say, `files` are the pack's."""
+    files = files or {}
     return Tool(
         name=spec.name,
         version=spec.version,
         description=spec.description,
         side_effect=SideEffect(spec.side_effect),
         parameters=spec.parameters,
-        connector=_connector(spec.connector, credential=spec.credential),
+        connector=_connector(spec.connector, credential=spec.credential, files=files),
         result=spec.result or {},
         deadline_ms=spec.deadline_ms,
         attempt_timeout_ms=spec.attempt_timeout_ms,
@@ -102,7 +106,7 @@ def tool_from_spec(spec: ToolSpec, *, settle_ms: int | None = None) -> Tool:
             codes=frozenset(ErrorCode(code) for code in spec.retry.retry_on),
         ),
         key_field=spec.idempotency.header if spec.idempotency.kind == "key" else "",
-        check=_check(spec, settle_ms=settle_ms),
+        check=_check(spec, settle_ms=settle_ms, files=files),
         limits=Limits(
             concurrency_max=spec.concurrency_max,
             concurrency_min=spec.concurrency_min,
@@ -134,20 +138,24 @@ def tool_from_spec(spec: ToolSpec, *, settle_ms: int | None = None) -> Tool:
     )
 
 
-def _connector(connector: declared.Connector, *, credential: str) -> ConnectorSpec:
+def _connector(
+    connector: declared.Connector, *, credential: str, files: Mapping[str, bytes]
+) -> ConnectorSpec:
     options: dict[str, Any] = msgspec.to_builtins(connector)
     kind = options.pop("kind")
+    if descriptor := options.pop("descriptor", ""):
+        options["types"] = files[descriptor]
     if credential:
         options["credential"] = credential
     return ConnectorSpec(kind, options)
 
 
-def _check(spec: ToolSpec, *, settle_ms: int | None) -> CheckRule | None:
+def _check(spec: ToolSpec, *, settle_ms: int | None, files: Mapping[str, bytes]) -> CheckRule | None:
     if spec.check is None:
         return None
     not_done = spec.check.not_done_when
     return CheckRule(
-        connector=_connector(spec.check.connector, credential=spec.credential),
+        connector=_connector(spec.check.connector, credential=spec.credential, files=files),
         done_when=_condition(spec.check.done_when),
         not_done_when=_condition(not_done) if not_done else None,
         timeout_ms=spec.check.timeout_ms,
