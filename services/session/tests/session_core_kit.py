@@ -241,10 +241,10 @@ class CoreCall:
 
     # Policy, tools, the record.
 
-    def question(self):
-        """The question about an action that policy has not answered yet."""
-        found = [e for e in self._fresh if isinstance(e, fx.AskPolicy) and e.gate == "action"]
-        assert len(found) == 1, f"one question about an action expected, got {found}"
+    def question(self, gate="action"):
+        """The question about an action, or at another gate, that policy has not answered yet."""
+        found = [e for e in self._fresh if isinstance(e, fx.AskPolicy) and e.gate == gate]
+        assert len(found) == 1, f"one question about an {gate} expected, got {found}"
         self._fresh.remove(found[0])
         return found[0]
 

@@ -18,6 +18,7 @@ from ringback_session.domain import (
     guarded,
     guards,
     inputs,
+    judging,
     notes,
     outcomes,
     playback,
@@ -54,6 +55,7 @@ def step(state: CallState, event: Input, at: At) -> Effects:
     if now.escalation is not None:
         reason, rule, say = now.escalation
         escalation.to_person(now, reason=reason, rule=rule, say=say)
+    judging.pump(now)
     rotation.pump(now)
     replies.pump(now)
     prompting.watch(now)
@@ -80,7 +82,7 @@ def _of_the_caller(now: Step, event: Input) -> bool:
             speaking.cancel_all(now, "client_cancelled")
             consent.cancelled_by_client(now)
         case inputs.ClientCallOutput():
-            client_calls.answered(now, event.call_id, event.output)
+            judging.answered(now, event)
         case _:
             return _over_the_agent(now, event)
     return True
@@ -145,7 +147,7 @@ def _of_an_action(now: Step, event: Input) -> bool:
         case inputs.CallRequested():
             actions.requested(now, event)
         case inputs.Decided():
-            waiting = (actions.decided, results.decided, guards.decided, turns.input_decided)
+            waiting = (actions.decided, results.decided, guards.decided, judging.decided, turns.input_decided)
             any(decided(now, event) for decided in waiting)
         case inputs.FactFetched():
             actions.fact_fetched(now, event)

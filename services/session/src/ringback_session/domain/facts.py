@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from ringback_session.domain.effects import FetchFact
 from ringback_session.domain.inputs import FactFetched, FactNeed
+from ringback_session.domain.judged import Reading
 from ringback_session.domain.state import FactValue
 from ringback_session.domain.step import Step
 
-__all__ = ["fetch", "keep"]
+__all__ = ["fetch", "keep", "record", "tell"]
 
 
 def fetch(step: Step, needs: Sequence[FactNeed], *, for_id: str) -> list[str]:
@@ -38,12 +39,34 @@ def keep(step: Step, fact: FactFetched) -> None:
         ttl_ms=fact.ttl_ms,
         unavailable=fact.unavailable,
     )
-    if not fact.unavailable:
-        step.publish(
-            "facts_fetched",
-            name=fact.name,
-            tool=fact.tool,
-            arguments_json=fact.arguments_json,
-            value_json=fact.value_json,
-            ttl_ms=fact.ttl_ms,
-        )
+    if fact.unavailable:
+        return
+    body: dict[str, str | int | float] = {
+        "name": fact.name,
+        "arguments_json": fact.arguments_json,
+        "ttl_ms": fact.ttl_ms,
+    }
+    record(
+        step,
+        Reading(kind="facts_fetched", tool=fact.tool, value_json=fact.value_json, body=body, fact=fact.name),
+    )
+
+
+def record(step: Step, reading: Reading) -> None:
+    """Tell the stream what was read for a rule: at once, or as the result gate leaves it."""
+    state = step.state
+    if state.rules.result_gate == "off" or not reading.value_json:
+        fact = state.facts.get(reading.fact)
+        if fact is not None:
+            fact.shown_json = fact.value_json
+        tell(step, reading, reading.value_json)
+    elif state.ended:
+        tell(step, reading, "{}")
+    else:
+        state.readings.append(reading)
+
+
+def tell(step: Step, reading: Reading, value_json: str) -> None:
+    """The fact that something was read."""
+    value = {"value_json" if reading.fact else "result_json": value_json}
+    step.publish(reading.kind, tool=reading.tool, **reading.body, **value)

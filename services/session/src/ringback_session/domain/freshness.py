@@ -13,6 +13,7 @@ import msgspec
 from ringback_session.domain import facts
 from ringback_session.domain.effects import PullContext, RefreshValue
 from ringback_session.domain.inputs import ContextArrived, FactFetched, ValueRefreshed
+from ringback_session.domain.judged import Reading
 from ringback_session.domain.known import Refresh, StaleValue
 from ringback_session.domain.rules import SideEffect
 from ringback_session.domain.state import Action, ActionPhase, SlotValue
@@ -157,17 +158,16 @@ def _publish(step: Step, refresh: Refresh, data_json: str) -> None:
         )
         facts.keep(step, fact)
         return
-    step.publish(
-        "action_finished",
-        action_id=f"act_{refresh.refresh_id.removeprefix('fresh_')}",
-        tool=refresh.tool,
-        status="ok",
-        result_json=data_json,
-        arguments_json=refresh.arguments_json,
-        side_effect=SideEffect.READ,
-        attempts=1,
-        duration_ms=float(max(0, step.at.now_ms - refresh.asked_at_ms)),
-    )
+    body: dict[str, str | int | float] = {
+        "action_id": f"act_{refresh.refresh_id.removeprefix('fresh_')}",
+        "status": "ok",
+        "arguments_json": refresh.arguments_json,
+        "side_effect": SideEffect.READ,
+        "attempts": 1,
+        "duration_ms": float(max(0, step.at.now_ms - refresh.asked_at_ms)),
+    }
+    reading = Reading(kind="action_finished", tool=refresh.tool, value_json=data_json, body=body)
+    facts.record(step, reading)
 
 
 def _path(name: str, refresh: Refresh) -> str:

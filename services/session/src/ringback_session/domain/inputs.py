@@ -216,10 +216,12 @@ class ClientCancelled(_Input, frozen=True):
 
 
 class ClientCallOutput(_Input, frozen=True):
-    """The client answered a call of its own tool."""
+    """The client answered a call of its own tool; `withheld`: the model has not been told, policy judges it first."""
 
     call_id: str
     output: str
+    item_id: str = ""
+    withheld: bool = False
 
 
 class FactFetched(_Input, frozen=True):

@@ -8,6 +8,7 @@ from ringback_session.domain import (
     client_calls,
     consent,
     decisions,
+    judging,
     outcomes,
     replies,
     results,
@@ -122,13 +123,14 @@ def client_gone(step: Step, event: ClientGone) -> None:
         return
     state.ended = event.reason
     consent.void_all(step, "hang_up")
+    judging.unjudged(step)
     for action in state.open_actions():
         if _must_be_settled(action):
             outcomes.open_task(
                 step, f"Tell the caller what became of {action.tool}", action.action_id, reason="hang_up"
             )
         elif action.phase is ActionPhase.CHECKING:
-            results.let_go(step, action)
+            results.unjudged(step, action)
         elif action.phase is not ActionPhase.RUNNING:
             outcomes.not_started(step, action.action_id, "hang_up", "The caller hung up.", reply=False)
     step.publish("session_ended", reason=event.reason, turns=state.turn)
@@ -161,6 +163,7 @@ def _clear_the_air(state: CallState) -> None:
     state.playback = Playback()
     state.floor = Floor()
     state.known.waiting, state.known.refreshing = {}, {}
+    judging.ask_again(state)
     if state.utterance is not None and not state.utterance.cleared:
         state.utterance.cleared = True
 

@@ -158,7 +158,7 @@ def pump(step: Step) -> None:
             step.effects.append(_request(speech))
         return
     pending = state.next_reply
-    if pending is None or state.agent_silent:
+    if pending is None or state.agent_silent or state.client_outputs:
         return
     if pending.purpose is not ReplyPurpose.CLARIFY and state.open_consent() is not None:
         # While a yes is waited for the model does not answer by itself.

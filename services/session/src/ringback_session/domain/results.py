@@ -13,7 +13,7 @@ from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import Action, ActionPhase, SpeechKind
 from ringback_session.domain.step import Step
 
-__all__ = ["arrived", "ask", "decided", "let_go"]
+__all__ = ["WITHHELD", "arrived", "ask", "decided", "let_go", "unjudged"]
 
 WITHHELD: Final = "What it returned may not be shown."
 
@@ -66,6 +66,12 @@ def decided(step: Step, decision: Decided) -> bool:
     if effect is Effect.ESCALATE or known.escalate:
         step.escalate(known.escalate or known.reason, rule=known.rule, say=known.say)
     return True
+
+
+def unjudged(step: Step, action: Action) -> None:
+    """The call is over: the outcome stands, and what nobody has judged is on no record."""
+    action.data_json, action.message = "", WITHHELD
+    let_go(step, action)
 
 
 def let_go(step: Step, action: Action) -> None:

@@ -14,6 +14,7 @@ from ringback_identity import derive_id
 from ringback_session.domain.agents import Team
 from ringback_session.domain.floor import Floor
 from ringback_session.domain.guarded import WordsCheck
+from ringback_session.domain.judged import ClientOutput, Reading
 from ringback_session.domain.known import Known, SlotValue
 from ringback_session.domain.phases import ActionPhase, ConsentPhase, SpeechKind
 from ringback_session.domain.reply_state import PendingReply, Reply, ReplyPurpose
@@ -168,6 +169,8 @@ class FactValue(msgspec.Struct):
     at_ms: int
     ttl_ms: int = 0
     unavailable: bool = False
+    # What the model may be told of it; empty while policy has not judged it, or withholds it.
+    shown_json: str = ""
 
 
 class Task(msgspec.Struct):
@@ -268,6 +271,9 @@ class CallState(msgspec.Struct):
     open_breakers: list[str] = []
     history: list[HistoryItem] = []
     checks: list[WordsCheck] = []
+    # What tools returned and policy still judges: the client's own, and those that were run for a rule.
+    client_outputs: list[ClientOutput] = []
+    readings: list[Reading] = []
     # The bound of this turn's hold, where the input gate asked for one.
     turn_hold_ms: int = 0
     playback: Playback = msgspec.field(default_factory=Playback)

@@ -80,11 +80,11 @@ def facts_of(state: CallState, at: At) -> tuple[dict[str, Any], ...]:
 
 
 def facts_json(state: CallState) -> str:
-    """The newest value of each fact as one JSON object, for the model to answer questions from."""
+    """The newest value of each fact as one JSON object, for the model to answer questions from: what it may see."""
     values = {
-        fact.name: msgspec.json.decode(fact.value_json)
+        fact.name: msgspec.json.decode(fact.shown_json)
         for fact in state.facts.values()
-        if not fact.unavailable and fact.value_json
+        if not fact.unavailable and fact.shown_json
     }
     return msgspec.json.encode(values).decode()
 

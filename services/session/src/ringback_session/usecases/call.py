@@ -310,7 +310,7 @@ class Call:
             case effects.EndCall():
                 self._dismiss(effect)
             case effects.TruncateItem() | effects.Note() | effects.Forget() | effects.ReturnResult():
-                out.model.extend(self._model_view.told(effect))
+                view.placing.told(effect, out)
             case effects.DeliverClientCall():
                 view.responses.shown.client_call(effect.call_id, effect.tool, effect.arguments_json, out)
             case effects.RefuseReply():

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 from ringback_realtime import (
-    ROOT,
     AudioHead,
     Close,
     EventHead,
@@ -53,6 +52,7 @@ from ringback_session.views.mending import Mending
 from ringback_session.views.model import ModelView, check_tools
 from ringback_session.views.out import Out
 from ringback_session.views.overhearing import Overhearing
+from ringback_session.views.placing import Placing
 from ringback_session.views.responses import AUDIO_DELTA, Responses
 from ringback_session.views.retaining import Retained
 from ringback_session.views.route import Wanted, history_of
@@ -97,6 +97,7 @@ class ClientView:
             client_tools_pass=lambda: state.rules.client_tools == "allow",
             heard=self._retained.keep,
         )
+        self.placing = Placing(state, items=self.items, shown=self.responses.shown, model=model)
 
     def use(self, config: SessionConfig) -> None:
         """From now on this is what the client configured."""
@@ -136,6 +137,7 @@ class ClientView:
         self._resumed = {item.id for item in snapshot.items}
         self.responses.shown.apart = self._resumed - {entry.item_id for entry in self.state.history}
         self.responses.shown.audio_started = snapshot.audio_started
+        self.placing.resumed()
 
     def is_client_tool(self, name: str) -> bool:
         offered = name in self._offered or any(tool.get("name") == name for tool in self.config.tools)
@@ -179,9 +181,7 @@ class ClientView:
             case client_events.ItemDelete():
                 self.items.delete(event.item_id)
                 out.client.append(self.events.item_deleted(event.item_id))
-                if event.item_id not in self.responses.shown.apart:
-                    out.model.append(self.model.delete(event.item_id))
-                self.responses.shown.apart.discard(event.item_id)
+                self.placing.deleted(event.item_id, out)
             case client_events.ItemRetrieve():
                 item = self.items.retrieve(event.item_id)
                 out.client.append(self.events.item_retrieved(item.to_wire(with_audio=True)))
@@ -220,39 +220,30 @@ class ClientView:
             self._resumed.discard(item.id)
             previous = self.items.previous_id(item.id)
         else:
-            place = self._upstream_place(event.previous_item_id)
+            place = self.placing.place(event.previous_item_id)
             previous = self.items.insert(item, previous_item_id=event.previous_item_id)
             self._tell_model(item, place, out)
         wire = item.to_wire()
         out.client.append(self.events.item_added(wire, previous_item_id=previous))
         out.client.append(self.events.item_done(wire, previous_item_id=previous))
 
-    def _upstream_place(self, previous_item_id: str | None) -> str | None:
-        """Where the model is to put it, which holds fewer items than the client sees."""
-        if previous_item_id in (None, ROOT) or previous_item_id not in self.items:
-            return previous_item_id
-        if previous_item_id == self.items.last_id:
-            return None
-        ids = [item.id for item in self.items]
-        before = ids[: ids.index(previous_item_id) + 1]
-        return next(
-            (item_id for item_id in reversed(before) if item_id not in self.responses.shown.apart), ROOT
-        )
-
     def _tell_model(self, item: Item, previous_item_id: str | None, out: Out) -> None:
-        wire = item.to_wire(with_audio=True)
-        wire.pop("object", None)
-        wire.pop("status", None)
-        out.model.append(self.model.create(wire, previous_item_id))
+        withheld = self.placing.withholds(item)
+        if not withheld:
+            wire = item.to_wire(with_audio=True)
+            wire.pop("object", None)
+            wire.pop("status", None)
+            out.model.append(self.model.create(wire, previous_item_id))
         match item.type:
             case "message" if item.role == "user":
                 # Nobody transcribes audio that comes as an item: where words are to be judged there are none.
                 failed = not item.text and self.state.rules.input_gate != "off"
                 out.inputs.append(UtteranceHeard(item_id=item.id, text=item.text, typed=True, failed=failed))
             case "function_call_output":
-                output = item.output or ""
-                out.inputs.append(ItemNoted(item=history_of(item)))
-                out.inputs.append(ClientCallOutput(call_id=item.call_id or "", output=output))
+                if not withheld:
+                    out.inputs.append(ItemNoted(item=history_of(item)))
+                said = {"call_id": item.call_id or "", "output": item.output or "", "item_id": item.id}
+                out.inputs.append(ClientCallOutput(**said, withheld=withheld))
             case "function_call" | "message":
                 out.inputs.append(ItemNoted(item=history_of(item)))
             case _:

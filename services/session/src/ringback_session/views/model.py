@@ -150,13 +150,18 @@ class ModelView:
     def note(self, item_id: str, role: str, text: str, *, at_head: bool = False) -> bytes:
         return self.create(_message(item_id, role, text), "root" if at_head else None)
 
-    def result(self, item_id: str, call_id: str, output_json: str) -> bytes:
+    def result(
+        self, item_id: str, call_id: str, output_json: str, previous_item_id: str | None = None
+    ) -> bytes:
         return self.create(
-            {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": output_json}
+            {"id": item_id, "type": "function_call_output", "call_id": call_id, "output": output_json},
+            previous_item_id,
         )
 
-    def told(self, effect: TruncateItem | Note | Forget | ReturnResult) -> list[bytes]:
-        """What changes in the model's conversation."""
+    def told(
+        self, effect: TruncateItem | Note | Forget | ReturnResult, previous_item_id: str | None = None
+    ) -> list[bytes]:
+        """What changes in the model's conversation; a result may have its place there."""
         match effect:
             case TruncateItem():
                 return self.truncate(effect.item_id, effect.audio_end_ms)
@@ -165,7 +170,7 @@ class ModelView:
             case Forget():
                 return [self.delete(item_id) for item_id in effect.item_ids]
             case ReturnResult():
-                return [self.result(effect.item_id, effect.call_id, effect.output_json)]
+                return [self.result(effect.item_id, effect.call_id, effect.output_json, previous_item_id)]
 
     def rebuild(self, context: str) -> list[bytes]:
         """The conversation again, for a new connection: memory's context, then what the core kept.

@@ -1,0 +1,29 @@
+"""What tools returned beside the actions of the call, while the result gate judges it: part of the state of a call."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["ClientOutput", "Reading"]
+
+
+class ClientOutput(msgspec.Struct):
+    """What a tool of the client's own returned. The model is told when it has passed, by an item of the client's id."""
+
+    item_id: str
+    call_id: str
+    tool: str
+    output: str
+    decision_id: str = ""
+
+
+class Reading(msgspec.Struct):
+    """What a read-only tool returned for a rule. Told to the stream as `kind`, with `body` around the judged value."""
+
+    kind: str
+    tool: str
+    value_json: str
+    body: dict[str, str | int | float]
+    # The name under which it is held as a fact; empty: it is none.
+    fact: str = ""
+    decision_id: str = ""
