@@ -212,6 +212,32 @@ def test_a_slow_action_is_covered_by_a_filler_and_then_by_progress(acting):
     assert "longer" in acting.speaks().text
 
 
+def progress_of(call, message):
+    (action,) = call.state.open_actions()
+    call.do(ev.ActionProgressed(action_id=action.action_id, stage="progress", message=message))
+
+
+def test_what_the_tool_says_of_its_progress_is_said_once_in_place_of_the_general_words(acting):
+    progress_of(acting, "I have looked at two of nine flights.")
+    progress_of(acting, "I have looked at three of nine flights.")
+    progress_of(acting, "")
+    acting.pass_ms(900)
+    assert acting.speaks().text == "I have looked at three of nine flights."
+    acting.pass_ms(6_000)
+    assert "longer" in acting.speaks().text
+
+
+def test_where_results_are_judged_first_a_tools_progress_is_neither_said_nor_recorded():
+    call = CoreCall(result_gate="blocking")
+    call.says("What is 482915?")
+    call.reply("", calls=[("call_1", "get_reservation", {"reservation": "482915"})])
+    call.decides(Effect.ALLOW)
+    progress_of(call, "The card ends in 4417.")
+    call.pass_ms(900)
+    assert call.speaks().text == "One moment, please."
+    assert "4417" not in str(call.state) + str(call.facts("action_progressed"))
+
+
 def test_a_filler_never_goes_into_the_callers_speech(acting):
     acting.pass_ms(500)
     acting.starts_speaking()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar, get_type_hints
 
 import msgspec
@@ -32,6 +32,12 @@ class Context:
     session_id: str = ""
     tenant: str = ""
     timeout_ms: int = 0
+    tell: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
+
+    def progress(self, message: str) -> None:
+        """Say how far it is, in a short sentence that may be spoken; from any thread, and never waits."""
+        if self.tell is not None:
+            self.tell(message)
 
 
 @dataclass(frozen=True, slots=True)

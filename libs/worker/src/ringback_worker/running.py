@@ -1,7 +1,7 @@
 """Owns the loop of a worker: requests from NATS, within their deadline and trace, a bounded number at a time.
 
-The form of request and reply is the tools service's own (services/tools, `adapters/worker.py`). Workers that
-listen on the same subject share the work.
+The form of request, progress and reply is the tools service's own (services/tools, `adapters/worker.py`).
+Workers that listen on the same subject share the work.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ringback_telemetry import extract, span
 from ringback_telemetry.names import Attr, Span
 
 from ringback_worker.declaring import Context, ToolFunction, tool_of
+from ringback_worker.progress import Telling
 from ringback_worker.settings import WorkerSettings, read_settings
 
 __all__ = ["Worker", "work"]
@@ -91,21 +92,23 @@ class Worker:
     async def _serve(self, tool: ToolFunction, message: Msg) -> None:
         headers = {name.lower(): value for name, value in (message.headers or {}).items()}
         attributes = {Attr.TOOL: tool.name, Attr.MESSAGING_DESTINATION_NAME: tool.subject}
+        telling = Telling(message)
         with span(Span.NATS_PROCESS, parent=extract(headers), attributes=attributes):
             try:
-                data = await self._answer(tool, message.data)
+                data = await self._answer(tool, message.data, telling)
                 answer = orjson.dumps({"status": "ok", "data": data})
             except RingbackError as error:
                 answer = _refused(error)
             except Exception:
                 _log.exception("%s failed", tool.name)
                 answer = orjson.dumps({"status": "error", "error_code": "internal"})
+        await telling.close()
         await _reply(message, answer)
 
-    async def _answer(self, tool: ToolFunction, raw: bytes) -> Any:
+    async def _answer(self, tool: ToolFunction, raw: bytes, telling: Telling) -> Any:
         request = _read(raw)
-        arguments = request.pop("arguments")
-        context = Context(**request)
+        arguments, wanted = request.pop("arguments"), request.pop("progress")
+        context = Context(**request, tell=telling if wanted else None)
         bound = tool.bound(arguments, context=context)
         try:
             async with asyncio.timeout(context.timeout_ms / 1000):
@@ -148,7 +151,12 @@ def _read(raw: bytes) -> dict[str, Any]:
     if not isinstance(timeout_ms, int) or isinstance(timeout_ms, bool) or timeout_ms <= 0:
         raise InvalidInput("milliseconds above 0 expected", field="timeout_ms")
     ids = {name: str(request.get(name, "")) for name in ("action_id", "session_id", "tenant")}
-    return {"arguments": request["arguments"], "timeout_ms": min(timeout_ms, CALL_MS_MAX), **ids}
+    return {
+        "arguments": request["arguments"],
+        "timeout_ms": min(timeout_ms, CALL_MS_MAX),
+        "progress": request.get("progress") is True,
+        **ids,
+    }
 
 
 def _refused(error: RingbackError) -> bytes:

@@ -110,6 +110,8 @@ class Call:
     side_effect: SideEffect
     key_field: str = ""
     key: str = ""
+    # Takes what the system says of its progress while it works; never waits. None: nobody listens.
+    progress: Callable[[str], None] | None = None
 
 
 class Connectors(Protocol):

@@ -150,8 +150,10 @@ async def _watched(service: Service, request: ActionRequest) -> Result:
                 say("started", "attached" if attached else "")
             case Attempting(attempt=attempt, delay_ms=delay_ms, after_error=after):
                 say("attempt", f"{attempt}" + (f" after {delay_ms} ms, since {after}" if after else ""))
-            case Slow(elapsed_ms=elapsed_ms) | Progress(elapsed_ms=elapsed_ms):
+            case Slow(elapsed_ms=elapsed_ms):
                 say("slow", f"{elapsed_ms} ms")
+            case Progress(message=message, elapsed_ms=elapsed_ms):
+                say("progress", f"{elapsed_ms} ms  {message}".rstrip())
             case Finished(result=result):
                 _finished(result)
                 return result

@@ -175,14 +175,21 @@ def journal_failed(step: Step, event: JournalFailed) -> None:
 
 
 def progressed(step: Step, event: ActionProgressed) -> None:
-    if event.action_id in step.state.actions:
-        step.publish(
-            "action_progressed",
-            action_id=event.action_id,
-            stage=event.stage,
-            attempt=event.attempt,
-            message=event.message,
-        )
+    action = step.state.actions.get(event.action_id)
+    if action is None:
+        return
+    message = event.message
+    if event.stage == "progress":
+        # Where results are judged first, what a tool says on the way is neither said nor put on record.
+        message = message if step.state.rules.result_gate == "off" else ""
+        action.progress = message or action.progress
+    step.publish(
+        "action_progressed",
+        action_id=event.action_id,
+        stage=event.stage,
+        attempt=event.attempt,
+        message=message,
+    )
 
 
 def result(step: Step, event: ActionResult) -> None:

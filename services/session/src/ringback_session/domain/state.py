@@ -132,6 +132,8 @@ class Action(msgspec.Struct):
     deadline_ms: int = 0
     # The consulted agent that wants it; empty: the agent on the line.
     agent: str = ""
+    # What the tool last said of its progress, until the caller has heard it.
+    progress: str = ""
 
     @property
     def open(self) -> bool:

@@ -25,6 +25,7 @@ from ringback_session.domain.inputs import (
 from ringback_session.domain.rules import Effect, RuleName
 from ringback_session.domain.state import (
     TEXT_CHARS_MAX,
+    Action,
     ConsentPhase,
     HistoryItem,
     ReplyPurpose,
@@ -236,7 +237,7 @@ def filler_due(step: Step) -> None:
         step.effects.append(StartTimer(name="filler", delay_ms=delay_ms))
         return
     texts = state.rules.fillers if state.filler_index == 0 else state.rules.progress_texts
-    texts = texts or state.rules.fillers
+    texts = _progress(waiting) or texts or state.rules.fillers
     if texts:
         rule = RuleName.FILLER if state.filler_index == 0 else RuleName.PROGRESS
         speaking.speak(step, SpeechKind.FILLER, texts[state.filler_index % len(texts)])
@@ -244,6 +245,15 @@ def filler_due(step: Step) -> None:
         step.applied(rule, "said", count=state.filler_index)
     if state.rules.silence_ms_max:
         step.effects.append(StartTimer(name="filler", delay_ms=state.rules.silence_ms_max))
+
+
+def _progress(waiting: list[Action]) -> tuple[str, ...]:
+    """What a tool said of its progress and the caller has not heard; each word once."""
+    for action in reversed(waiting):
+        if action.progress:
+            said, action.progress = action.progress, ""
+            return (said,)
+    return ()
 
 
 def _begin_turn(step: Step, utterance: Utterance) -> None:

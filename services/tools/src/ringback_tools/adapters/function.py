@@ -12,7 +12,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final
 
@@ -59,6 +59,12 @@ class CallContext:
     session_id: str
     tenant: str
     timeout_ms: int
+    tell: Callable[[str], object] | None = field(default=None, repr=False, compare=False)
+
+    def progress(self, message: str) -> None:
+        """Say how far it is; from any thread, and never waits."""
+        if self.tell is not None:
+            self.tell(message)
 
 
 class FunctionConnector:
@@ -88,7 +94,9 @@ class FunctionConnector:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, function: Callable[..., Any], call: Call) -> Any:
-        context = CallContext(call.action_id, call.session_id, call.tenant, call.timeout_ms)
+        context = CallContext(
+            call.action_id, call.session_id, call.tenant, call.timeout_ms, tell=_teller(call)
+        )
         typed = getattr(function, "ringback_tool", None)
         if typed is not None:
             # Made with ringback_worker: its types read the arguments and make plain data of the answer.
@@ -122,6 +130,13 @@ def _imported(name: str) -> ModuleType:
         raise ConfigError(
             f"RINGBACK_TOOL_MODULES: expected importable modules, {name} failed ({type(error).__name__})"
         ) from None
+
+
+def _teller(call: Call) -> Callable[[str], object] | None:
+    if (told := call.progress) is None:
+        return None
+    loop = asyncio.get_running_loop()
+    return lambda message: loop.call_soon_threadsafe(told, str(message))
 
 
 def _answered(data: Any, call: Call) -> Answer:

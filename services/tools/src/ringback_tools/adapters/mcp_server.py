@@ -11,7 +11,7 @@ import asyncio
 import importlib
 import logging
 import shlex
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -59,7 +59,9 @@ class McpConnector:
         meta: dict[str, str] = {call.key_field: call.key} if call.key else {}
         inject(meta)
         try:
-            result = await client.call_tool(tool, dict(call.arguments), meta=meta or None)
+            result = await client.call_tool(
+                tool, dict(call.arguments), meta=meta or None, progress_callback=_teller(call)
+            )
         except mcp.MCPError as error:
             if error.code in _REFUSED:
                 return Failed(ErrorCode.REJECTED, definitive=True, blames=False, detail=f"MCP {error.code}")
@@ -130,6 +132,18 @@ class _Server:
             return self._address
         command, *arguments = shlex.split(rest)
         return self._mcp.StdioServerParameters(command=command, args=arguments)
+
+
+def _teller(call: Call) -> Callable[[float, float | None, str | None], Awaitable[None]] | None:
+    """Passes on the words of progress notifications; figures alone are nothing to speak."""
+    if (tell := call.progress) is None:
+        return None
+
+    async def told(progress: float, total: float | None, message: str | None) -> None:
+        if message:
+            tell(message)
+
+    return told
 
 
 def _answer(result: Any, *, bytes_max: int) -> Answer:

@@ -3,8 +3,9 @@
 Request (JSON): `{"arguments", "action_id", "session_id", "tenant", "timeout_ms"}`, trace context and, for a
 keyed tool, the key in the headers. Reply (JSON): `{"status": "ok", "data": …}` or `{"status": "error",
 "error_code", "message", "retryable"}` with the codes of tools/v1 in lower case; an error with a code of its
-own means that nothing was done. Workers that share the work subscribe with a queue group. Nobody subscribed
-is known at once, and nothing was sent.
+own means that nothing was done. Where the request says `"progress": true`, any number of `{"status":
+"progress", "message"}` may come before the reply. Workers that share the work subscribe with a queue group.
+Nobody subscribed is known at once, and nothing was sent.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import Any, Final
 import nats
 import orjson
 from nats.aio.client import Client
-from nats.errors import ConnectionClosedError, NoRespondersError, OutboundBufferLimitError, TimeoutError
+from nats.errors import ConnectionClosedError, NoRespondersError, OutboundBufferLimitError
 from nats.errors import Error as NatsError
 from ringback_telemetry import inject
 
+from ringback_tools.adapters.replies import Replies
 from ringback_tools.domain.messages import clean_text
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
 from ringback_tools.ports import Call
@@ -29,6 +31,7 @@ __all__ = ["WorkerConnector"]
 
 _log = logging.getLogger(__name__)
 CONNECT_S: Final = 1
+PROGRESS_BYTES_MAX: Final = 4_096
 # The platform's own subjects are no workers: a pack must not be able to forge facts.
 _FORBIDDEN: Final = ("ringback.", "$", "_")
 _CODES: Final = {code.value: code for code in ErrorCode}
@@ -44,6 +47,7 @@ class WorkerConnector:
     def __init__(self, url: str) -> None:
         self._url = url
         self._client: Client | None = None
+        self._replies: Replies | None = None
         self._connecting = asyncio.Lock()
 
     async def call(self, call: Call) -> Answer:
@@ -52,14 +56,18 @@ class WorkerConnector:
         if not subject or subject.startswith(_FORBIDDEN):
             return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail="subject: expected a worker's own")
         try:
-            client = await self._connected()
+            replies = await self._connected()
         except (NatsError, OSError, TimeoutError) as error:
             return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, detail=type(error).__name__)
         headers: dict[str, str] = {call.key_field: call.key} if call.key else {}
         inject(headers)
         try:
-            reply = await client.request(
-                subject, _request(call), timeout=call.timeout_ms / 1000, headers=headers or None
+            reply = await replies.ask(
+                subject,
+                _request(call),
+                headers=headers,
+                timeout_s=call.timeout_ms / 1000,
+                is_last=lambda raw: not _told(call, raw),
             )
         except NoRespondersError:
             return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, detail="no worker is subscribed")
@@ -71,17 +79,17 @@ class WorkerConnector:
             return Failed(
                 ErrorCode.TOOL_UNAVAILABLE, retryable=True, in_doubt=True, detail=type(error).__name__
             )
-        return _answer(reply.data, bytes_max=call.bytes_max)
+        return _answer(reply, bytes_max=call.bytes_max)
 
     async def close(self) -> None:
         """Close the connection."""
         if self._client is not None:
             await self._client.close()
-            self._client = None
+            self._client = self._replies = None
 
-    async def _connected(self) -> Client:
+    async def _connected(self) -> Replies:
         async with self._connecting:
-            if self._client is None or self._client.is_closed:
+            if self._client is None or self._replies is None or self._client.is_closed:
                 self._client = await nats.connect(
                     self._url,
                     name="tools-workers",
@@ -92,9 +100,11 @@ class WorkerConnector:
                     # A request that waits for a reconnect would be sent after its time.
                     pending_size=0,
                 )
+                self._replies = Replies(self._client)
+                await self._replies.start()
             if not self._client.is_connected:
                 raise ConnectionError("not connected")
-            return self._client
+            return self._replies
 
 
 async def _note(error: Exception) -> None:
@@ -109,8 +119,24 @@ def _request(call: Call) -> bytes:
             "session_id": call.session_id,
             "tenant": call.tenant,
             "timeout_ms": call.timeout_ms,
+            "progress": call.progress is not None,
         }
     )
+
+
+def _told(call: Call, raw: bytes) -> bool:
+    """Whether the message is word of progress; it is passed on then."""
+    # Looked at before it is read: answers may be large, and are read but once.
+    if call.progress is None or len(raw) > PROGRESS_BYTES_MAX or b'"progress"' not in raw:
+        return False
+    try:
+        word = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return False
+    if not isinstance(word, dict) or word.get("status") != "progress":
+        return False
+    call.progress(str(word.get("message", "")))
+    return True
 
 
 def _answer(raw: bytes, *, bytes_max: int) -> Answer:

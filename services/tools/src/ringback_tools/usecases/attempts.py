@@ -21,6 +21,7 @@ from ringback_tools.usecases.breakers import Breakers
 from ringback_tools.usecases.bulkheads import Bulkheads
 from ringback_tools.usecases.execution import Attempting, Execution
 from ringback_tools.usecases.switches import Switches
+from ringback_tools.usecases.telling import Teller
 
 __all__ = ["Attempts", "BeforeSend"]
 
@@ -186,6 +187,8 @@ class Attempts:
 
     def _call(self, execution: Execution, spec: ConnectorSpec, *, timeout_ms: int, keyed: bool) -> Call:
         tool, request = execution.tool, execution.checked.request
+        if execution.progress is None:
+            execution.progress = Teller(execution, clock=self._clock)
         return Call(
             spec=spec,
             arguments=execution.checked.arguments,
@@ -197,6 +200,7 @@ class Attempts:
             side_effect=tool.side_effect,
             key_field=tool.key_field if keyed else "",
             key=request.action_id if keyed and tool.keyed else "",
+            progress=execution.progress if keyed else None,
         )
 
     async def _sleep_s(self, wait_s: float) -> None:

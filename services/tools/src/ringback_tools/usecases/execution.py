@@ -6,7 +6,7 @@ The execution belongs to the service, not to the call that asked for it: observe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ __all__ = [
     "Started",
 ]
 
-# Attempts are capped and progress is paced, so this is never met; it keeps a bug from filling the memory.
+# Attempts and progress are capped, so this is never met; it keeps a bug from filling the memory.
 EVENTS_MAX: Final = 512
 
 
@@ -62,6 +62,7 @@ class Slow:
 class Progress:
     """It still runs."""
 
+    # What the tool itself says, safe to speak; mostly nothing.
     message: str
     elapsed_ms: int
 
@@ -110,6 +111,8 @@ class Execution:
     next_delay_ms: int = 0
     events: list[Event] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
+    # Takes what the tool says of its progress, in all attempts; see `telling`.
+    progress: Callable[[str], None] | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -125,20 +128,22 @@ class Execution:
 
     def emit(self, event: Event) -> None:
         """Tell every observer; nothing follows the end."""
-        if self.result is not None or len(self.events) >= EVENTS_MAX:
+        if self.result is not None or (len(self.events) >= EVENTS_MAX and not isinstance(event, Finished)):
             return
         self.events.append(event)
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def observe(self, *, attached: bool) -> AsyncIterator[Event]:
-        """Every event from the first to the end."""
-        seen = 0
+        """Every event from the first to the end; one who comes later is spared what was in between."""
+        seen, past = 0, len(self.events) if attached else 0
         while True:
             changed = self._changed
             while seen < len(self.events):
                 event = self.events[seen]
                 seen += 1
+                if seen <= past and isinstance(event, Progress):
+                    continue
                 yield Started(attached=True) if attached and isinstance(event, Started) else event
                 if isinstance(event, Finished):
                     return
