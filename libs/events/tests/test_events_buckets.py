@@ -97,6 +97,31 @@ async def test_a_watch_tells_what_is_there_then_every_change(world: Any, wait_un
     await watch.close()
 
 
+async def test_a_watch_with_a_pace_tells_the_last_value_of_each_key_in_the_end(
+    world: Any, wait_until: Any
+) -> None:
+    bus = await world.bus()
+    bucket = bus.bucket("policy")
+    await bucket.put("a", b"0")
+    seen: dict[str, bytes | None] = {}
+
+    async def handle(key: str, entry: Entry | None) -> None:
+        seen[key] = entry.value if entry else None
+
+    watch = await bucket.watch("", handle, pace_ms=20)
+    assert seen == {"a": b"0"}
+    for n in range(1, 301):
+        await bucket.put(f"b{n % 7}", b"%d" % n)
+    await bucket.delete("a")
+    await wait_until(lambda: seen.get("a", b"") is None)
+    assert {int(value or 0) for key, value in seen.items() if key != "a"} == set(range(294, 301))
+    await world.server_gone()
+    await world.server_back()
+    await bucket.put("a", b"1")
+    await wait_until(lambda: seen["a"] == b"1")
+    await watch.close()
+
+
 async def test_objects_are_kept_and_replaced(bus: Bus) -> None:
     objects = bus.objects("packs")
     assert await objects.get("a") is None

@@ -106,6 +106,29 @@ async def test_a_write_in_doubt_is_settled_by_compare_and_set(bus: NatsBus, serv
     assert entry.value == expected
 
 
+async def test_a_request_that_was_given_up_leaves_nothing_and_its_late_answer_goes_to_nobody(
+    bus: NatsBus, server: NatsServer
+) -> None:
+    bucket = bus.bucket("sessions")
+    replies = bus._link._replies
+    server.pause()
+    late = [asyncio.create_task(bucket.put(f"late{n}", b"1", timeout_ms=60_000)) for n in range(3)]
+    with pytest.raises(WriteUnknown):
+        await bucket.put("later", b"1", timeout_ms=100)
+    assert replies.waiting == 3
+    for task in late[:2]:
+        task.cancel()
+    await asyncio.gather(*late[:2], return_exceptions=True)
+    assert replies.waiting == 1
+    server.resume()
+    assert await late[2] > 0
+    # Answers of one connection come in order: the ones given up have passed by now.
+    entry = await bucket.get("late0", timeout_ms=5_000)
+    assert entry is not None
+    assert entry.value == b"1"
+    assert replies.waiting == 0
+
+
 async def test_a_frozen_server_costs_a_delay_and_no_message(
     bus: NatsBus, server: NatsServer, wait_until: Any
 ) -> None:

@@ -161,12 +161,15 @@ class Bucket(Protocol):
     async def keys(self, prefix: str = "", *, timeout_ms: int = 5_000) -> list[str]:
         """Return the live keys that start with `prefix`, sorted."""
 
-    async def watch(self, prefix: str, handler: WatchHandler, *, timeout_ms: int = 5_000) -> Subscription:
+    async def watch(
+        self, prefix: str, handler: WatchHandler, *, timeout_ms: int = 5_000, pace_ms: int = 0
+    ) -> Subscription:
         """Call `handler` with every live key of the prefix, return, and go on with each change (None:
         deleted).
 
         After a break the watch goes on where it was; a key that changed several times meanwhile may be
-        reported once.
+        reported once. With `pace_ms` changes are looked for that often instead of being sent at once: for who
+        has time, and would mostly be told of keys that this process writes itself.
         """
 
 

@@ -383,7 +383,9 @@ class _MemoryBucket:
         self._bus._require_up()
         return sorted(key for key in self._store.entries if key.startswith(check_key_prefix(prefix)))
 
-    async def watch(self, prefix: str, handler: WatchHandler, *, timeout_ms: int = 5_000) -> Subscription:
+    async def watch(
+        self, prefix: str, handler: WatchHandler, *, timeout_ms: int = 5_000, pace_ms: int = 0
+    ) -> Subscription:
         check_key_prefix(prefix)
         self._bus._require_up()
         after = self._store.revision

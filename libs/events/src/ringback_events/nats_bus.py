@@ -20,7 +20,7 @@ from ringback_events.handling import Workers, tail_one
 from ringback_events.message import Message, checked_message
 from ringback_events.nats_admin import ensure_topology
 from ringback_events.nats_consumer import DurableSubscription, TailSubscription, read_backlog
-from ringback_events.nats_link import ApiError, NatsLink, answer_of
+from ringback_events.nats_link import NO_RESPONDERS, ApiError, NatsLink, answer_of
 from ringback_events.nats_store import NatsBucket, NatsObjects
 from ringback_events.publisher import Publisher, PublisherLimits
 from ringback_events.spool import DiskSpool, MemorySpool
@@ -32,7 +32,6 @@ __all__ = ["NatsBus", "connect"]
 
 CLOSE_FLUSH_MS = 2_000
 BATCH_MAX = 64
-NO_RESPONDERS = "503"
 STREAM_FULL = 10077
 _log = logging.getLogger("ringback.events.nats")
 
@@ -192,7 +191,7 @@ class NatsBus:
         async def take(message: Msg, delivery: Delivery) -> None:
             await tail_one(delivery, handler, self._stats)
 
-        return await self._open_tail(stream, subject, start, take, False)
+        return await self._open_tail(stream, subject, start, take)
 
     async def purge(self, subject: str) -> int:
         check_subject(subject, wildcards=True)
@@ -294,7 +293,9 @@ class NatsBus:
         filter_subject: str,
         deliver: str,
         take: Callable[[Msg, Delivery], Awaitable[None]],
-        headers_only: bool,
+        *,
+        headers_only: bool = False,
+        pace_ms: int = 0,
     ) -> TailSubscription:
         tail = TailSubscription(
             self._link,
@@ -304,6 +305,7 @@ class NatsBus:
             take=take,
             on_close=self._forget,
             headers_only=headers_only,
+            pace_ms=pace_ms,
         )
         await tail.open()
         self._subscriptions.append(tail)

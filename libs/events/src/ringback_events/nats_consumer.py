@@ -156,6 +156,7 @@ class TailSubscription:
         take: Callable[[Msg, Delivery], Awaitable[None]],
         on_close: Callable[[Any], None],
         headers_only: bool = False,
+        pace_ms: int = 0,
     ) -> None:
         self._link = link
         self._stream = stream
@@ -168,7 +169,12 @@ class TailSubscription:
         self._lag = 0
         self.caught_up = asyncio.Event()
         self._feed = PullFeed(
-            link, stream=stream, make_consumer=self._make, take=self._take, batch=TAIL_BATCH
+            link,
+            stream=stream,
+            make_consumer=self._make,
+            take=self._take,
+            batch=TAIL_BATCH,
+            pace_ms=pace_ms,
         )
 
     @property

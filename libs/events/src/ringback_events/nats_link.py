@@ -18,14 +18,13 @@ from nats.errors import (
     ConnectionDrainingError,
     ConnectionReconnectingError,
     MaxPayloadError,
-    NoRespondersError,
     OutboundBufferLimitError,
 )
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeout
 from ringback_errors import ConfigError, InvalidInput
 
 from ringback_events.failures import BusAway, WriteUnknown
+from ringback_events.nats_replies import Replies
 
 __all__ = ["ApiError", "NatsLink", "redacted_url"]
 
@@ -35,6 +34,7 @@ PINGS_OUTSTANDING_MAX = 2
 RECONNECT_MIN_S = 0.1
 RECONNECT_MAX_S = 2.0
 SAME_ERROR_EVERY_S = 10.0
+NO_RESPONDERS = "503"
 _NOT_SENT = (
     ConnectionClosedError,
     ConnectionDrainingError,
@@ -65,6 +65,7 @@ class NatsLink:
         self._closing = False
         self._last_error = ("", 0.0)
         self._reconnects = 0
+        self._replies = Replies()
         self.nc: Client = Client()
 
     @property
@@ -100,6 +101,7 @@ class NatsLink:
             ) from None
         except NatsError as error:
             raise ConfigError(f"RINGBACK_NATS_URL: cannot connect to {self.url}: {error}") from error
+        await self._replies.open(self.nc)
         self._last_error = ("", 0.0)
         self._on_change(True)
 
@@ -110,21 +112,22 @@ class NatsLink:
         if not self.connected:
             raise BusAway(f"bus: {self.url} is not reachable; nothing was sent")
         try:
-            return await self.nc.request(
-                subject, payload, timeout=timeout_ms / 1000, headers=dict(headers) if headers else None
+            answer = await self._replies.ask(
+                self.nc, subject, payload, timeout_s=timeout_ms / 1000, headers=headers
             )
         except _NOT_SENT as error:
             raise BusAway(f"bus: {self.url} is not reachable; nothing was sent") from error
-        except NoRespondersError as error:
-            raise BusAway("bus: JetStream does not answer (no responders); nothing was stored") from error
         except MaxPayloadError as error:
             raise InvalidInput(
                 f"payload: at most {self.nc.max_payload} bytes expected by the server", field="payload"
             ) from error
-        except (NatsTimeout, TimeoutError) as error:
+        except TimeoutError as error:
             raise WriteUnknown(f"bus: no answer within {timeout_ms} ms; read before deciding") from error
         except (NatsError, OSError) as error:
             raise WriteUnknown(f"bus: {type(error).__name__}; read before deciding") from error
+        if answer.headers and answer.headers.get("Status") == NO_RESPONDERS:
+            raise BusAway("bus: JetStream does not answer (no responders); nothing was stored")
+        return answer
 
     async def api(
         self, subject: str, body: Mapping[str, Any] | None = None, *, timeout_ms: int

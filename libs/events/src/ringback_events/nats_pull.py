@@ -2,6 +2,9 @@
 
 A request asks for a batch and lives `EXPIRES_S`; the server sends an idle heartbeat each `HEARTBEAT_S`, so
 silence tells that the request was lost. Messages are handed over as they come, not when the batch is full.
+
+A feed with a pace asks for what there is, and again after a pause: of a bucket's key that was written several times
+meanwhile only the last value comes.
 """
 
 from __future__ import annotations
@@ -46,13 +49,21 @@ class PullFeed:
     """Feeds `take` with the messages of one consumer until it is closed."""
 
     def __init__(
-        self, link: NatsLink, *, stream: str, make_consumer: MakeConsumer, take: Take, batch: int
+        self,
+        link: NatsLink,
+        *,
+        stream: str,
+        make_consumer: MakeConsumer,
+        take: Take,
+        batch: int,
+        pace_ms: int = 0,
     ) -> None:
         self._link = link
         self._stream = stream
         self._make_consumer = make_consumer
         self._take = take
         self._batch = batch
+        self._pace_s = pace_ms / 1000
         # Bounded by what was asked for: a request that seemed lost may still deliver beside its successor.
         self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
         self._inbox = ""
@@ -101,6 +112,8 @@ class PullFeed:
                 failures = 0
             except _RenewError:
                 failures = 0
+                if self._pace_s:
+                    await asyncio.sleep(self._pace_s)
             except (_RemakeError, Unavailable, ApiError, RingbackError, NatsError, OSError) as error:
                 consumer = ""
                 failures += 1
@@ -113,11 +126,11 @@ class PullFeed:
         await asyncio.sleep(wait_s)
 
     async def _one_request(self, consumer: str) -> None:
-        body = {
-            "batch": self._batch,
-            "expires": int(EXPIRES_S * 1e9),
-            "idle_heartbeat": int(HEARTBEAT_S * 1e9),
-        }
+        body: dict[str, object] = {"batch": self._batch}
+        if self._pace_s:
+            body["no_wait"] = True
+        else:
+            body |= {"expires": int(EXPIRES_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer}"
         await self._link.nc.publish(subject, json.dumps(body).encode(), reply=self._inbox)
         taken = 0

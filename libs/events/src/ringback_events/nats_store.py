@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -32,10 +32,22 @@ NO_MESSAGE = 10037
 
 _T = TypeVar("_T")
 
-# Opens a tail over a stream: (stream, filter, deliver policy, what to do with each message, headers only).
-OpenTail = Callable[
-    [str, str, str, Callable[[Msg, Delivery], Awaitable[None]], bool], Awaitable[TailSubscription]
-]
+_Take = Callable[[Msg, Delivery], Awaitable[None]]
+
+
+class OpenTail(Protocol):
+    """Opens a tail over a stream."""
+
+    async def __call__(
+        self,
+        stream: str,
+        filter_subject: str,
+        deliver: str,
+        take: _Take,
+        *,
+        headers_only: bool = False,
+        pace_ms: int = 0,
+    ) -> TailSubscription: ...
 
 
 class NatsBucket:
@@ -87,7 +99,9 @@ class NatsBucket:
             await tail.close()
         return sorted(live)
 
-    async def watch(self, prefix: str, handler: WatchHandler, *, timeout_ms: int = 5_000) -> Subscription:
+    async def watch(
+        self, prefix: str, handler: WatchHandler, *, timeout_ms: int = 5_000, pace_ms: int = 0
+    ) -> Subscription:
         first = True
 
         async def take(message: Msg, delivery: Delivery) -> None:
@@ -96,7 +110,7 @@ class NatsBucket:
             if key.startswith(prefix) and not (first and entry is None):
                 await watch_one(key, entry, handler, self._stats)
 
-        tail = await self._tail(prefix, take, headers_only=False)
+        tail = await self._tail(prefix, take, pace_ms=pace_ms)
         try:
             await _caught_up(tail, timeout_ms=timeout_ms, what=self._stream)
         except Unavailable:
@@ -106,12 +120,14 @@ class NatsBucket:
         return tail
 
     async def _tail(
-        self, prefix: str, take: Callable[[Msg, Delivery], Awaitable[None]], *, headers_only: bool
+        self, prefix: str, take: _Take, *, headers_only: bool = False, pace_ms: int = 0
     ) -> TailSubscription:
         check_key_prefix(prefix)
         whole_tokens = prefix.endswith(".") and ".." not in prefix
         subject = f"{self._subject}{prefix if whole_tokens else ''}>"
-        return await self._open_tail(self._stream, subject, "last_per_subject", take, headers_only)
+        return await self._open_tail(
+            self._stream, subject, "last_per_subject", take, headers_only=headers_only, pace_ms=pace_ms
+        )
 
     async def _read(self, key: str, *, timeout_ms: int) -> tuple[Entry | None, int]:
         """Return the entry, or None and the revision of the marker that a deletion left (0: none)."""

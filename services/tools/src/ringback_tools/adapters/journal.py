@@ -19,6 +19,9 @@ __all__ = ["KvJournal"]
 
 TIMEOUT_MS: Final = 1_500
 FOLLOW_TIMEOUT_MS: Final = 60_000
+# What follows the journal has time (its nearest dates are a second away); told at once, a replica would take in each of
+# its own writes again.
+FOLLOW_PACE_MS: Final = 250
 EPOCHS_MAX: Final = 10_000
 _TRIES: Final = 8
 
@@ -101,7 +104,7 @@ class KvJournal:
                 handler(_stored(entry))
 
         try:
-            await self._bucket.watch("", seen, timeout_ms=FOLLOW_TIMEOUT_MS)
+            await self._bucket.watch("", seen, timeout_ms=FOLLOW_TIMEOUT_MS, pace_ms=FOLLOW_PACE_MS)
         except Unavailable as away:
             raise JournalAway(str(away)) from None
 
