@@ -102,6 +102,15 @@ class Caller:
     async def execute(self, tool: str, *, session_id: str, ordinal: int = 1) -> tools_pb2.Result:
         """The result of one action."""
         request = self._request(tool, session_id=session_id, ordinal=ordinal)
+        answer = await self._stub.Run(tools_pb2.RunRequest(action=request), timeout=20)
+        return answer.result if answer.HasField("result") else await self.observe(request)
+
+    async def stream(self, tool: str, *, session_id: str, ordinal: int) -> tools_pb2.Result:
+        """The result of one action, by the stream that tells of its progress."""
+        return await self.observe(self._request(tool, session_id=session_id, ordinal=ordinal))
+
+    async def observe(self, request: tools_pb2.ExecuteRequest) -> tools_pb2.Result:
+        """The last message of an action's stream."""
         last = None
         async for event in self._stub.Execute(request, timeout=20):
             last = event
@@ -168,6 +177,7 @@ class Ways:
             "ListTools (one hop)": self.listed,
             "read through tools": lambda: self.through("well"),
             "no-op write, journal": lambda: self.through("noop"),
+            "the write, as a stream": self.streamed,
         }
 
     async def bare(self) -> None:
@@ -181,6 +191,11 @@ class Ways:
         result = await self._caller.execute(tool, session_id=self._session_id, ordinal=self._ordinal)
         assert result.status == tools_pb2.STATUS_OK, result
         self.inside[tool].append(result.duration_ms)
+
+    async def streamed(self) -> None:
+        self._ordinal += 1
+        result = await self._caller.stream("noop", session_id=self._session_id, ordinal=self._ordinal)
+        assert result.status == tools_pb2.STATUS_OK, result
 
     async def close(self) -> None:
         await self._bare.close()

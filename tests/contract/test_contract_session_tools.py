@@ -161,13 +161,21 @@ async def test_a_read_needs_no_proof(arrow):
 
 
 async def test_what_policy_signed_runs_once_however_often_it_is_asked(arrow):
-    events = await arrow.events(arrow.cancel())
-    assert next(event.stage for event in events if isinstance(event, ActionProgressed)) == "started"
-    first = events[-1]
+    (first,) = await arrow.events(arrow.cancel())
     assert (first.status, first.already_done) == ("ok", False)
     again = await arrow.result(arrow.cancel())
     assert (again.status, again.already_done, again.data_json) == ("ok", True, first.data_json)
     assert arrow.ledger.effects == [first.action_id]
+
+
+async def test_an_action_that_takes_its_time_is_told_of_while_it_runs(arrow):
+    arrow.ledger.held.clear()
+    stages = []
+    async for event in arrow.tools.execute(arrow.cancel(), arrow.pins()):
+        arrow.ledger.held.set()
+        stages.append(event.stage if isinstance(event, ActionProgressed) else event.status)
+    assert stages == ["started", "attempt", "ok"]
+    assert len(arrow.ledger.effects) == 1
 
 
 async def test_an_observer_that_leaves_cancels_nothing(arrow):
@@ -303,11 +311,14 @@ async def test_with_tools_away_a_read_fails_and_a_write_is_unknown_after_its_dea
 
 
 class Flaky(ToolsServicer):
-    """A replica whose streams break before the result until it has been asked often enough."""
+    """A replica whose answers and streams break before the result until it has been asked often enough."""
 
     def __init__(self, behind: ToolsServicer, *, breaks: list[Exception]) -> None:
         self._behind = behind
         self._breaks = breaks
+
+    async def Run(self, request, context):  # noqa: N802 - the contract's name
+        raise self._breaks.pop(0)
 
     async def Execute(self, request, context):  # noqa: N802 - the contract's name
         if self._breaks:
@@ -318,7 +329,8 @@ class Flaky(ToolsServicer):
 
 
 async def test_a_stream_that_breaks_is_taken_up_again_by_the_actions_id(loopback, arrow):
-    flaky = Flaky(arrow.servicer, breaks=[Unavailable("going away"), Overloaded("full")])
+    breaks = [Overloaded("full"), Unavailable("going away"), Overloaded("full")]
+    flaky = Flaky(arrow.servicer, breaks=breaks)
     channel = await loopback.channel_to(register(flaky))
     result = await dataclasses.replace(arrow, tools=ToolsOverGrpc(channel)).result(arrow.cancel())
     assert result.status == "ok"

@@ -320,7 +320,7 @@ async def test_a_peer_that_comes_back_is_found_again():
 
 async def test_a_foreign_status_is_mapped_by_its_code():
     async with joined() as both:
-        with pytest.raises(Internal, match="unimplemented"):
+        with pytest.raises(NotFound, match="unimplemented"):
             await both.channel.unary(both.stub.Missing, b"", deadline_ms=1_000, idempotent=True)
 
 

@@ -24,11 +24,20 @@ OK = tools_pb2.ExecuteResponse(
 
 
 class Servicer(tools_pb2_grpc.ToolsServiceServicer):
-    """Plays one script per stream: messages, a status to abort with, or the end."""
+    """Plays one script per stream: messages, a status to abort with, or the end. Runs answer first, while there are."""
 
     def __init__(self):
         self.scripts = []
         self.requests = []
+        self.answers = []
+        self.runs = []
+
+    async def Run(self, request, context):  # noqa: N802
+        self.runs.append(request)
+        answer = self.answers.pop(0) if self.answers else grpc.StatusCode.UNIMPLEMENTED
+        if isinstance(answer, grpc.StatusCode):
+            await context.abort(answer, "no")
+        return answer
 
     async def Execute(self, request, context):  # noqa: N802
         self.requests.append(request)
@@ -103,6 +112,45 @@ async def test_everything_that_tools_need_is_sent(tools, servicer):
     assert (request.session_id, request.epoch, request.action_id) == ("sess_1", 3, "act_1")
     assert (request.proof.mac, request.proof.consent_id) == (b"\0\xff", "con_1")
     assert request.attach_only
+
+
+async def test_an_action_that_ends_quickly_is_one_question_and_one_answer(tools, servicer):
+    servicer.answers = [tools_pb2.RunResponse(result=OK.result)]
+    (result,) = await run(tools, write())
+    assert (result.status, result.attempts, result.open_breakers) == ("ok", 2, ("reservations",))
+    assert servicer.requests == []
+    assert servicer.runs[0].wait_ms == tools_grpc.QUICK_MS
+    assert (servicer.runs[0].action.action_id, servicer.runs[0].action.epoch) == ("act_1", 3)
+
+
+@pytest.mark.parametrize(
+    "runs_on", [tools_pb2.RunResponse(running=tools_pb2.Running()), tools_pb2.RunResponse()]
+)
+async def test_an_action_that_runs_on_is_watched_from_then(tools, servicer, runs_on):
+    servicer.answers = [runs_on]
+    servicer.scripts = [[tools_pb2.ExecuteResponse(started=tools_pb2.Started(attached=True)), OK]]
+    progress, result = await run(tools, write())
+    assert (progress.stage, result.status) == ("started", "ok")
+    assert servicer.requests[0] == servicer.runs[0].action
+    assert len(servicer.runs) == 1
+
+
+async def test_tools_of_a_release_that_only_streams_are_asked_for_an_answer_once(tools, servicer):
+    servicer.scripts = [[OK], [OK]]
+    for _ in range(2):
+        (result,) = await run(tools, write(side_effect=SideEffect.READ))
+        assert result.status == "ok"
+    assert (len(servicer.runs), len(servicer.requests)) == (1, 2)
+
+
+async def test_an_answer_that_gets_lost_is_had_by_watching_and_a_reads_is_not(tools, servicer):
+    servicer.answers = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL]
+    servicer.scripts = [[OK]]
+    (result,) = await run(tools, write())
+    assert (result.status, len(servicer.requests)) == ("ok", 1)
+    (result,) = await run(tools, write(side_effect=SideEffect.READ))
+    assert (result.status, result.error_code) == ("failed", "tool_unavailable")
+    assert (len(servicer.runs), len(servicer.requests)) == (2, 1)
 
 
 async def test_progress_and_the_result_come_as_they_happen(tools, servicer):

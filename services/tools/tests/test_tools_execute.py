@@ -85,6 +85,54 @@ def test_the_stream_only_observes_a_caller_that_goes_away_cancels_nothing(world,
     assert len(world.ledger.entries) == 1
 
 
+def test_run_gives_the_end_alone_however_many_ask(world, kit):
+    async def scene():
+        service, other = world.replica(), world.replica("tools-2")
+        asked = [service.executor.run(world.request()) for _ in range(3)]
+        asked += [other.executor.run(world.request()) for _ in range(3)]
+        return await asyncio.gather(*asked), await service.executor.run(world.request(proof=False))
+
+    ends, refused = kit.run(scene())
+    assert {end.result.status for end in ends} == {Status.OK}
+    assert [end.result.already_done for end in ends[:3]] == [False] * 3
+    assert len(world.ledger.entries) == 1
+    assert refused.result.error_code is ErrorCode.FORBIDDEN
+
+
+@pytest.mark.parametrize(("wait_ms", "told_ms"), [(250, 250), (0, 800), (5_000, 800)])
+def test_run_says_that_the_action_runs_on_and_watching_goes_on_with_it(world, kit, wait_ms, told_ms):
+    world.ledger.fates.append(kit.Fate(delay_ms=2_900))
+
+    async def scene():
+        service = world.replica()
+        slow = await service.executor.run(world.request(), wait_ms=wait_ms)
+        again = await service.executor.run(world.request(), wait_ms=wait_ms)
+        return slow, again, await kit.events(service, world.request())
+
+    slow, again, events = kit.run(scene())
+    assert (slow, again) == (Slow(told_ms), Slow(2 * told_ms))
+    assert [type(event) for event in events][:3] == [Started, Attempting, Slow]
+    assert events[0].attached
+    assert events[-1].result.status is Status.OK
+    assert len(world.ledger.entries) == 1
+
+
+def test_who_asks_for_a_run_and_goes_away_cancels_nothing(world, kit):
+    world.ledger.fates.append(kit.Fate(delay_ms=500))
+
+    async def scene():
+        service = world.replica()
+        asking = asyncio.ensure_future(service.executor.run(world.request()))
+        await kit.passed(100)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await kit.passed(1_000)
+        return await service.executor.run(world.request(proof=False, attach_only=True))
+
+    assert kit.run(scene()).result.already_done
+    assert len(world.ledger.entries) == 1
+
+
 def test_retries_have_full_jitter_and_say_after_what(world, kit):
     world.ledger.read_fates.extend([kit.Fate("refuse"), kit.Fate("refuse")])
     events = kit.run(kit.events(world.replica(roll=lambda: 0.5), world.request("get_reservation")))

@@ -13,7 +13,7 @@ from ringback_tools.adapters.worker import WorkerConnector
 from ringback_tools.domain.catalogue import ConnectorSpec, SideEffect
 from ringback_tools.domain.results import ErrorCode, Failed, Status
 from ringback_tools.ports import Call
-from ringback_tools.usecases.execution import Finished, Progress
+from ringback_tools.usecases.execution import Finished, Progress, Slow
 from ringback_tools.usecases.telling import TOLD_MAX
 
 PATHS = f"import sys; sys.path[:0] = {[path for path in sys.path if path]!r}\n"
@@ -84,6 +84,23 @@ def test_a_flood_is_bounded_and_the_result_comes_last(watched):
     assert seen == [(0, "Step 0.")]
     assert result.status is Status.OK
     assert len(seen) <= TOLD_MAX
+
+
+def test_a_word_ends_the_wait_of_who_asked_for_the_result_alone_and_is_heard_by_watching(world, kit):
+    world.change("get_reservation", attempt_timeout_ms=9_000, deadline_ms=9_000)
+    words = [(50, "One of two."), (20, "Two of two."), (2_000, "Done soon.")]
+
+    async def scene():
+        service = world.replica(connectors=Talking(world.ledger, kit, words))
+        request = world.request("get_reservation")
+        ran = await service.executor.run(request, wait_ms=700)
+        return ran, await kit.events(service, request)
+
+    ran, events = kit.run(scene())
+    assert ran == Slow(50)
+    said = [event.message for event in events if isinstance(event, Progress) and event.message]
+    assert said == ["One of two.", "Two of two.", "Done soon."]
+    assert events[-1].result.status is Status.OK
 
 
 # --- functions

@@ -52,6 +52,23 @@ def test_execute_streams_started_attempting_result(world, kit):
     assert result.message.startswith("Reservation 4 8 2 9 1 5 is cancelled")
 
 
+def test_run_answers_with_the_result_or_that_it_runs_on(world, kit):
+    world.ledger.fates.append(kit.Fate(delay_ms=500))
+
+    async def scene(served, wait_ms):
+        asked = tools_pb2.RunRequest(action=wire_request(world.request()), wait_ms=wait_ms)
+        return await served.Run(asked, None)
+
+    async def both():
+        served = servicer(world)
+        return await scene(served, 250), await scene(served, 700)
+
+    running, ended = kit.run(both())
+    assert running.running.elapsed_ms == 250
+    assert ended.result.status == tools_pb2.STATUS_OK
+    assert ended.result.message.startswith("Reservation 4 8 2 9 1 5 is cancelled")
+
+
 def test_a_wire_request_is_the_request(world):
     request = world.request()
     assert request_from_wire(wire_request(request)) == request

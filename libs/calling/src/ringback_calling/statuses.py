@@ -26,6 +26,7 @@ _ERRORS: Final[dict[grpc.StatusCode, type[RingbackError]]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidInput,
     grpc.StatusCode.OUT_OF_RANGE: InvalidInput,
     grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.UNIMPLEMENTED: NotFound,  # a peer of an older release; it is not ill
     grpc.StatusCode.ALREADY_EXISTS: Conflict,
     grpc.StatusCode.ABORTED: Conflict,
     grpc.StatusCode.FAILED_PRECONDITION: Fenced,

@@ -163,6 +163,11 @@ def progress_or_result(
             return None
 
 
+def quick_result(action_id: str, message: tools_pb2.RunResponse) -> ActionResult | None:
+    """None for an action that runs on, or an answer that this version does not know: then its stream tells."""
+    return _result(action_id, message.result) if message.HasField("result") else None
+
+
 def reconciled(message: events_pb2.LateFact) -> ActionReconciled | None:
     """None for a kind of late fact that is not the session's to fold, or that this version does not know."""
     if (kind := message.WhichOneof("body")) not in ("action_reconciled", "job_finished"):

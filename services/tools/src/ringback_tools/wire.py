@@ -30,6 +30,7 @@ from ringback_tools.usecases.listing import Offer
 
 __all__ = [
     "action_key",
+    "answer_to_wire",
     "event_to_wire",
     "late_fact",
     "offer_to_wire",
@@ -157,6 +158,15 @@ def event_to_wire(event: Event) -> tools_pb2.ExecuteResponse:
             return tools_pb2.ExecuteResponse(progress=progress)
         case Finished(result=result):
             return tools_pb2.ExecuteResponse(result=_result_to_wire(result))
+
+
+def answer_to_wire(answer: Finished | Slow) -> tools_pb2.RunResponse:
+    """The one answer of Run."""
+    match answer:
+        case Finished(result=result):
+            return tools_pb2.RunResponse(result=_result_to_wire(result))
+        case Slow(elapsed_ms=elapsed_ms):
+            return tools_pb2.RunResponse(running=tools_pb2.Running(elapsed_ms=elapsed_ms))
 
 
 def offer_to_wire(offer: Offer) -> tools_pb2.Tool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 from ringback.tools.v1 import tools_pb2, tools_pb2_grpc
 from ringback_calling import Channel
-from ringback_errors import DeadlineExceeded, Internal, Overloaded, RingbackError, Unavailable
+from ringback_errors import DeadlineExceeded, Internal, NotFound, Overloaded, RingbackError, Unavailable
 
 from ringback_session import wire
 from ringback_session.domain.effects import Execute, FetchFact
@@ -24,6 +24,8 @@ START_DEADLINE_MS = 3_000
 MARGIN_MS = 3_000
 FACT_DEADLINE_MS = 12_000
 REATTACH_PAUSE_MS = 250
+# An action that ends within this is one question and one answer; one that takes longer is watched from then on.
+QUICK_MS = 250
 
 
 class ToolsOverGrpc:
@@ -32,6 +34,8 @@ class ToolsOverGrpc:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._stub = tools_pb2_grpc.ToolsServiceStub(channel.grpc)
+        # Until tools turn out to be of a release that only streams.
+        self._quick = True
 
     async def list(self, pinned: Pinned) -> tuple[dict[str, Tool], tuple[str, ...]]:
         request = tools_pb2.ListToolsRequest(
@@ -51,19 +55,17 @@ class ToolsOverGrpc:
     ) -> AsyncIterator[ActionProgressed | ActionResult]:
         request = wire.execute_request(action, pinned)
         until = time.monotonic() + (action.deadline_ms + MARGIN_MS) / 1000
+        quick = self._quick
         while True:
-            deadline_ms = int((until - time.monotonic()) * 1000)
             try:
-                stream = self._channel.stream(self._stub.Execute, request, deadline_ms=max(1, deadline_ms))
-                async with aclosing(stream):
-                    async for message in stream:
-                        event = wire.progress_or_result(action.action_id, message)
-                        if event is not None:
-                            yield event
+                async with aclosing(self._told(action.action_id, request, quick=quick, until=until)) as told:
+                    async for event in told:
+                        yield event
                         if isinstance(event, ActionResult):
                             return
                 raise Unavailable("the stream ended without a result")
             except (Unavailable, DeadlineExceeded, Overloaded, Internal):
+                quick = False
                 # What broke over there may have had its effect: an error is no word on that.
                 if action.side_effect is SideEffect.READ:
                     yield _away(action, "failed")
@@ -77,6 +79,36 @@ class ToolsOverGrpc:
                     action_id=action.action_id, status="failed", error_code=error.code, message=""
                 )
                 return
+
+    async def _told(
+        self, action_id: str, request: tools_pb2.ExecuteRequest, *, quick: bool, until: float
+    ) -> AsyncGenerator[ActionProgressed | ActionResult, None]:
+        """One answer if it comes quickly, else what the stream tells of the action."""
+        if quick:
+            result = await self._run(action_id, request, deadline_ms=_left_ms(until))
+            if result is not None:
+                yield result
+                return
+        stream = self._channel.stream(self._stub.Execute, request, deadline_ms=_left_ms(until))
+        async with aclosing(stream):
+            async for message in stream:
+                event = wire.progress_or_result(action_id, message)
+                if event is not None:
+                    yield event
+
+    async def _run(
+        self, action_id: str, request: tools_pb2.ExecuteRequest, *, deadline_ms: int
+    ) -> ActionResult | None:
+        """The result of an action that ends quickly; None if it is to be watched."""
+        asked = tools_pb2.RunRequest(action=request, wait_ms=QUICK_MS)
+        try:
+            answer = await self._channel.unary(
+                self._stub.Run, asked, deadline_ms=deadline_ms, idempotent=False
+            )
+        except NotFound:
+            self._quick = False
+            return None
+        return wire.quick_result(action_id, answer)
 
     async def fetch(self, need: FetchFact, pinned: Pinned) -> FactFetched:
         action = Execute(
@@ -92,6 +124,10 @@ class ToolsOverGrpc:
             if isinstance(event, ActionResult):
                 return _fact(need, event)
         raise AssertionError("execute ends with a result")
+
+
+def _left_ms(until: float) -> int:
+    return max(1, int((until - time.monotonic()) * 1000))
 
 
 def _fact(need: FetchFact, result: ActionResult) -> FactFetched:

@@ -13,6 +13,7 @@ from ringback_tools.usecases.executor import Executor
 from ringback_tools.usecases.listing import Listing
 from ringback_tools.wire import (
     action_key,
+    answer_to_wire,
     event_to_wire,
     offer_to_wire,
     outcome_to_wire,
@@ -49,6 +50,12 @@ class ToolsServicer(tools_pb2_grpc.ToolsServiceServicer):
     ) -> AsyncIterator[tools_pb2.ExecuteResponse]:
         async for event in self._executor.execute(request_from_wire(request)):
             yield event_to_wire(event)
+
+    async def Run(  # noqa: N802 - the contract's name
+        self, request: tools_pb2.RunRequest, context: _Context
+    ) -> tools_pb2.RunResponse:
+        action = request_from_wire(request.action)
+        return answer_to_wire(await self._executor.run(action, wait_ms=request.wait_ms))
 
     async def Cancel(  # noqa: N802 - the contract's name
         self, request: tools_pb2.CancelRequest, context: _Context

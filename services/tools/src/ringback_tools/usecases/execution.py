@@ -113,7 +113,9 @@ class Execution:
     task: asyncio.Task[None] | None = None
     # Takes what the tool says of its progress, in all attempts; see `telling`.
     progress: Callable[[str], None] | None = None
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    # Who waits for the next event, and who only for the end or a word; bounded by the calls that are being served.
+    _observing: set[asyncio.Future[None]] = field(default_factory=set)
+    _awaiting: set[asyncio.Future[None]] = field(default_factory=set)
 
     @property
     def tool(self) -> Tool:
@@ -131,14 +133,14 @@ class Execution:
         if self.result is not None or (len(self.events) >= EVENTS_MAX and not isinstance(event, Finished)):
             return
         self.events.append(event)
-        self._changed.set()
-        self._changed = asyncio.Event()
+        _wake(self._observing)
+        if isinstance(event, Finished | Progress):
+            _wake(self._awaiting)
 
     async def observe(self, *, attached: bool) -> AsyncIterator[Event]:
-        """Every event from the first to the end; one who comes later is spared what was in between."""
-        seen, past = 0, len(self.events) if attached else 0
+        """Every event from the first to the end; one who comes later hears of what was said only the last word."""
+        seen, past = 0, self._last_word() if attached else 0
         while True:
-            changed = self._changed
             while seen < len(self.events):
                 event = self.events[seen]
                 seen += 1
@@ -147,10 +149,40 @@ class Execution:
                 yield Started(attached=True) if attached and isinstance(event, Started) else event
                 if isinstance(event, Finished):
                     return
-            await changed.wait()
+            await _place(self._observing)
 
-    async def ended(self) -> Result:
-        """Wait for the end."""
-        while self.result is None:
-            await self._changed.wait()
+    async def ended(self, *, within_ms: float) -> Result | None:
+        """How it ended, waiting for that; None if it has not in this time, or has something to tell before."""
+        if self.result is None:
+            await _place(self._awaiting, within_ms=within_ms)
         return self.result
+
+    def _last_word(self) -> int:
+        """How many events there are before the newest word of progress."""
+        told = range(len(self.events) - 1, -1, -1)
+        return next((at for at in told if isinstance(self.events[at], Progress)), 0)
+
+
+async def _place(waiting: set[asyncio.Future[None]], *, within_ms: float | None = None) -> None:
+    """Wait until woken, or for so long."""
+    loop = asyncio.get_running_loop()
+    place: asyncio.Future[None] = loop.create_future()
+    late = loop.call_later(within_ms / 1000, _let_go, place) if within_ms is not None else None
+    waiting.add(place)
+    try:
+        await place
+    finally:
+        waiting.discard(place)
+        if late is not None:
+            late.cancel()
+
+
+def _wake(waiting: set[asyncio.Future[None]]) -> None:
+    for place in waiting:
+        _let_go(place)
+    waiting.clear()
+
+
+def _let_go(place: asyncio.Future[None]) -> None:
+    if not place.done():
+        place.set_result(None)

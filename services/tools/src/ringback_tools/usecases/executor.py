@@ -74,21 +74,32 @@ class Executor:
 
     async def execute(self, request: ActionRequest) -> AsyncIterator[Event]:
         """Run the action, or attach to it, or return its outcome; ends with exactly one Finished."""
-        try:
-            checked = await self._gate.check(request)
-            if checked.tool.background and not request.taken_on_at_ms:
-                yield Finished(self._dressed(await self._jobs.take_on(checked)))
-                return
-            execution, attached = await self._execution(checked)
-        except Refused as refused:
-            yield Finished(self._dressed(refused.result))
+        found = await self._found(request)
+        if isinstance(found, Finished):
+            yield found
             return
+        execution, attached = found
         done_before = attached and execution.result is not None
         async for event in execution.observe(attached=attached):
             if isinstance(event, Finished):
                 yield Finished(self._dressed(event.result, done_before=done_before))
             else:
                 yield event
+
+    async def run(self, request: ActionRequest, *, wait_ms: int = 0) -> Finished | Slow:
+        """As `execute`, the end alone; Slow if it has not come after `wait_ms`, at most the tool's slow_after_ms,
+        or if the tool says something before.
+        """
+        found = await self._found(request)
+        if isinstance(found, Finished):
+            return found
+        execution, attached = found
+        done_before = attached and execution.result is not None
+        slow_after_ms = execution.tool.slow_after_ms
+        result = await execution.ended(within_ms=min(wait_ms or slow_after_ms, slow_after_ms))
+        if result is None:
+            return Slow(int(self._clock.elapsed_ms() - execution.started_ms))
+        return Finished(self._dressed(result, done_before=done_before))
 
     async def run_job(self, request: ActionRequest) -> None:
         """Do work from the queue; returns when it has its end, raises RingbackError if it must come again."""
@@ -131,6 +142,16 @@ class Executor:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+
+    async def _found(self, request: ActionRequest) -> tuple[Execution, bool] | Finished:
+        """The execution, begun or joined, and whether it was joined; or the end of what needs none."""
+        try:
+            checked = await self._gate.check(request)
+            if checked.tool.background and not request.taken_on_at_ms:
+                return Finished(self._dressed(await self._jobs.take_on(checked)))
+            return await self._execution(checked)
+        except Refused as refused:
+            return Finished(self._dressed(refused.result))
 
     async def _execution(self, checked: Checked) -> tuple[Execution, bool]:
         while True:

@@ -25,21 +25,21 @@ _sym_db = _symbol_database.Default()
 from ringback.policy.v1 import policy_pb2 as ringback_dot_policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dringback/tools/v1/tools.proto\x12\x11ringback.tools.v1\x1a\x1fringback/policy/v1/policy.proto\"V\n\x10ListToolsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x13\n\x0bpack_digest\x18\x02 \x01(\t\x12\r\n\x05\x61gent\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\"R\n\x11ListToolsResponse\x12&\n\x05tools\x18\x01 \x03(\x0b\x32\x17.ringback.tools.v1.Tool\x12\x15\n\ropen_breakers\x18\x02 \x03(\t\"\x89\x02\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x17\n\x0fparameters_json\x18\x04 \x01(\t\x12\x33\n\x0bside_effect\x18\x05 \x01(\x0e\x32\x1e.ringback.policy.v1.SideEffect\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x06 \x01(\r\x12\x15\n\rslow_after_ms\x18\x07 \x01(\r\x12\x12\n\ndependency\x18\x08 \x01(\t\x12\x11\n\tavailable\x18\t \x01(\x08\x12\x1a\n\x12unavailable_reason\x18\n \x01(\t\x12\x10\n\x08internal\x18\x0b \x01(\x08\"\xad\x02\n\x0e\x45xecuteRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x11\n\taction_id\x18\x04 \x01(\t\x12\x13\n\x0bpack_digest\x18\x05 \x01(\t\x12\x0c\n\x04tool\x18\x06 \x01(\t\x12\x14\n\x0ctool_version\x18\x07 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x08 \x01(\t\x12\x30\n\x05proof\x18\t \x01(\x0b\x32!.ringback.policy.v1.DecisionProof\x12\x0e\n\x06scopes\x18\n \x03(\t\x12-\n\x08priority\x18\x0b \x01(\x0e\x32\x1b.ringback.tools.v1.Priority\x12\x13\n\x0b\x61ttach_only\x18\x0c \x01(\x08\"\x85\x02\n\x0f\x45xecuteResponse\x12-\n\x07started\x18\x01 \x01(\x0b\x32\x1a.ringback.tools.v1.StartedH\x00\x12\x33\n\nattempting\x18\x02 \x01(\x0b\x32\x1d.ringback.tools.v1.AttemptingH\x00\x12\'\n\x04slow\x18\x03 \x01(\x0b\x32\x17.ringback.tools.v1.SlowH\x00\x12/\n\x08progress\x18\x04 \x01(\x0b\x32\x1b.ringback.tools.v1.ProgressH\x00\x12+\n\x06result\x18\x05 \x01(\x0b\x32\x19.ringback.tools.v1.ResultH\x00\x42\x07\n\x05\x65vent\"\x1b\n\x07Started\x12\x10\n\x08\x61ttached\x18\x01 \x01(\x08\"D\n\nAttempting\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\r\x12\x10\n\x08\x64\x65lay_ms\x18\x02 \x01(\r\x12\x13\n\x0b\x61\x66ter_error\x18\x03 \x01(\t\"\x1a\n\x04Slow\x12\x12\n\nelapsed_ms\x18\x01 \x01(\r\"/\n\x08Progress\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x12\n\nelapsed_ms\x18\x02 \x01(\r\"\xe8\x02\n\x06Result\x12)\n\x06status\x18\x01 \x01(\x0e\x32\x19.ringback.tools.v1.Status\x12\x11\n\tdata_json\x18\x02 \x01(\t\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x30\n\nerror_code\x18\x05 \x01(\x0e\x32\x1c.ringback.tools.v1.ErrorCode\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x11\n\tretryable\x18\x07 \x01(\x08\x12\x10\n\x08trace_id\x18\x08 \x01(\t\x12\x10\n\x08\x61ttempts\x18\t \x01(\r\x12\x14\n\x0c\x61lready_done\x18\n \x01(\x08\x12-\n\x08\x66\x61llback\x18\x0b \x01(\x0b\x32\x1b.ringback.tools.v1.Fallback\x12\x13\n\x0b\x64uration_ms\x18\x0c \x01(\x01\x12\x15\n\ropen_breakers\x18\r \x03(\t\x12\x0e\n\x06\x64\x65tail\x18\x0e \x01(\t\"9\n\x08\x46\x61llback\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06\x61ge_ms\x18\x03 \x01(\x04\"U\n\rCancelRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x11\n\taction_id\x18\x04 \x01(\t\"#\n\x0e\x43\x61ncelResponse\x12\x11\n\tcancelled\x18\x01 \x01(\x08\"J\n\x11GetOutcomeRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x11\n\taction_id\x18\x03 \x01(\t\"\x7f\n\x12GetOutcomeResponse\x12-\n\x05state\x18\x01 \x01(\x0e\x32\x1e.ringback.tools.v1.ActionState\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12)\n\x06result\x18\x03 \x01(\x0b\x32\x19.ringback.tools.v1.Result\"9\n\x13\x45raseSessionRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\"D\n\x14\x45raseSessionResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x04\x12\x0f\n\x07removed\x18\x02 \x01(\x04\x12\x0c\n\x04left\x18\x03 \x01(\x04\"\xb2\x03\n\rOutcomeRecord\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\x11\n\taction_id\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x0c\n\x04tool\x18\x06 \x01(\t\x12\x14\n\x0ctool_version\x18\x07 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x08 \x01(\t\x12\x18\n\x10\x61rguments_digest\x18\t \x01(\t\x12-\n\x05state\x18\n \x01(\x0e\x32\x1e.ringback.tools.v1.ActionState\x12\x0f\n\x07\x61ttempt\x18\x0b \x01(\r\x12\r\n\x05owner\x18\x0c \x01(\t\x12\x1b\n\x13\x61ttempt_deadline_ms\x18\r \x01(\x04\x12)\n\x06result\x18\x0e \x01(\x0b\x32\x19.ringback.tools.v1.Result\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0f \x01(\t\x12\x13\n\x0bpack_digest\x18\x10 \x01(\t\x12\x15\n\rupdated_at_ms\x18\x11 \x01(\x04\x12\x15\n\rlate_fact_due\x18\x12 \x01(\x08*U\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x16\n\x12PRIORITY_LIVE_CALL\x10\x01\x12\x17\n\x13PRIORITY_BACKGROUND\x10\x02*]\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\r\n\tSTATUS_OK\x10\x01\x12\x10\n\x0cSTATUS_ERROR\x10\x02\x12\x1a\n\x16STATUS_UNKNOWN_OUTCOME\x10\x03*\xde\x03\n\tErrorCode\x12\x1a\n\x16\x45RROR_CODE_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_CODE_INVALID_ARGUMENTS\x10\x01\x12\x1b\n\x17\x45RROR_CODE_UNKNOWN_TOOL\x10\x02\x12\x18\n\x14\x45RROR_CODE_FORBIDDEN\x10\x03\x12\x18\n\x14\x45RROR_CODE_NOT_FOUND\x10\x04\x12\x17\n\x13\x45RROR_CODE_REJECTED\x10\x05\x12\x1f\n\x1b\x45RROR_CODE_TOOL_UNAVAILABLE\x10\x06\x12\x16\n\x12\x45RROR_CODE_TIMEOUT\x10\x07\x12\x1b\n\x17\x45RROR_CODE_RATE_LIMITED\x10\x08\x12\x19\n\x15\x45RROR_CODE_OVERLOADED\x10\t\x12\x1d\n\x19\x45RROR_CODE_INVALID_RESULT\x10\n\x12\x1e\n\x1a\x45RROR_CODE_UNKNOWN_OUTCOME\x10\x0b\x12\x15\n\x11\x45RROR_CODE_FENCED\x10\x0c\x12\x18\n\x14\x45RROR_CODE_CANCELLED\x10\r\x12\x17\n\x13\x45RROR_CODE_INTERNAL\x10\x0e\x12\x13\n\x0f\x45RROR_CODE_AUTH\x10\x0f\x12\x1a\n\x16\x45RROR_CODE_NOT_STARTED\x10\x10*\x9f\x01\n\x0b\x41\x63tionState\x12\x1c\n\x18\x41\x43TION_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x41\x43TION_STATE_UNKNOWN_ACTION\x10\x01\x12\x19\n\x15\x41\x43TION_STATE_ADMITTED\x10\x02\x12\x1b\n\x17\x41\x43TION_STATE_ATTEMPTING\x10\x03\x12\x19\n\x15\x41\x43TION_STATE_FINISHED\x10\x04\x32\xc5\x03\n\x0cToolsService\x12V\n\tListTools\x12#.ringback.tools.v1.ListToolsRequest\x1a$.ringback.tools.v1.ListToolsResponse\x12R\n\x07\x45xecute\x12!.ringback.tools.v1.ExecuteRequest\x1a\".ringback.tools.v1.ExecuteResponse0\x01\x12M\n\x06\x43\x61ncel\x12 .ringback.tools.v1.CancelRequest\x1a!.ringback.tools.v1.CancelResponse\x12Y\n\nGetOutcome\x12$.ringback.tools.v1.GetOutcomeRequest\x1a%.ringback.tools.v1.GetOutcomeResponse\x12_\n\x0c\x45raseSession\x12&.ringback.tools.v1.EraseSessionRequest\x1a\'.ringback.tools.v1.EraseSessionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dringback/tools/v1/tools.proto\x12\x11ringback.tools.v1\x1a\x1fringback/policy/v1/policy.proto\"V\n\x10ListToolsRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x13\n\x0bpack_digest\x18\x02 \x01(\t\x12\r\n\x05\x61gent\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\"R\n\x11ListToolsResponse\x12&\n\x05tools\x18\x01 \x03(\x0b\x32\x17.ringback.tools.v1.Tool\x12\x15\n\ropen_breakers\x18\x02 \x03(\t\"\x89\x02\n\x04Tool\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x17\n\x0fparameters_json\x18\x04 \x01(\t\x12\x33\n\x0bside_effect\x18\x05 \x01(\x0e\x32\x1e.ringback.policy.v1.SideEffect\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x06 \x01(\r\x12\x15\n\rslow_after_ms\x18\x07 \x01(\r\x12\x12\n\ndependency\x18\x08 \x01(\t\x12\x11\n\tavailable\x18\t \x01(\x08\x12\x1a\n\x12unavailable_reason\x18\n \x01(\t\x12\x10\n\x08internal\x18\x0b \x01(\x08\"\xad\x02\n\x0e\x45xecuteRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x11\n\taction_id\x18\x04 \x01(\t\x12\x13\n\x0bpack_digest\x18\x05 \x01(\t\x12\x0c\n\x04tool\x18\x06 \x01(\t\x12\x14\n\x0ctool_version\x18\x07 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x08 \x01(\t\x12\x30\n\x05proof\x18\t \x01(\x0b\x32!.ringback.policy.v1.DecisionProof\x12\x0e\n\x06scopes\x18\n \x03(\t\x12-\n\x08priority\x18\x0b \x01(\x0e\x32\x1b.ringback.tools.v1.Priority\x12\x13\n\x0b\x61ttach_only\x18\x0c \x01(\x08\"\x85\x02\n\x0f\x45xecuteResponse\x12-\n\x07started\x18\x01 \x01(\x0b\x32\x1a.ringback.tools.v1.StartedH\x00\x12\x33\n\nattempting\x18\x02 \x01(\x0b\x32\x1d.ringback.tools.v1.AttemptingH\x00\x12\'\n\x04slow\x18\x03 \x01(\x0b\x32\x17.ringback.tools.v1.SlowH\x00\x12/\n\x08progress\x18\x04 \x01(\x0b\x32\x1b.ringback.tools.v1.ProgressH\x00\x12+\n\x06result\x18\x05 \x01(\x0b\x32\x19.ringback.tools.v1.ResultH\x00\x42\x07\n\x05\x65vent\"P\n\nRunRequest\x12\x31\n\x06\x61\x63tion\x18\x01 \x01(\x0b\x32!.ringback.tools.v1.ExecuteRequest\x12\x0f\n\x07wait_ms\x18\x02 \x01(\r\"t\n\x0bRunResponse\x12+\n\x06result\x18\x01 \x01(\x0b\x32\x19.ringback.tools.v1.ResultH\x00\x12-\n\x07running\x18\x02 \x01(\x0b\x32\x1a.ringback.tools.v1.RunningH\x00\x42\t\n\x07outcome\"\x1d\n\x07Running\x12\x12\n\nelapsed_ms\x18\x01 \x01(\r\"\x1b\n\x07Started\x12\x10\n\x08\x61ttached\x18\x01 \x01(\x08\"D\n\nAttempting\x12\x0f\n\x07\x61ttempt\x18\x01 \x01(\r\x12\x10\n\x08\x64\x65lay_ms\x18\x02 \x01(\r\x12\x13\n\x0b\x61\x66ter_error\x18\x03 \x01(\t\"\x1a\n\x04Slow\x12\x12\n\nelapsed_ms\x18\x01 \x01(\r\"/\n\x08Progress\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x12\n\nelapsed_ms\x18\x02 \x01(\r\"\xe8\x02\n\x06Result\x12)\n\x06status\x18\x01 \x01(\x0e\x32\x19.ringback.tools.v1.Status\x12\x11\n\tdata_json\x18\x02 \x01(\t\x12\x11\n\ttruncated\x18\x03 \x01(\x08\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x30\n\nerror_code\x18\x05 \x01(\x0e\x32\x1c.ringback.tools.v1.ErrorCode\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x11\n\tretryable\x18\x07 \x01(\x08\x12\x10\n\x08trace_id\x18\x08 \x01(\t\x12\x10\n\x08\x61ttempts\x18\t \x01(\r\x12\x14\n\x0c\x61lready_done\x18\n \x01(\x08\x12-\n\x08\x66\x61llback\x18\x0b \x01(\x0b\x32\x1b.ringback.tools.v1.Fallback\x12\x13\n\x0b\x64uration_ms\x18\x0c \x01(\x01\x12\x15\n\ropen_breakers\x18\r \x03(\t\x12\x0e\n\x06\x64\x65tail\x18\x0e \x01(\t\"9\n\x08\x46\x61llback\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06\x61ge_ms\x18\x03 \x01(\x04\"U\n\rCancelRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x11\n\taction_id\x18\x04 \x01(\t\"#\n\x0e\x43\x61ncelResponse\x12\x11\n\tcancelled\x18\x01 \x01(\x08\"J\n\x11GetOutcomeRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x11\n\taction_id\x18\x03 \x01(\t\"\x7f\n\x12GetOutcomeResponse\x12-\n\x05state\x18\x01 \x01(\x0e\x32\x1e.ringback.tools.v1.ActionState\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12)\n\x06result\x18\x03 \x01(\x0b\x32\x19.ringback.tools.v1.Result\"9\n\x13\x45raseSessionRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\"D\n\x14\x45raseSessionResponse\x12\r\n\x05\x66ound\x18\x01 \x01(\x04\x12\x0f\n\x07removed\x18\x02 \x01(\x04\x12\x0c\n\x04left\x18\x03 \x01(\x04\"\xb2\x03\n\rOutcomeRecord\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\x11\n\taction_id\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\x0c\n\x04tool\x18\x06 \x01(\t\x12\x14\n\x0ctool_version\x18\x07 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x08 \x01(\t\x12\x18\n\x10\x61rguments_digest\x18\t \x01(\t\x12-\n\x05state\x18\n \x01(\x0e\x32\x1e.ringback.tools.v1.ActionState\x12\x0f\n\x07\x61ttempt\x18\x0b \x01(\r\x12\r\n\x05owner\x18\x0c \x01(\t\x12\x1b\n\x13\x61ttempt_deadline_ms\x18\r \x01(\x04\x12)\n\x06result\x18\x0e \x01(\x0b\x32\x19.ringback.tools.v1.Result\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0f \x01(\t\x12\x13\n\x0bpack_digest\x18\x10 \x01(\t\x12\x15\n\rupdated_at_ms\x18\x11 \x01(\x04\x12\x15\n\rlate_fact_due\x18\x12 \x01(\x08*U\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x16\n\x12PRIORITY_LIVE_CALL\x10\x01\x12\x17\n\x13PRIORITY_BACKGROUND\x10\x02*]\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\r\n\tSTATUS_OK\x10\x01\x12\x10\n\x0cSTATUS_ERROR\x10\x02\x12\x1a\n\x16STATUS_UNKNOWN_OUTCOME\x10\x03*\xde\x03\n\tErrorCode\x12\x1a\n\x16\x45RROR_CODE_UNSPECIFIED\x10\x00\x12 \n\x1c\x45RROR_CODE_INVALID_ARGUMENTS\x10\x01\x12\x1b\n\x17\x45RROR_CODE_UNKNOWN_TOOL\x10\x02\x12\x18\n\x14\x45RROR_CODE_FORBIDDEN\x10\x03\x12\x18\n\x14\x45RROR_CODE_NOT_FOUND\x10\x04\x12\x17\n\x13\x45RROR_CODE_REJECTED\x10\x05\x12\x1f\n\x1b\x45RROR_CODE_TOOL_UNAVAILABLE\x10\x06\x12\x16\n\x12\x45RROR_CODE_TIMEOUT\x10\x07\x12\x1b\n\x17\x45RROR_CODE_RATE_LIMITED\x10\x08\x12\x19\n\x15\x45RROR_CODE_OVERLOADED\x10\t\x12\x1d\n\x19\x45RROR_CODE_INVALID_RESULT\x10\n\x12\x1e\n\x1a\x45RROR_CODE_UNKNOWN_OUTCOME\x10\x0b\x12\x15\n\x11\x45RROR_CODE_FENCED\x10\x0c\x12\x18\n\x14\x45RROR_CODE_CANCELLED\x10\r\x12\x17\n\x13\x45RROR_CODE_INTERNAL\x10\x0e\x12\x13\n\x0f\x45RROR_CODE_AUTH\x10\x0f\x12\x1a\n\x16\x45RROR_CODE_NOT_STARTED\x10\x10*\x9f\x01\n\x0b\x41\x63tionState\x12\x1c\n\x18\x41\x43TION_STATE_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x41\x43TION_STATE_UNKNOWN_ACTION\x10\x01\x12\x19\n\x15\x41\x43TION_STATE_ADMITTED\x10\x02\x12\x1b\n\x17\x41\x43TION_STATE_ATTEMPTING\x10\x03\x12\x19\n\x15\x41\x43TION_STATE_FINISHED\x10\x04\x32\x8b\x04\n\x0cToolsService\x12V\n\tListTools\x12#.ringback.tools.v1.ListToolsRequest\x1a$.ringback.tools.v1.ListToolsResponse\x12R\n\x07\x45xecute\x12!.ringback.tools.v1.ExecuteRequest\x1a\".ringback.tools.v1.ExecuteResponse0\x01\x12\x44\n\x03Run\x12\x1d.ringback.tools.v1.RunRequest\x1a\x1e.ringback.tools.v1.RunResponse\x12M\n\x06\x43\x61ncel\x12 .ringback.tools.v1.CancelRequest\x1a!.ringback.tools.v1.CancelResponse\x12Y\n\nGetOutcome\x12$.ringback.tools.v1.GetOutcomeRequest\x1a%.ringback.tools.v1.GetOutcomeResponse\x12_\n\x0c\x45raseSession\x12&.ringback.tools.v1.EraseSessionRequest\x1a\'.ringback.tools.v1.EraseSessionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ringback.tools.v1.tools_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRIORITY']._serialized_start=2586
-  _globals['_PRIORITY']._serialized_end=2671
-  _globals['_STATUS']._serialized_start=2673
-  _globals['_STATUS']._serialized_end=2766
-  _globals['_ERRORCODE']._serialized_start=2769
-  _globals['_ERRORCODE']._serialized_end=3247
-  _globals['_ACTIONSTATE']._serialized_start=3250
-  _globals['_ACTIONSTATE']._serialized_end=3409
+  _globals['_PRIORITY']._serialized_start=2817
+  _globals['_PRIORITY']._serialized_end=2902
+  _globals['_STATUS']._serialized_start=2904
+  _globals['_STATUS']._serialized_end=2997
+  _globals['_ERRORCODE']._serialized_start=3000
+  _globals['_ERRORCODE']._serialized_end=3478
+  _globals['_ACTIONSTATE']._serialized_start=3481
+  _globals['_ACTIONSTATE']._serialized_end=3640
   _globals['_LISTTOOLSREQUEST']._serialized_start=85
   _globals['_LISTTOOLSREQUEST']._serialized_end=171
   _globals['_LISTTOOLSRESPONSE']._serialized_start=173
@@ -50,32 +50,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXECUTEREQUEST']._serialized_end=827
   _globals['_EXECUTERESPONSE']._serialized_start=830
   _globals['_EXECUTERESPONSE']._serialized_end=1091
-  _globals['_STARTED']._serialized_start=1093
-  _globals['_STARTED']._serialized_end=1120
-  _globals['_ATTEMPTING']._serialized_start=1122
-  _globals['_ATTEMPTING']._serialized_end=1190
-  _globals['_SLOW']._serialized_start=1192
-  _globals['_SLOW']._serialized_end=1218
-  _globals['_PROGRESS']._serialized_start=1220
-  _globals['_PROGRESS']._serialized_end=1267
-  _globals['_RESULT']._serialized_start=1270
-  _globals['_RESULT']._serialized_end=1630
-  _globals['_FALLBACK']._serialized_start=1632
-  _globals['_FALLBACK']._serialized_end=1689
-  _globals['_CANCELREQUEST']._serialized_start=1691
-  _globals['_CANCELREQUEST']._serialized_end=1776
-  _globals['_CANCELRESPONSE']._serialized_start=1778
-  _globals['_CANCELRESPONSE']._serialized_end=1813
-  _globals['_GETOUTCOMEREQUEST']._serialized_start=1815
-  _globals['_GETOUTCOMEREQUEST']._serialized_end=1889
-  _globals['_GETOUTCOMERESPONSE']._serialized_start=1891
-  _globals['_GETOUTCOMERESPONSE']._serialized_end=2018
-  _globals['_ERASESESSIONREQUEST']._serialized_start=2020
-  _globals['_ERASESESSIONREQUEST']._serialized_end=2077
-  _globals['_ERASESESSIONRESPONSE']._serialized_start=2079
-  _globals['_ERASESESSIONRESPONSE']._serialized_end=2147
-  _globals['_OUTCOMERECORD']._serialized_start=2150
-  _globals['_OUTCOMERECORD']._serialized_end=2584
-  _globals['_TOOLSSERVICE']._serialized_start=3412
-  _globals['_TOOLSSERVICE']._serialized_end=3865
+  _globals['_RUNREQUEST']._serialized_start=1093
+  _globals['_RUNREQUEST']._serialized_end=1173
+  _globals['_RUNRESPONSE']._serialized_start=1175
+  _globals['_RUNRESPONSE']._serialized_end=1291
+  _globals['_RUNNING']._serialized_start=1293
+  _globals['_RUNNING']._serialized_end=1322
+  _globals['_STARTED']._serialized_start=1324
+  _globals['_STARTED']._serialized_end=1351
+  _globals['_ATTEMPTING']._serialized_start=1353
+  _globals['_ATTEMPTING']._serialized_end=1421
+  _globals['_SLOW']._serialized_start=1423
+  _globals['_SLOW']._serialized_end=1449
+  _globals['_PROGRESS']._serialized_start=1451
+  _globals['_PROGRESS']._serialized_end=1498
+  _globals['_RESULT']._serialized_start=1501
+  _globals['_RESULT']._serialized_end=1861
+  _globals['_FALLBACK']._serialized_start=1863
+  _globals['_FALLBACK']._serialized_end=1920
+  _globals['_CANCELREQUEST']._serialized_start=1922
+  _globals['_CANCELREQUEST']._serialized_end=2007
+  _globals['_CANCELRESPONSE']._serialized_start=2009
+  _globals['_CANCELRESPONSE']._serialized_end=2044
+  _globals['_GETOUTCOMEREQUEST']._serialized_start=2046
+  _globals['_GETOUTCOMEREQUEST']._serialized_end=2120
+  _globals['_GETOUTCOMERESPONSE']._serialized_start=2122
+  _globals['_GETOUTCOMERESPONSE']._serialized_end=2249
+  _globals['_ERASESESSIONREQUEST']._serialized_start=2251
+  _globals['_ERASESESSIONREQUEST']._serialized_end=2308
+  _globals['_ERASESESSIONRESPONSE']._serialized_start=2310
+  _globals['_ERASESESSIONRESPONSE']._serialized_end=2378
+  _globals['_OUTCOMERECORD']._serialized_start=2381
+  _globals['_OUTCOMERECORD']._serialized_end=2815
+  _globals['_TOOLSSERVICE']._serialized_start=3643
+  _globals['_TOOLSSERVICE']._serialized_end=4166
 # @@protoc_insertion_point(module_scope)

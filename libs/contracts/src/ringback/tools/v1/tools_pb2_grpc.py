@@ -44,6 +44,11 @@ class ToolsServiceStub:
                 request_serializer=ringback_dot_tools_dot_v1_dot_tools__pb2.ExecuteRequest.SerializeToString,
                 response_deserializer=ringback_dot_tools_dot_v1_dot_tools__pb2.ExecuteResponse.FromString,
                 _registered_method=True)
+        self.Run = channel.unary_unary(
+                '/ringback.tools.v1.ToolsService/Run',
+                request_serializer=ringback_dot_tools_dot_v1_dot_tools__pb2.RunRequest.SerializeToString,
+                response_deserializer=ringback_dot_tools_dot_v1_dot_tools__pb2.RunResponse.FromString,
+                _registered_method=True)
         self.Cancel = channel.unary_unary(
                 '/ringback.tools.v1.ToolsService/Cancel',
                 request_serializer=ringback_dot_tools_dot_v1_dot_tools__pb2.CancelRequest.SerializeToString,
@@ -74,6 +79,14 @@ class ToolsServiceServicer:
     def Execute(self, request, context):
         """Runs an action, or attaches to it, or returns its stored outcome. The stream only observes: a caller that goes away
         does not cancel a write. Always ends with exactly one `result`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Run(self, request, context):
+        """As Execute, in one answer: the result if it comes in time and before any word of progress, else that the action
+        runs on; Execute then attaches to it (a read that ended in between is made again).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,6 +126,11 @@ def add_ToolsServiceServicer_to_server(servicer, server):
                     servicer.Execute,
                     request_deserializer=ringback_dot_tools_dot_v1_dot_tools__pb2.ExecuteRequest.FromString,
                     response_serializer=ringback_dot_tools_dot_v1_dot_tools__pb2.ExecuteResponse.SerializeToString,
+            ),
+            'Run': grpc.unary_unary_rpc_method_handler(
+                    servicer.Run,
+                    request_deserializer=ringback_dot_tools_dot_v1_dot_tools__pb2.RunRequest.FromString,
+                    response_serializer=ringback_dot_tools_dot_v1_dot_tools__pb2.RunResponse.SerializeToString,
             ),
             'Cancel': grpc.unary_unary_rpc_method_handler(
                     servicer.Cancel,
@@ -184,6 +202,33 @@ class ToolsService:
             '/ringback.tools.v1.ToolsService/Execute',
             ringback_dot_tools_dot_v1_dot_tools__pb2.ExecuteRequest.SerializeToString,
             ringback_dot_tools_dot_v1_dot_tools__pb2.ExecuteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Run(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.tools.v1.ToolsService/Run',
+            ringback_dot_tools_dot_v1_dot_tools__pb2.RunRequest.SerializeToString,
+            ringback_dot_tools_dot_v1_dot_tools__pb2.RunResponse.FromString,
             options,
             channel_credentials,
             insecure,

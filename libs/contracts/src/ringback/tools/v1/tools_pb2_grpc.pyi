@@ -37,6 +37,10 @@ class ToolsServiceStub:
     """Runs an action, or attaches to it, or returns its stored outcome. The stream only observes: a caller that goes away
     does not cancel a write. Always ends with exactly one `result`.
     """
+    Run: _grpc.UnaryUnaryMultiCallable[_tools_pb2.RunRequest, _tools_pb2.RunResponse]
+    """As Execute, in one answer: the result if it comes in time and before any word of progress, else that the action
+    runs on; Execute then attaches to it (a read that ended in between is made again).
+    """
     Cancel: _grpc.UnaryUnaryMultiCallable[_tools_pb2.CancelRequest, _tools_pb2.CancelResponse]
     """Stops a read, and background work that nobody has begun. A write past its point of no return finishes and reports."""
     GetOutcome: _grpc.UnaryUnaryMultiCallable[_tools_pb2.GetOutcomeRequest, _tools_pb2.GetOutcomeResponse]
@@ -54,6 +58,10 @@ class ToolsServiceAsyncStub(ToolsServiceStub):
     Execute: _aio.UnaryStreamMultiCallable[_tools_pb2.ExecuteRequest, _tools_pb2.ExecuteResponse]  # type: ignore[assignment]
     """Runs an action, or attaches to it, or returns its stored outcome. The stream only observes: a caller that goes away
     does not cancel a write. Always ends with exactly one `result`.
+    """
+    Run: _aio.UnaryUnaryMultiCallable[_tools_pb2.RunRequest, _tools_pb2.RunResponse]  # type: ignore[assignment]
+    """As Execute, in one answer: the result if it comes in time and before any word of progress, else that the action
+    runs on; Execute then attaches to it (a read that ended in between is made again).
     """
     Cancel: _aio.UnaryUnaryMultiCallable[_tools_pb2.CancelRequest, _tools_pb2.CancelResponse]  # type: ignore[assignment]
     """Stops a read, and background work that nobody has begun. A write past its point of no return finishes and reports."""
@@ -81,6 +89,16 @@ class ToolsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_tools_pb2.ExecuteResponse], _abc.AsyncIterator[_tools_pb2.ExecuteResponse]]:
         """Runs an action, or attaches to it, or returns its stored outcome. The stream only observes: a caller that goes away
         does not cancel a write. Always ends with exactly one `result`.
+        """
+
+    @_abc_1.abstractmethod
+    def Run(
+        self,
+        request: _tools_pb2.RunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tools_pb2.RunResponse, _abc.Awaitable[_tools_pb2.RunResponse]]:
+        """As Execute, in one answer: the result if it comes in time and before any word of progress, else that the action
+        runs on; Execute then attaches to it (a read that ended in between is made again).
         """
 
     @_abc_1.abstractmethod
