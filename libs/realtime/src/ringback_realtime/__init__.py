@@ -23,7 +23,7 @@ from ringback_realtime.errors import (
     unknown_tool_call,
     voice_is_fixed,
 )
-from ringback_realtime.frames import AudioHead, EventHead, audio_samples, classify, peek, splice_ids
+from ringback_realtime.frames import AudioHead, EventHead, classify, peek, splice_ids
 from ringback_realtime.ids import EventIds
 from ringback_realtime.item_list import ROOT, ItemList, check_truncation
 from ringback_realtime.items import ContentPart, Item, decode_audio, parse_item
@@ -59,7 +59,7 @@ __all__ = [
     "NoiseReduction", "Pcm", "Pcma", "Pcmu", "ProtocolError", "RealtimeError", "ResponseParams",
     "ResponseStatus", "SemanticVad", "ServerEvent", "ServerEvents", "ServerVad", "SessionConfig", "Tool",
     "ToolChoice", "Transcription", "TurnDetection", "UnknownEvent", "Usage", "active_response",
-    "audio_already_shorter", "audio_samples", "cancel_not_active", "check_truncation", "classify",
+    "audio_already_shorter", "cancel_not_active", "check_truncation", "classify",
     "client_events", "closes", "commit_empty", "decode_audio", "decode_client_event", "decode_server_event",
     "invalid_value", "missing_parameter", "only_audio_truncates", "parse_item", "peek", "resolve_response",
     "response_object", "server_events", "splice_ids", "unknown_item", "unknown_parameter",

@@ -1,13 +1,13 @@
 """Raw frames: their type and ids, the length of their audio, their ids rewritten. Audio is never decoded."""
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import orjson
 
 from ringback_realtime.errors import MalformedFrameError
 
-__all__ = ["AudioHead", "EventHead", "audio_samples", "classify", "peek", "splice_ids"]
+__all__ = ["AudioHead", "EventHead", "classify", "peek", "splice_ids"]
 
 _MAX_NESTED_SKIP: Final = "the frame is nested too deeply"
 
@@ -24,36 +24,43 @@ class EventHead(msgspec.Struct, frozen=True, gc=False):
     call_id: str | None = None
 
 
-_QUOTE: Final = ord('"')
-_EQUALS: Final = ord("=")
-_ABSENT: Final = msgspec.Raw()
-
-
 class AudioHead(EventHead, frozen=True, gc=False):
-    """A head that also knows where the frame's audio is, so that a frame is read once."""
+    """A head with the payload of an `input_audio_buffer.append` or a delta: a frame is read once.
 
-    audio: msgspec.Raw = _ABSENT
-    delta: msgspec.Raw = _ABSENT
+    `audio` and `delta` are text where the frame is as it should be, and base64 where it carries audio.
+    """
 
-    def samples(self, frame: bytes, *, sample_bytes: int = 2) -> int:
-        """As `audio_samples` of the frame that this is the head of."""
-        if b"\\" in frame:
-            return audio_samples(frame, sample_bytes=sample_bytes)
-        raw = memoryview(self.audio) or memoryview(self.delta)
-        if len(raw) < 3 or raw[0] != _QUOTE:
+    audio: Any = None
+    delta: Any = None
+
+    def samples(self, sample_bytes: int = 2) -> int:
+        """How many samples the audio has: by the characters of base64 and its padding, nothing is decoded.
+
+        A frame without audio has 0. ``sample_bytes`` is 2 for PCM16 and 1 for G.711.
+        """
+        payload = self.delta if self.audio is None else self.audio
+        if type(payload) is not str or not payload:
             return 0
-        padding = 0 if raw[-2] != _EQUALS else 1 if raw[-3] != _EQUALS else 2
-        return max(0, (len(raw) - 2 - padding) * 3 // 4) // sample_bytes
+        characters = len(payload)
+        if payload[-1] == "=":
+            characters -= 2 if payload[-2:] == "==" else 1
+        return characters * 3 // 4 // sample_bytes
 
-
-class _Payload(msgspec.Struct, gc=False):
-    audio: msgspec.Raw = _ABSENT
-    delta: msgspec.Raw = _ABSENT
+    def without_payload(self) -> EventHead:
+        """What there is to keep of it beside the frame."""
+        return EventHead(
+            self.type,
+            self.event_id,
+            self.response_id,
+            self.item_id,
+            self.output_index,
+            self.content_index,
+            self.call_id,
+        )
 
 
 _head_decoder: Final = msgspec.json.Decoder(EventHead)
 _audio_head_decoder: Final = msgspec.json.Decoder(AudioHead)
-_payload_decoder: Final = msgspec.json.Decoder(_Payload)
 _fields_decoder: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -78,21 +85,6 @@ def peek(frame: bytes | memoryview) -> AudioHead:
         raise MalformedFrameError(_MAX_NESTED_SKIP) from None
     except ValueError as error:
         raise _malformed(error) from None
-
-
-def audio_samples(frame: bytes | memoryview, *, sample_bytes: int = 2) -> int:
-    """How many samples an ``input_audio_buffer.append`` or ``response.output_audio.delta`` frame carries.
-
-    Counts characters of base64 and its padding; a frame without audio has 0 samples. ``sample_bytes`` is 2
-    for PCM16 and 1 for G.711.
-    """
-    try:
-        payload = _payload_decoder.decode(frame)
-    except RecursionError:
-        raise MalformedFrameError(_MAX_NESTED_SKIP) from None
-    except ValueError as error:
-        raise _malformed(error) from None
-    return _base64_bytes(bytes(payload.audio) or bytes(payload.delta)) // sample_bytes
 
 
 def splice_ids(
@@ -125,20 +117,6 @@ def splice_ids(
     }
     values.update((name, orjson.dumps(value)) for name, value in given.items() if value is not None)
     return b"{" + b",".join(b"%b:%b" % (orjson.dumps(k), bytes(v)) for k, v in values.items()) + b"}"
-
-
-def _base64_bytes(raw: bytes) -> int:
-    """Bytes that a JSON string of base64 stands for; ``raw`` includes the quotes."""
-    if not raw.startswith(b'"'):
-        return 0
-    if b"\\" in raw:
-        try:
-            raw = orjson.dumps(orjson.loads(raw))
-        except orjson.JSONDecodeError as error:
-            raise _malformed(error) from None
-    characters = len(raw) - 2
-    padding = 2 if raw.endswith(b'=="') else 1 if raw.endswith(b'="') else 0
-    return max(0, (characters - padding) * 3 // 4)
 
 
 def _malformed(error: ValueError) -> MalformedFrameError:

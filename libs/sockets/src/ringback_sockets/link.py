@@ -27,9 +27,13 @@ CLOSE_TIMEOUT_S: Final = 5.0
 TOO_BIG: Final = Close(
     closes.FRAME_TOO_BIG.code, f"frame_too_big: a message may have at most {FRAME_BYTES_MAX >> 20} MiB."
 )
+# What is longer is no control frame (RFC 6455, 5.5).
+CONTROL_BYTES_MAX: Final = 125
 NO_STATUS: Final = 1005
 BROKEN_RULE: Final = 1002
 LOST: Final = 1006
+# A member of an enumeration is looked up anew each time that it is named.
+_TEXT: Final = WSMsgType.TEXT
 
 
 class Closed(NamedTuple):
@@ -66,6 +70,10 @@ class RealtimeLink(WSListener):
         self._fragments = bytearray()
         self._room = asyncio.Event()
         self._room.set()
+        # Whom messages are handed to, and where they are sent, while the connection is open.
+        self._taker: Callable[[bytes], None] | None = None
+        self._way: WSTransport | None = None
+        self._full = False
         self._closed: Closed | None = None
         self._over = asyncio.Event()
         self._reader_timer: asyncio.TimerHandle | None = None
@@ -104,6 +112,7 @@ class RealtimeLink(WSListener):
         """Begin to hand over messages, those that came early first, then `on_closed` once, whatever ends it."""
         self.on_message = on_message
         self.on_closed = on_closed
+        self._taker = on_message if self._closed is None else None
         while self._inbox:
             on_message(self._next())
         if self._over.is_set() and self._closed is not None and on_closed is not None:
@@ -124,12 +133,15 @@ class RealtimeLink(WSListener):
 
     def send(self, message: bytes) -> None:
         """Queue one message. A peer that lets too much pile up is closed with a reason."""
-        transport = self._transport
-        if transport is None or self._closed is not None:
+        transport = self._way
+        if transport is None:
+            return
+        if not self._full:
+            transport.send(_TEXT, message)
             return
         # One message may be larger than the outbox; what counts is what the peer has not read before it.
         waiting = transport.underlying_transport.get_write_buffer_size()
-        transport.send(WSMsgType.TEXT, message)
+        transport.send(_TEXT, message)
         if waiting > self._outbox_bytes_max:
             self.close(closes.SLOW_READER)
 
@@ -183,10 +195,22 @@ class RealtimeLink(WSListener):
         _no_delay(transport)
         if self._closed is not None:
             self.abort()
-        elif self._on_open is not None:
+            return
+        self._way = transport
+        if self._on_open is not None:
             self._on_open(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        taker = self._taker
+        if (
+            taker is not None
+            and CONTROL_BYTES_MAX < frame.payload_size <= FRAME_BYTES_MAX
+            and frame.fin
+            and not self._fragments
+        ):
+            # Nearly every frame: a whole message for somebody who waits for it.
+            taker(frame.get_payload_as_bytes())
+            return
         match frame.msg_type:
             case WSMsgType.TEXT | WSMsgType.BINARY | WSMsgType.CONTINUATION:
                 if self._closed is None:
@@ -208,6 +232,7 @@ class RealtimeLink(WSListener):
         self._ending = asyncio.ensure_future(_over(transport))
 
     def pause_writing(self) -> None:
+        self._full = True
         self._room.clear()
         if self._slow_reader_ms is not None and self._closed is None:
             self._stop_reader_timer()
@@ -216,6 +241,7 @@ class RealtimeLink(WSListener):
             )
 
     def resume_writing(self) -> None:
+        self._full = False
         self._room.set()
         self._stop_reader_timer()
 
@@ -274,6 +300,7 @@ class RealtimeLink(WSListener):
         """From now on the connection is closed, and whoever waits on it goes on; the first word counts."""
         if self._closed is None:
             self._closed = closed
+            self._taker = self._way = None
             self._stop_reader_timer()
             self._room.set()
             self._arrived.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ringback_session.domain import manners
 from ringback_session.domain.effects import Forget, Note, StartTimer, StopTimer, TruncateItem
 from ringback_session.domain.inputs import AudioSent, ClientTruncated
-from ringback_session.domain.state import TEXT_CHARS_MAX, CallState, HistoryItem, PlayedItem
+from ringback_session.domain.state import TEXT_CHARS_MAX, CallState, HistoryItem, Playback, PlayedItem
 from ringback_session.domain.step import SAMPLES_PER_MS, Step
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "client_truncated",
     "cut",
     "finished",
+    "goes_on",
     "heard_ms",
     "heard_part",
     "heard_text",
@@ -28,9 +29,9 @@ __all__ = [
 def audio_sent(step: Step, sent: AudioSent) -> None:
     """Audio went to the client: it begins to play when all before it has been played."""
     playback = step.state.playback
-    played = playback.items[-1] if playback.items else None
-    if played is None or played.item_id != sent.item_id:
-        played = item(step.state, sent.item_id)
+    if goes_on(playback, sent.item_id, sent.samples, sent.text):
+        return
+    played = item(step.state, sent.item_id)
     if played is None:
         starts_at = max(_now(step), playback.ends_at)
         played = PlayedItem(
@@ -42,9 +43,27 @@ def audio_sent(step: Step, sent: AudioSent) -> None:
         )
         playback.items.append(played)
         _note_first_audio(step)
-    played.samples += sent.samples
-    played.text = sent.text[:TEXT_CHARS_MAX] or played.text
-    playback.ends_at = max(playback.ends_at, played.starts_at) + sent.samples
+    _more(playback, played, sent.samples, sent.text)
+
+
+def goes_on(playback: Playback, item_id: str, samples: int, text: str) -> bool:
+    """More audio of the item that was sent last, which moves nothing but counters. False: it is not that one."""
+    if not playback.items:
+        return False
+    played = playback.items[-1]
+    if played.item_id != item_id:
+        return False
+    _more(playback, played, samples, text)
+    return True
+
+
+def _more(playback: Playback, played: PlayedItem, samples: int, text: str) -> None:
+    played.samples += samples
+    if text:
+        played.text = text[:TEXT_CHARS_MAX]
+    if playback.ends_at < played.starts_at:
+        playback.ends_at = played.starts_at
+    playback.ends_at += samples
 
 
 def audible(step: Step) -> bool:

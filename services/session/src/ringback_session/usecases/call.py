@@ -15,12 +15,12 @@ from typing import Any
 
 import msgspec
 from ringback_errors import Unavailable
-from ringback_realtime import Close, MalformedFrameError, ProtocolError, peek
+from ringback_realtime import AudioHead, Close, MalformedFrameError, ProtocolError, peek
 from ringback_realtime.closes import GOING_AWAY, INTERNAL, NORMAL, invalid_request, session_expired
 
 from ringback_session.domain import effects, inputs
 from ringback_session.domain.conversation import step
-from ringback_session.domain.inputs import At, Input
+from ringback_session.domain.inputs import Input
 from ringback_session.domain.recovery import settled
 from ringback_session.domain.state import CallState
 from ringback_session.ports import (
@@ -34,22 +34,22 @@ from ringback_session.ports import (
     Tools,
     Tracing,
 )
+from ringback_session.usecases.agent_audio import AgentAudio
 from ringback_session.usecases.agents import Agents
 from ringback_session.usecases.asking import Asking
 from ringback_session.usecases.bounds import FENCED, Limits
-from ringback_session.usecases.idling import Idling
+from ringback_session.usecases.caller_audio import CallerAudio
 from ringback_session.usecases.keeping import Keeper, Saved, save
 from ringback_session.usecases.model_side import ModelSide, RecentContext
 from ringback_session.usecases.performing import TAKES_TIME, Performer
-from ringback_session.usecases.playback_clock import PlaybackClock
-from ringback_session.usecases.recording import Recorder
+from ringback_session.usecases.recording import Recorder, Unrecorded
 from ringback_session.usecases.timers import Timers
 from ringback_session.usecases.turn_trace import TurnTrace
 from ringback_session.views.client import ClientView
 from ringback_session.views.metering import METERED, Metering
 from ringback_session.views.model import ModelView
 from ringback_session.views.out import Out
-from ringback_session.views.route import clock_samples
+from ringback_session.views.responses import AUDIO_DELTA
 
 __all__ = ["FENCED", "Call", "Limits"]
 
@@ -93,8 +93,6 @@ class Call:
         self._metering = metering
         self._late_facts = late_facts
         self._on_over, self._recorder = on_over, recorder
-        self._samples = 0
-        self._playback_clock = PlaybackClock(clock.now_ms())
         self._queue: deque[Input] = deque()
         self._stepping = False
         self._turns = TurnTrace(tracing)
@@ -119,7 +117,8 @@ class Call:
         )
         self._link = self._model.link
         self._asking = Asking(view=view, model_view=model_view, link=self._link)
-        self._idling = Idling(state)
+        self._caller = CallerAudio(view=view, link=self._link, clock=clock, feed=self.feed)
+        self._agent = AgentAudio(view, recorded=not isinstance(recorder, Unrecorded))
         self._performer = Performer(
             policy=policy,
             tools=tools,
@@ -205,22 +204,16 @@ class Call:
         if not self._first_event_done:
             self._first_event_done = True
             self._retire_old_tokens()
-        out = Out()
         try:
             head = peek(frame)
             if head.type == APPEND:
-                if not self._samples and self.state.greeting:
-                    self.feed(inputs.CallerArrived())
-                samples = clock_samples(head, frame, telephone=self.view.telephone_in)
-                self._samples += samples
-                self._playback_clock.hear(samples, self._clock.now_ms())
-                self._link.audio(frame)
-                if (sound := self.view.overhear(head, self._samples)) is not None:
-                    self.feed(sound)
-                self._note_silence()
+                if (silence := self._caller.frame(head, frame)) is not None:
+                    self._too_quiet(*silence)
                 return
+            out = Out()
             self.view.frame(frame, out)
         except MalformedFrameError as error:
+            out = Out()
             out.client.append(self.view.events.error(error))
         self._flush(out)
 
@@ -230,6 +223,8 @@ class Call:
         used: list[Input] = []
         try:
             head = peek(frame)
+            if head.type == AUDIO_DELTA and self._goes_straight(head, frame):
+                return
             if head.type in METERED:
                 used = self._metering.read(head.type, frame)
             if head.type.startswith("response."):
@@ -241,6 +236,10 @@ class Call:
         out.inputs += used
         self._flush(out)
 
+    def _goes_straight(self, head: AudioHead, frame: bytes) -> bool:
+        """Most frames need only be passed on and counted; within a step they wait for their turn."""
+        return not self._stepping and self._agent.passes(head, frame, self.client)
+
     def feed(self, *events: Input) -> None:
         """Give inputs to the core; what they cause is carried out before the next one is taken."""
         self._queue.extend(events)
@@ -251,15 +250,14 @@ class Call:
         try:
             while self._queue and not self.over:
                 event = self._queue.popleft()
-                now_ms = self._clock.now_ms()
-                at = At(now_ms=now_ms, samples=self._samples, playback=self._playback_clock.at(now_ms))
+                at = self._caller.at()
                 wanted = step(self.state, event, at)
                 self._recorder.step(event, at, wanted)
                 if not wanted and isinstance(event, inputs.AudioSent):
                     # Most inputs are these; they are counted and move nothing.
                     continue
                 moved = True
-                self._idling.follow(event, at.playback)
+                self._caller.idling.follow(event, at.playback)
                 self._turns.follow(self.state)
                 with self._tracing.in_turn():
                     for effect in wanted:
@@ -328,13 +326,10 @@ class Call:
         if out.inputs:
             self.feed(*out.inputs)
 
-    def _note_silence(self) -> None:
-        playback = self._playback_clock.at(self._clock.now_ms())
-        silence = self._idling.due(self.view.config, self._samples, playback=playback)
-        if silence is not None:
-            out = Out()
-            self.view.too_quiet(*silence, out)
-            self._flush(out)
+    def _too_quiet(self, start_ms: int, end_ms: int) -> None:
+        out = Out()
+        self.view.too_quiet(start_ms, end_ms, out)
+        self._flush(out)
 
     def _fired(self, name: str) -> None:
         if name == SESSION_LIMIT:

@@ -18,6 +18,11 @@ class Idling:
         self._state = state
         self._since: int | None = None
 
+    @property
+    def armed(self) -> bool:
+        """Is a silence being waited for at all?"""
+        return self._since is not None
+
     def follow(self, event: Input, playback: int) -> None:
         """What the call comes to, and when by the clock of playback."""
         match event:

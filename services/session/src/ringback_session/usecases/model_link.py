@@ -65,7 +65,10 @@ class ModelLink:
         self._on_lost = on_lost
         self._line: _Line | None = None
         self._spare: _Line | None = None
-        self._send: Callable[[bytes], None] = self._keep
+        # The caller's audio, verbatim. While the model is away the last half minute of it waits.
+        self.audio: Callable[[bytes], None] = self._keep_audio
+        # While the model is away only requests are kept: all else is in the history.
+        self.send: Callable[[bytes], None] = self._keep
         self._backlog: deque[tuple[bool, bytes]] = deque()
         self._audio_bytes = 0
         self._closed = False
@@ -126,7 +129,7 @@ class ModelLink:
 
     def rotate(self, context: str) -> bool:
         """Let the prepared connection take over. False if it was lost meanwhile: then none serves."""
-        old, self._line, self._send = self._line, None, self._keep
+        old = self._away()
         if old is not None:
             old.close()
         spare, self._spare = self._spare, None
@@ -135,20 +138,9 @@ class ModelLink:
         self._serve(spare, context)
         return True
 
-    def audio(self, frame: bytes) -> None:
-        """The caller's audio, verbatim. While the model is away the last half minute of it waits."""
-        if self._line is not None:
-            self._send(frame)
-        else:
-            self._keep_audio(frame)
-
-    def send(self, frame: bytes) -> None:
-        """While the model is away only requests are kept: all else is in the history."""
-        self._send(frame)
-
     def close(self) -> None:
         self._closed = True
-        line, self._line, self._send = self._line, None, self._keep
+        line = self._away()
         self._drop_spare()
         self._backlog.clear()
         if line is not None:
@@ -198,7 +190,7 @@ class ModelLink:
     def _serve(self, line: _Line, context: str) -> None:
         assert line.socket is not None, "dialled before it serves"
         self._line = line
-        self._send = line.socket.send
+        self.audio = self.send = line.socket.send
         self._served += 1
         self._connected_s = asyncio.get_running_loop().time()
         backlog, self._backlog, self._audio_bytes = self._backlog, deque(), 0
@@ -208,12 +200,18 @@ class ModelLink:
             line.socket.send(frame)
 
     def _lost(self, reason: str) -> None:
-        self._line, self._send = None, self._keep
+        self._away()
         if self._closed:
             return
         lasted_s = asyncio.get_running_loop().time() - self._connected_s
         self._losses = 1 if lasted_s > LASTING_S else self._losses + 1
         self._on_lost(reason)
+
+    def _away(self) -> _Line | None:
+        """No connection serves from now on. Returns the one that did."""
+        line, self._line = self._line, None
+        self.audio, self.send = self._keep_audio, self._keep
+        return line
 
     def _keep(self, frame: bytes) -> None:
         if self._closed or not _is_kept(frame):

@@ -17,6 +17,8 @@ MUTED_MS = 1_500
 class PlaybackClock:
     """Samples since the call came here; never goes back."""
 
+    __slots__ = ("_heard", "_last_ms", "_samples", "_skipped")
+
     def __init__(self, now_ms: int) -> None:
         self._samples = 0
         self._skipped = 0
@@ -25,10 +27,12 @@ class PlaybackClock:
 
     def hear(self, samples: int, now_ms: int) -> None:
         """The caller's audio came in."""
-        self._skipped += self._muted(now_ms)
+        if now_ms - self._last_ms > MUTED_MS or not self._heard:
+            self._skipped += self._muted(now_ms)
+            self._heard = True
         self._samples += samples
-        self._last_ms = max(self._last_ms, now_ms)
-        self._heard = True
+        if now_ms > self._last_ms:
+            self._last_ms = now_ms
 
     def at(self, now_ms: int) -> int:
         return self._samples + self._skipped + self._muted(now_ms)

@@ -304,11 +304,15 @@ class ClientView:
         """An event of a response, after those that a sloppy model left out before it."""
         for each, whole in self._mending.whole(head, frame):
             if each.type == AUDIO_DELTA:
-                self.responses.audio(each, whole, out)
+                self.responses.audio(each, whole, out, open_item=self._mending.open_item(each))
                 continue
             stale = self.responses.event(each, whole, out)
             if stale:
                 out.model.append(self.model.cancel(stale))
+
+    def retain(self, head: AudioHead) -> None:
+        """A delta goes to the client past `response_event`."""
+        self._retained.keep(head)
 
     def overhear(self, head: AudioHead, samples: int) -> CallerSound | None:
         """What a frame of the caller's tells of a sound over the agent."""

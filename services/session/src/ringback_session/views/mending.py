@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 from ringback_realtime import AudioHead, ServerEvents, peek, splice_ids
 
-__all__ = ["Mending"]
+__all__ = ["Mending", "OpenItem"]
 
 RESPONSES_KEPT: Final = 64
 ITEMS_MAX: Final = 256
@@ -29,6 +29,12 @@ _KINDS: Final = {
 }
 _ARGUMENTS: Final = "response.function_call_arguments."
 Whole = Iterator[tuple[AudioHead, bytes]]
+
+
+class OpenItem(Protocol):
+    """An item of which the model has not told the end: `kind` of the part that is open, or ""."""
+
+    kind: str
 
 
 @dataclass
@@ -65,6 +71,11 @@ class Mending:
         if response is None and head.type not in ("response.created", "response.done"):
             return ((head, frame),)
         return self._mended(head, frame)
+
+    def open_item(self, head: AudioHead) -> OpenItem | None:
+        """The item that a delta is of, if it is known."""
+        response = self._responses.get(head.response_id or "")
+        return None if response is None else response.items.get(head.item_id or "")
 
     def _mended(self, head: AudioHead, frame: bytes) -> Whole:
         match head.type:

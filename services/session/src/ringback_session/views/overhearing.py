@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from array import array
 from base64 import b64decode
-from binascii import Error as Base64Error
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -40,7 +39,7 @@ class Overhearing:
     def __init__(self, state: CallState, *, config: Callable[[], SessionConfig]) -> None:
         self._state = state
         self._config = config
-        self._before: deque[tuple[int, bytes]] = deque()
+        self._before: deque[tuple[int, str]] = deque()
         self._levels: list[float] = []
         self._of = ""
 
@@ -56,7 +55,7 @@ class Overhearing:
             for _, payload in self._before:
                 self._measure(payload)
             self._before.clear()
-        self._measure(bytes(head.audio))
+        self._measure(head.audio)
         return self._sound()
 
     def _keep(self, head: AudioHead, samples: int) -> None:
@@ -64,14 +63,14 @@ class Overhearing:
         if not state.rules.backchannel_window_ms or samples >= state.playback.ends_at:
             self._before.clear()
             return
-        self._before.append((samples, bytes(head.audio)))
+        self._before.append((samples, head.audio))
         while samples - self._before[0][0] > BEFORE_MS * 24:
             self._before.popleft()
 
-    def _measure(self, payload: bytes) -> None:
+    def _measure(self, payload: str) -> None:
         try:
-            audio = b64decode(payload.strip(b'"'))
-        except Base64Error:
+            audio = b64decode(payload)
+        except (ValueError, TypeError):
             # Not ours to judge: the model says what is wrong with it.
             return
         given = self._config().input_format

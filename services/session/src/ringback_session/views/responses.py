@@ -9,14 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import orjson
-from ringback_realtime import (
-    AudioHead,
-    EventHead,
-    ItemList,
-    ServerEvents,
-    cancel_not_active,
-    peek,
-)
+from ringback_realtime import AudioHead, EventHead, ItemList, ServerEvents, cancel_not_active, peek
 
 from ringback_session.domain.effects import (
     LapseHold,
@@ -35,6 +28,7 @@ from ringback_session.domain.inputs import (
     SpeechText,
 )
 from ringback_session.views.holding import Holding
+from ringback_session.views.mending import OpenItem
 from ringback_session.views.model import OWN_KEY
 from ringback_session.views.out import Out
 from ringback_session.views.route import (
@@ -47,6 +41,7 @@ from ringback_session.views.route import (
     tell_end,
 )
 from ringback_session.views.showing import Showing
+from ringback_session.views.straight import Straight
 from ringback_session.views.upstream import (
     ItemEvent,
     RawItem,
@@ -84,6 +79,7 @@ class Responses:
         self._routes: dict[str, Route] = {}
         self._wanted: dict[str, Wanted] = {}
         self._yielded = ""
+        self.straight: Straight | None = None
         self.shown = Showing(events=events, items=items, conversation_id=conversation_id)
 
     def want(self, wanted: Wanted) -> None:
@@ -107,17 +103,19 @@ class Responses:
         """Has the client seen a response to this request of its own?"""
         return any(route.visible and route.request_key == request_key for route in self._routes.values())
 
-    def audio(self, head: AudioHead, frame: bytes, out: Out) -> None:
-        """The fast path: one audio delta."""
+    def audio(self, head: AudioHead, frame: bytes, out: Out, *, open_item: OpenItem | None = None) -> None:
+        """One audio delta. What goes through as it is opens the straight way for those after it."""
         route = self._routes.get(head.response_id or "")
-        if route is None or route.closed or not (samples := route.samples(head, frame)):
+        if route is None or route.closed or not (samples := route.samples(head)):
             return
         if route.held:
-            route.hold(head, frame)
+            route.hold(head.without_payload(), frame)
         elif route.holding is not None:
-            self._guard(route, route.holding, head, frame, out)
+            self._guard(route, route.holding, head.without_payload(), frame, out)
         else:
             self._audio(route, head, frame, samples, out)
+            if open_item is not None and out.client and out.client[-1] is frame:
+                self.straight = Straight(head, route, open_item)
 
     def event(self, head: EventHead, frame: bytes, out: Out) -> str:
         """Any other `response.*` event. Returns the id of a response that must be cancelled now, or ""."""
@@ -184,7 +182,7 @@ class Responses:
         waiting, route.waiting = route.waiting, []
         for head, frame in waiting:
             if head.type == AUDIO_DELTA:
-                self._audio(route, read := peek(frame), frame, route.samples(read, frame), out)
+                self._audio(route, read := peek(frame), frame, route.samples(read), out)
             else:
                 self._part_of(route, head, frame, out)
 
@@ -253,7 +251,7 @@ class Responses:
         route = wanted.begun(raw)
         self._routes[route.response_id] = route
         while len(self._routes) > ROUTES_KEPT:
-            del self._routes[next(iter(self._routes))]
+            self._routes.pop(next(iter(self._routes))).closed = True
         if wanted.owner == "reply":
             out.inputs.append(ReplyStarted(reply_id=wanted.own_id, response_id=route.response_id))
         if wanted.cancel_reason:
@@ -291,7 +289,7 @@ class Responses:
         elif route.holding is not None and route.holding.silences(head, frame):
             return
         elif head.type == AUDIO_DELTA:
-            self._audio(route, read := peek(frame), frame, route.samples(read, frame), out)
+            self._audio(route, read := peek(frame), frame, route.samples(read), out)
         else:
             if head.type in _WORDS:
                 self._words(route, head, orjson.loads(frame)["delta"], out)

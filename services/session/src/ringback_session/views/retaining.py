@@ -26,7 +26,7 @@ class Retained:
         self._events = events
         self._wanted = wanted
         self._item_id = ""
-        self._payloads: deque[bytes] = deque()
+        self._payloads: deque[str] = deque()
         self._bytes = 0
         self._let_go = False
 
@@ -37,7 +37,7 @@ class Retained:
         if head.item_id != self._item_id:
             self._item_id, self._bytes, self._let_go = head.item_id, 0, False
             self._payloads.clear()
-        payload = bytes(head.delta)
+        payload = head.delta
         self._payloads.append(payload)
         self._bytes += len(payload)
         while self._bytes > BYTES_MAX:
@@ -49,7 +49,7 @@ class Retained:
         bytes_per_ms = 48 if isinstance(config.output_format, Pcm) else 8
         if wanted.item_id != self._item_id or self._let_go:
             return []
-        audio = b"".join(b64decode(payload.strip(b'"')) for payload in self._payloads)
+        audio = b"".join(b64decode(payload) for payload in self._payloads)
         rest = audio[wanted.from_ms * bytes_per_ms :]
         return self._frames(wanted, rest, _CHUNK_MS * bytes_per_ms) if rest else []
 

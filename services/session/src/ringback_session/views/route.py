@@ -68,8 +68,8 @@ class Route:
     telephone: bool = False
     holding: Holding | None = None
 
-    def samples(self, head: AudioHead, frame: bytes) -> int:
-        return clock_samples(head, frame, telephone=self.telephone)
+    def samples(self, head: AudioHead) -> int:
+        return clock_samples(head, telephone=self.telephone)
 
     def hold(self, head: EventHead, frame: bytes) -> None:
         """Keep a frame of the model until it may be heard. Beyond the bound the rest is never heard."""
@@ -148,9 +148,9 @@ def call_requested(route: Route, raw: RawItem, *, client_tool: bool) -> CallRequ
     )
 
 
-def clock_samples(head: AudioHead, frame: bytes, *, telephone: bool) -> int:
+def clock_samples(head: AudioHead, *, telephone: bool) -> int:
     """How far a frame's audio moves the clock, in samples at 24 kHz; G.711 has one byte for three of them."""
-    return 3 * head.samples(frame, sample_bytes=1) if telephone else head.samples(frame)
+    return 3 * head.samples(1) if telephone else head.samples()
 
 
 def item_of(raw: RawItem, status: str | None) -> Item:

@@ -1,0 +1,40 @@
+"""An item of a response whose audio goes to the client as the model sends it."""
+
+from __future__ import annotations
+
+from ringback_realtime import AudioHead
+
+from ringback_session.views.mending import OpenItem
+from ringback_session.views.route import Route, clock_samples
+
+__all__ = ["Straight"]
+
+
+class Straight:
+    """The one item that the model voices now. Made when a frame of it went through unchanged."""
+
+    __slots__ = ("_index", "_open", "_response_id", "counted", "item_id", "route")
+
+    def __init__(self, head: AudioHead, route: Route, open_item: OpenItem) -> None:
+        self.item_id = head.item_id or ""
+        self.route = route
+        # A response that the client asked for apart from the conversation is no part of what the core follows.
+        self.counted = route.owner != "client"
+        self._response_id = head.response_id
+        self._index = head.output_index
+        self._open = open_item
+
+    def takes(self, head: AudioHead) -> bool:
+        """Is this a frame of it that is whole, while the item is still being voiced and shown?"""
+        return (
+            head.item_id == self.item_id
+            and head.response_id == self._response_id
+            and head.output_index == self._index
+            and head.content_index is not None
+            and bool(head.event_id)
+            and not self.route.closed
+            and self._open.kind == "audio"
+        )
+
+    def samples(self, head: AudioHead) -> int:
+        return clock_samples(head, telephone=True) if self.route.telephone else head.samples()
