@@ -80,6 +80,48 @@ def test_small_talk_and_values_are_no_requests(script, state_of, said):
     assert not open_tasks(state_of(script))
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "No, I don't want to cancel the reservation.",
+        "Perhaps I'll cancel my reservation another time.",
+        "Where does my reservation start?",
+    ],
+)
+def test_refusals_and_questions_about_a_thing_are_no_requests(script, state_of, said):
+    script.caller(said)
+    assert not open_tasks(state_of(script))
+
+
+def test_an_offer_that_is_declined_is_no_request(script, state_of):
+    script.agent("Would you like to choose a seat?")
+    script.caller("Not right now, thanks.")
+    assert not open_tasks(state_of(script))
+
+
+def test_what_is_asked_first_is_what_is_wanted(script, state_of):
+    script.caller("Please look up the reservation, I may change it.")
+    assert _titles(state_of(script)) == [("request", "get_reservation", "open")]
+
+
+def test_looking_for_a_thing_is_a_step_once_something_is_to_be_done_with_it(script, state_of):
+    script.caller("Can you find my reservation?")
+    script.caller("I want to cancel the reservation.")
+    script.agent("Which reservation is it?")
+    script.caller("Look for 482915, please.")
+    assert [task.tool for task in open_tasks(state_of(script))] == ["cancel_reservation"]
+
+
+def test_what_was_found_is_looked_for_again_only_with_other_values(script, state_of):
+    script.caller("Can you find my reservation 482915?")
+    script.add(ev.ActionRequested("act_r", "call_r", "get_reservation", "{}", "read"))
+    script.finished("ok", action_id="act_r", tool="get_reservation")
+    script.caller("Are there any other reservations?")
+    assert not open_tasks(state_of(script))
+    script.caller("Can you find another reservation, 482916?")
+    assert [task.tool for task in open_tasks(state_of(script))] == ["get_reservation"]
+
+
 def test_a_promise_stays_open_until_it_was_kept(script, state_of):
     script.agent("I will send you an e-mail about the refund.")
     assert [(t.kind, t.owed_by) for t in open_tasks(state_of(script))] == [("promise", "agent")]

@@ -87,12 +87,13 @@ def _caller_spoke(state: State, event: Event, body: ev.CallerSpoke, schema: Slot
     if body.failed:
         return state
     state = with_mentions(state, body.text, position=event.position)
-    state = tasks.from_caller(state, event, body.text, question=question, schema=schema)
     if not schema.slots:
-        return state
+        return tasks.from_caller(state, event, body.text, question=question, schema=schema)
     certainty = 1.0 if body.confidence is None else body.confidence
     reading = read_caller(schema, body.text, question=question, state=state)
     state = replace(state, focus=reading.focus)
+    valued = bool(reading.found)
+    state = tasks.from_caller(state, event, body.text, question=question, schema=schema, valued=valued)
     for found in reading.found:
         ttl_ms = schema.ttls.get(found.name, 0)
         evidence = Evidence(found.name, found.value, "caller", found.confidence * certainty, ttl_ms=ttl_ms)

@@ -5,6 +5,7 @@ schemas.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Literal
@@ -63,6 +64,8 @@ class ToolWords(msgspec.Struct, frozen=True):
     described: frozenset[str]
     changes: bool = False
     group: str = ""
+    own: frozenset[str] = frozenset()
+    """What it is about by its description alone: words that describe no other tool and name no slot."""
 
 
 class SlotSchema(msgspec.Struct, frozen=True):
@@ -124,11 +127,22 @@ def schema_of(
     return SlotSchema(
         slots=tuple(by_name.values()),
         names=frozenset(by_name),
-        tools=tuple(tools)[:TOOLS_IN_SCHEMA_MAX],
+        tools=_with_own_words(tuple(tools)[:TOOLS_IN_SCHEMA_MAX], by_name.values()),
         result_ttls=dict(result_ttls or {}),
         ttls={name: spec.ttl_ms for name, spec in by_name.items() if spec.ttl_ms},
         remembered=frozenset(name for name, spec in by_name.items() if spec.remember),
         group_words=dict(group_words or {}),
+    )
+
+
+def _with_own_words(tools: tuple[ToolWords, ...], slots: Iterable[SlotSpec]) -> tuple[ToolWords, ...]:
+    named = frozenset(word for spec in slots for word in words_of(spec.plain))
+    common = Counter(word for tool in tools for word in tool.named | tool.described)
+    return tuple(
+        msgspec.structs.replace(
+            tool, own=frozenset(w for w in tool.described - tool.named - named if common[w] == 1)
+        )
+        for tool in tools
     )
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from ringback_memory.domain.events import Position
 
-FOLD_VERSION = 2
+FOLD_VERSION = 3
 """Raised when the same events would fold to another state; a stored record of another version is folded
 anew.
 """

@@ -9,30 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 
 from msgspec.structs import replace
 
 from ringback_memory.domain import events as ev
 from ringback_memory.domain import limits
 from ringback_memory.domain.events import Event
+from ringback_memory.domain.requests import SENTENCE, requests_in, things_of
 from ringback_memory.domain.schema import SlotSchema, ToolWords, all_words, stem, words_of
 from ringback_memory.domain.state import Action, State, Task
 
-_ASKS_FOR = re.compile(
-    r"\b(?:i(?:'d| would)?(?: really| also| just)? (?:want|need|like|love|wish)|i(?:'m| am) (?:looking|trying|planning|"
-    r"interested|hoping)|looking (?:for|to)|(?:can|could|would|will) (?:you|i|we)|please|help me|let(?:'s| us)|"
-    r"i(?:'ve| have) to|find me|get me|show me|give me|tell me|what(?:'s| is| are)|is there|are there|do you)\b",
-    re.I,
-)
-_OFFERS = re.compile(
-    r"\b(?:would you like|do you want|shall i|should i|want me to|can i|may i|are you interested|like me to)\b",
-    re.I,
-)
-_ACCEPTS = re.compile(
-    r"^\W*(?:(?:oh|ok(?:ay)?|alright|great|well)\W+)*(?:yes|yeah|yep|sure|please|go ahead|of course|ok(?:ay)?|that)\b",
-    re.I,
-)
 _LETS_GO = re.compile(
     r"\b(?:never ?mind|forget (?:it|about|that)|(?:don'?t|do not) (?:need|want) (?:it|that|to|this|you to)|no longer"
     r"|not (?:right )?now|changed my mind)\b",
@@ -40,31 +26,13 @@ _LETS_GO = re.compile(
 )
 _KEPT = re.compile(r"\b(?:i|we)(?:'ve| have)(?: just| already)? (\w+)", re.I)
 _PRESENT = {"sent": "send", "made": "make", "told": "tell", "paid": "pay", "let": "let", "gotten": "get"}
-_SENTENCE = re.compile(r"[^.!?\n]+[.!?]?")
 _LASTING = re.compile(
     r"\bi(?:'m| am) (?:allergic|vegetarian|vegan|diabetic|deaf|blind|hard of hearing)\b|"
     r"\bi (?:always|usually|generally|never|prefer|can'?t (?:eat|use|have)|don'?t (?:eat|drink|use))\b|"
     r"\bcall me [A-Z]",
     re.I,
 )
-_SAME_VERBS = tuple(
-    frozenset(stem(word) for word in group.split())
-    for group in (
-        "book reserve schedule arrange make buy purchase order",
-        "find search look get show see check browse explore",
-        "cancel stop drop refund",
-        "change modify update move reschedule edit",
-        "transfer send pay wire",
-        "rent hire",
-        "play listen hear watch",
-        "add create set save",
-        "call phone ring",
-    )
-)
-_NEEDED_SCORE = 1.6
 _SHARED_WORDS = 2
-_PARTS_HELD_MAX = 256
-_VERB_CHARS_LEAST = 5
 
 
 def opened(state: State, event: Event, body: ev.TaskOpened, schema: SlotSchema) -> State:
@@ -105,13 +73,19 @@ def closed(state: State, event: Event, body: ev.TaskClosed, schema: SlotSchema) 
     return replace(state, tasks={**state.tasks, body.task_id: replace(task, status=body.outcome or "done")})
 
 
-def from_caller(state: State, event: Event, text: str, *, question: str, schema: SlotSchema) -> State:
-    """`state` with what the caller asked for, let go of, or said of lasting needs."""
+def from_caller(
+    state: State, event: Event, text: str, *, question: str, schema: SlotSchema, valued: bool = False
+) -> State:
+    """`state` with what the caller asked for, let go of, or said of lasting needs.
+
+    `valued`: the words gave values of slots.
+    """
     state = _with_statements(state, text)
     if _LETS_GO.search(text):
         state = _ended_newest(state)
-    for said, tool in _requests(text, question, state, schema):
-        state = _requested(state, event, said, tool)
+    pending = [task for task in _open(state) if task.kind == "request"]
+    for said, tool in requests_in(text, question, state, schema, valued=valued, pending=pending):
+        state = _requested(_without_steps(state, tool, schema), event, said, tool)
     return state
 
 
@@ -148,13 +122,13 @@ def served(state: State, action: Action) -> State:
         case "ok":
             words = all_words(action.tool)
             # Looking for a thing is over once something was done with it.
-            moot = _things(action.tool) if action.side_effect != "read" else frozenset[str]()
+            moot = things_of(action.tool) if action.side_effect != "read" else frozenset[str]()
             return _ended(
                 state,
                 "done",
                 lambda task: (
                     task.tool == action.tool
-                    or (task.kind == "request" and bool(moot & _things(task.tool)))
+                    or (task.kind == "request" and bool(moot & things_of(task.tool)))
                     or (task.kind == "promise" and len(words & all_words(task.title)) >= 1)
                 ),
             )
@@ -183,69 +157,24 @@ _PASSING_ON = frozenset(
 )
 
 
-def _requests(
-    text: str, question: str, state: State, schema: SlotSchema
-) -> list[tuple[str, ToolWords | None]]:
-    found: list[tuple[str, ToolWords | None]] = []
-    for sentence in _SENTENCE.findall(text):
-        tool = _tool_for(sentence, state, schema, asks=bool(_ASKS_FOR.search(sentence)))
-        if tool is not None and all(tool is not one for _, one in found):
-            found.append((sentence.strip(), tool))
-    if not found and _ACCEPTS.match(text):
-        for sentence in _SENTENCE.findall(question):
-            if _OFFERS.search(sentence):
-                tool = _tool_for(sentence, state, schema, asks=True)
-                found += [(sentence.strip(), tool)] if tool is not None else []
-    return found
+def _without_steps(state: State, tool: ToolWords, schema: SlotSchema) -> State:
+    """Looking for a thing is a step on the way once something is to be done with it, and no task of its own."""
+    if not tool.changes:
+        return state
+    things = things_of(tool.name)
+    reads = {one.name: one for one in schema.tools if not one.changes}
+
+    def is_step(task: Task) -> bool:
+        read = reads.get(task.tool) if task.kind == "request" else None
+        return read is not None and (
+            bool(read.group and read.group == tool.group) or bool(things & things_of(read.name))
+        )
+
+    return _ended(state, "dropped", is_step)
 
 
-def _tool_for(sentence: str, state: State, schema: SlotSchema, *, asks: bool) -> ToolWords | None:
-    spoken = all_words(sentence)
-    verbs = _verbs_spoken(spoken)
-    served_before = {one.tool for one in state.actions.values() if one.status == "ok"}
-    scored = []
-    for tool in schema.tools:
-        own_verbs, things = _parts(tool.named)
-        verb = not own_verbs.isdisjoint(verbs)
-        hits = len(things & spoken)
-        score = 1.2 * verb + 1.2 * hits + 0.4 * len((tool.described - tool.named) & spoken)
-        here = tool.group == state.focus
-        score += 0.6 * here + 0.5 * asks
-        # A tool that changes something is meant only by whoever says so; so is looking again for what was found.
-        says_so = (verb and (asks or hits or here)) or hits >= _SHARED_WORDS
-        if says_so or (asks and hits and not tool.changes and tool.name not in served_before):
-            scored.append((score, tool.name, tool))
-    best = max(scored, key=lambda one: (one[0], one[1]), default=None)
-    return best[2] if best is not None and best[0] >= _NEEDED_SCORE else None
-
-
-@lru_cache(maxsize=_PARTS_HELD_MAX)
-def _parts(named: frozenset[str]) -> tuple[frozenset[int], frozenset[str]]:
-    """The verbs of a tool's name, as numbers of `_SAME_VERBS`, and what is left of it."""
-    verbs = frozenset(number for number, group in enumerate(_SAME_VERBS) if group & named)
-    return verbs, named - {word for number in verbs for word in _SAME_VERBS[number]}
-
-
-@lru_cache(maxsize=_PARTS_HELD_MAX)
-def _verbs_spoken(spoken: frozenset[str]) -> frozenset[int]:
-    return frozenset(
-        number for number, group in enumerate(_SAME_VERBS) if group & spoken or _begins_as(group, spoken)
-    )
-
-
-def _begins_as(group: frozenset[str], spoken: frozenset[str]) -> bool:
-    """A verb may come as a noun: a reservation, a booking, a payment."""
-    return any(word.startswith(verb) for verb in group if len(verb) >= _VERB_CHARS_LEAST for word in spoken)
-
-
-def _things(tool: str) -> frozenset[str]:
-    """What a tool's name is about, without its verbs."""
-    words = all_words(tool)
-    return words - {word for group in _SAME_VERBS for word in group}
-
-
-def _requested(state: State, event: Event, said: str, tool: ToolWords | None) -> State:
-    name = tool.name if tool else ""
+def _requested(state: State, event: Event, said: str, tool: ToolWords) -> State:
+    name = tool.name
     for task in _open(state):
         if task.kind == "request" and task.tool == name:
             return state if task.status == "open" else _put(state, replace(task, status="open"))
@@ -269,7 +198,7 @@ def _requested(state: State, event: Event, said: str, tool: ToolWords | None) ->
 def _with_statements(state: State, text: str) -> State:
     said = [
         limits.clip(sentence.strip(), limits.LABEL_BYTES_MAX // 2)
-        for sentence in _SENTENCE.findall(text)
+        for sentence in SENTENCE.findall(text)
         if _LASTING.search(sentence) and not sentence.rstrip().endswith("?")
     ]
     if not said:

@@ -5,15 +5,16 @@ per turn of the caller and service: precision and recall of slots, and joint acc
 A value counts as right if it equals one of the annotated spellings, or stands for the same canonical value, after
 lower-casing and trimming; there is no fuzzy matching.
 
-A task is open, by the annotation, from the turn in which the caller has an intent until the service is called for it;
-memory's is right if it is an open task of that intent. Turns of abandoned intents are not told apart by the annotation
+A task is open, by the annotation, from the turn in which the caller has an intent until the service is called for it,
+and in a turn that the service is called in answer to, as when a caller asks for other results; memory's is right if it
+is an open task of that intent. Turns of abandoned intents are not told apart by the annotation
 and count against precision, not recall.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -197,7 +198,9 @@ def _replayed(
             for frame in turn["frames"]:
                 _compare(score, frame, timeline.state, meanings)
                 _note_intent(wanted, frame)
-            _compare_tasks(score, wanted, timeline.state)
+            _compare_tasks(
+                score, {*wanted.values(), *_answered_by(dialogue["turns"], number)}, timeline.state
+            )
         else:
             for frame in turn["frames"]:
                 wanted = {k: v for k, v in wanted.items() if v != frame.get("service_call", {}).get("method")}
@@ -220,11 +223,17 @@ def _note_intent(wanted: dict[str, str], frame: Mapping[str, Any]) -> None:
         wanted[frame["service"]] = intent
 
 
-def _compare_tasks(score: Score, wanted: Mapping[str, str], state: State) -> None:
+def _answered_by(turns: Sequence[Mapping[str, Any]], number: int) -> set[str]:
+    """The intents that the service is called for in answer to a turn."""
+    answer = turns[number + 1 : number + 2]
+    return {f["service_call"]["method"] for turn in answer for f in turn["frames"] if f.get("service_call")}
+
+
+def _compare_tasks(score: Score, wanted: Set[str], state: State) -> None:
     mine = {task.tool for task in open_tasks(state) if task.kind == "request"}
-    score.tasks_open += len(set(wanted.values()))
+    score.tasks_open += len(wanted)
     score.tasks_found += len(mine)
-    score.tasks_right += len(mine & set(wanted.values()))
+    score.tasks_right += len(mine & wanted)
 
 
 def _called(turn: Mapping[str, Any], number: int, schema: SlotSchema) -> Iterator[Body]:

@@ -10,6 +10,7 @@ import msgspec
 from ringback_spoken import contains_value
 
 from ringback_memory.domain.extraction.assign import Found, assign, names_in
+from ringback_memory.domain.extraction.replies import NO, NO_MATTER, OTHERWISE, YES
 from ringback_memory.domain.schema import SlotSchema, SlotSpec, stem, words_of
 from ringback_memory.domain.slots import parse, to_json
 from ringback_memory.domain.state import State
@@ -18,38 +19,10 @@ TEXT_CHARS_MAX = 1_000
 """Longer utterances are read to here only."""
 OFFERS_MAX = 3
 """How many of the agent's turns an acceptance reaches back: details may have been asked for in between."""
-NO_MATTER = "dontcare"
+DONT_CARE = "dontcare"
 OFFERED_CONFIDENCE = 0.7
 CARRIED_CONFIDENCE = 0.65
 
-_YES = re.compile(
-    r"^\W*(?:(?:oh|ok(?:ay)?|alright|well|so|great|cool|perfect|awesome|wow|hmm|um)\W+)*(?:yes|yeah|"
-    r"yep|yup|sure|"
-    r"correct|right|exactly|absolutely|definitely|of course|please do|go ahead|ok(?:ay)?|fine|great|"
-    r"perfect|cool|awesome|"
-    r"good|nice|wonderful|excellent|(?:it|that|this)(?:'s| is| one)? (?:works|perfect|good|great|"
-    r"fine|right|correct|ok)|"
-    r"(?:(?:that|it|this|that one|this one) )?(?:sounds?|looks?|seems?) (?:good|great|fine|nice|"
-    r"perfect|right|like|ok|"
-    r"interesting|delicious|lovely|promising|wonderful|excellent|awesome)|i(?:'d| would)? (?:like|"
-    r"love) (?:the sound of )?(?:it|that)|"
-    r"i(?:'ll| will) take (?:it|that|this)|(?:it|that)(?:'ll| will) do|just what i|"
-    r"i(?:'d| would) (?:like|love) to (?:book|reserve|buy|rent|get|see|watch) (?:it|that|this|one)|"
-    r"that(?:'s| is| will| would|'ll| does| works))\b",
-    re.I,
-)
-_NO = re.compile(r"^\W*(?:no|nope|nah|not? (?:really|now|quite)|never|i don'?t|actually)\b", re.I)
-_OTHERWISE = re.compile(
-    r"\b(other|another|else|different|instead|any more|alternatives?|what about|how about|something)\b", re.I
-)
-_ANY = re.compile(
-    r"\b(?:(?:do(?:es)?n'?t|do not|does not) (?:really )?(?:care|matter|mind)|any(?:thing|where|one|"
-    r"time)? (?:is|will|works|"
-    r"would be|at all)|no preference|not (?:picky|particular|fussy)|up to you|either (?:is|one|way)|"
-    r"whatever|any (?:kind|type|"
-    r"sort|of)?\b.{0,24}\b(?:fine|ok|okay|good|works|do)|(?:ok|okay|fine|good) with any)\b",
-    re.I,
-)
 _NEGATED = re.compile(r"\b(?:no|not|n't|without|don'?t|doesn'?t|isn'?t|never|neither)\b", re.I)
 _CONFIRMS = re.compile(
     r"\b(confirm\w*|verify|to be clear|is that (right|correct)|make sure|ensure|double[- ]check|"
@@ -176,8 +149,8 @@ def _implied(question: str) -> frozenset[str]:
 def _accepted(specs: Sequence[SlotSpec], text: str, question: str, state: State) -> list[Found]:
     """What the agent offered or repeated, if the caller takes it."""
     confirming = bool(_CONFIRMS.search(question))
-    takes = _YES.match(text) or (confirming and _THANKS.match(text))
-    if not question or not takes or _NO.match(text) or _OTHERWISE.search(text[:60]):
+    takes = YES.match(text) or (confirming and _THANKS.match(text))
+    if not question or not takes or NO.match(text) or OTHERWISE.search(text[:60]):
         return []
     if confirming:
         return _offered(specs, question, state)
@@ -276,8 +249,8 @@ def _short_answers(
     answers = []
     by_name = {spec.name: spec for spec in specs}
     folded = text.casefold()
-    if asked and _ANY.search(text) and asked[0] not in found:
-        answers.append(Found(asked[0], NO_MATTER, 0.7))
+    if asked and NO_MATTER.search(text) and asked[0] not in found:
+        answers.append(Found(asked[0], DONT_CARE, 0.7))
     for spec in specs:
         if spec.kind == "flag" and (value := _flag(spec, folded, asked)) is not None:
             answers.append(Found(spec.name, value, 0.7))
@@ -300,9 +273,9 @@ def _flag(spec: SlotSpec, folded: str, asked: Sequence[str]) -> str | bool | Non
         if own & words_of(sentence) and not sentence.rstrip().endswith("?"):
             return _truth(spec, not _NEGATED.search(sentence))
     if asked and asked[0] == spec.name:
-        if _NO.match(folded):
+        if NO.match(folded):
             return _truth(spec, False)
-        if _YES.match(folded):
+        if YES.match(folded):
             return _truth(spec, True)
     return None
 
@@ -312,4 +285,4 @@ def _truth(spec: SlotSpec, value: bool) -> str | bool:
 
 
 def _is_reply(text: str) -> bool:
-    return bool(_YES.match(text) or _NO.match(text) or text.rstrip().endswith("?"))
+    return bool(YES.match(text) or NO.match(text) or text.rstrip().endswith("?"))
