@@ -27,19 +27,22 @@ async def read_view(
         raise InvalidInput("min_epoch and min_seq: both or neither expected", field="min_seq")
     until_ms = clock.monotonic_ms() + deadline_ms
     polls = 0
+    away: Unavailable | None = None
+    view: View | None = None
+    looked = False
     while True:
-        away: Unavailable | None = None
-        view: View | None = None
         left_ms = until_ms - clock.monotonic_ms()
         try:
             view = await sessions.view(key, at_least=at_least, timeout_ms=max(READ_MS_MIN, left_ms * 3 // 4))
+            looked = True
         except Unavailable as error:
             away = error
         if view is not None and view.watermark >= at_least:
             return view
         left_ms = until_ms - clock.monotonic_ms()
         if left_ms <= 0 or at_least == START:
-            raise away or _not_there(key, view, at_least)
+            # The last look has little time: what an earlier one saw is a better answer than that it found no store.
+            raise away if away is not None and not looked else _not_there(key, view, at_least)
         await sessions.changed(key, timeout_ms=min(left_ms, POLLS_MS[min(polls, len(POLLS_MS) - 1)]))
         polls += 1
 
