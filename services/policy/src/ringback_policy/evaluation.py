@@ -37,10 +37,13 @@ _ANSWER_KEYS = ("user", "utterance", "answer", "caller")
 _FITTING = """\
 Nothing is fitted: the reader has word classes and rules, no weights and no thresholds. The first rules were written
 with sight of the whole public dev split, so its share of recognised yes is an upper figure. Later ones were made with
-sight of the dialogues whose CRC-32 of the id is even alone: on those the share rose from 97.6 to 98.2 %, on the others
-from 97.6 to 97.9 %, with no refusal read as a yes on either. What kept them general: word classes are closed lists of
-English or stems of the read-back itself, no sentence of the data is listed, each rule must hold on the contrast set,
-whose answers are made, and what no rule places is unclear, never a yes."""
+sight of the dialogues whose CRC-32 of the id is even alone: on those the share rose from 97.6 to 98.2 %, on the
+others from 97.6 to 97.9 %, with no refusal read as a yes on either. Answers to read-backs of other services, made
+after the last rules and chosen to differ from each other (52 affirming, 79 refusing): 92 % of the yes was recognised
+and no refusal read as one; before the rules on negation and on what is asked for it had been 83 % and 4 refusals.
+What kept the rules general: word classes are closed lists of English or stems of the read-back itself, no sentence of
+the data is listed, each rule must hold on the contrast set, whose answers are made, and what no rule places is
+unclear, never a yes."""
 
 
 _PII_SOURCE = """\

@@ -4,7 +4,7 @@ Written from what people do besides saying yes (change, ask, hedge, negate, slip
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -38,6 +38,12 @@ def contrasts() -> Iterator[Contrast]:
                 f"reversible: {family}", read_back, utterance, SideEffect.WRITE, frozenset(_NO_YES)
             )
 
+    for family, (read_backs, answers, readings) in _DENYING.items():
+        for read_back, utterance in itertools.product(read_backs, answers):
+            yield Contrast(
+                f"reversible: {family}", read_back, utterance, SideEffect.WRITE, frozenset(readings)
+            )
+
 
 def _cross(*parts: Sequence[str]) -> list[str]:
     return [" ".join(words).replace(" ,", ",") for words in itertools.product(*parts)]
@@ -68,6 +74,7 @@ _REVERSIBLE: dict[str, Sequence[str]] = {
         "is something closer available",
         "which other dates are there",
         "show me the alternatives",
+        "do you have anything by the sea",
     ),
     "something more": (
         "can we get a booth",
@@ -89,6 +96,18 @@ _REVERSIBLE: dict[str, Sequence[str]] = {
         "after i hear the price",
         "unless it costs extra",
     ),
+    "something done": (
+        "can you do it from my other card",
+        "could you find a table at the mill",
+        "can i leave from hull",
+        "can you change the name",
+        "would you mind changing the seat",
+        "could you get me a bigger one",
+        "i would like the flexible fare",
+        "i want a shared one",
+        "just the one",
+        "but i will be at work then",
+    ),
     "it is wrong": (
         "but the time is wrong",
         "except the name",
@@ -102,6 +121,82 @@ _REVERSIBLE: dict[str, Sequence[str]] = {
         "make it half past eight",
         "in manchester instead",
         "the other one",
+    ),
+}
+# Read-backs that deny something: what is denied may be denied again, and a "no" in them excuses no other "no".
+_INSURANCE = (
+    "Your rental: a small car from March 2nd to March 4th in York, without insurance. Is that right?",
+    "No problem. So that is two seats on the bus to Leeds, no insurance, at 9 am?",
+    "To confirm, you do not want insurance for the trip to Hull on March 3rd.",
+)
+_DENYING: dict[str, tuple[Sequence[str], Sequence[str], Iterable[Reading]]] = {
+    "what was denied is wanted": (
+        _INSURANCE,
+        _cross(
+            ["", *_YES],
+            [
+                "with insurance",
+                "insurance please",
+                "but with insurance",
+                "and add insurance",
+                "i want insurance",
+                "i do need insurance",
+                "i would like to have insurance",
+                "can i get insurance",
+                "including the insurance",
+            ],
+        ),
+        _NO_YES,
+    ),
+    "a no that repeats none": (
+        (*_INSURANCE, *(f"No problem. {read_back}" for read_back in _READ_BACKS)),
+        (
+            "no",
+            "no thanks",
+            "no thank you",
+            "no, thank you",
+            "no good",
+            "that is no good",
+            "not that",
+            "not good",
+            "it is not right",
+            "no it's okay",
+            "no please",
+            "sorry no",
+            "yes, not the bus",
+            "sure, no seats",
+            "okay no march",
+            "never mind, thanks",
+        ),
+        _NO_YES,
+    ),
+    "denied again": (
+        _INSURANCE,
+        _cross(
+            ["yes", "okay", "sure", "that's right", "yeah."],
+            [
+                "no insurance",
+                "without insurance",
+                "i don't need insurance",
+                "no insurance please",
+                "no insurance is fine",
+            ],
+        ),
+        {Reading.YES},
+    ),
+    "by the name of its kind": (
+        (_READ_BACKS[0], _READ_BACKS[2]),
+        _cross(
+            ["yes", "yeah", "sure", "great"],
+            [
+                "that time works for me",
+                "that day is fine",
+                "that place is perfect",
+                "that date suits me",
+                "we need two",
+            ],
+        ),
+        {Reading.YES},
     ),
 }
 _FAMILIES: dict[str, tuple[Sequence[str], set[Reading]]] = {

@@ -75,10 +75,27 @@ IDIOMS = (
     _idiom(
         "that",
         " one",
-        r"(?:this|that|the|right|same|which|correct|better|good) one(?! (?:hundred|thousand|day|week|person|people))",
+        r"(?<!just )(?<!only )(?:this|that|the|right|same|which|correct) one"
+        r"(?! (?:hundred|thousand|day|week|person|people))",
     ),
-    _idiom("that", " one", r"(?:a|an) [a-z]+(?:ed|able|free) one"),
+    # "A shared one" is no number, and still says what it is.
+    _idiom(r"\1", " one", r"((?:a|an) [a-z]+(?:ed|able|free)) one"),
     _idiom("", "or not", "or not"),
+    _idiom("perfect", " one", "(?:nice|great|perfect|lovely|excellent|brilliant|good) one"),
+    _idiom("oh", "uh|m", "uh[ -]?huh|m+[ -]?h+m+"),
+    # "I will be at work then" says that one is busy.
+    _idiom("busy", " work", "(?:at|from|after|before|until|have|into|my|off|got) work|have to work"),
+    _idiom("yes", "you b", "you (?:bet|betcha)|you better believe it"),
+    _idiom(
+        "bye",
+        "see y|have a|take c|talk ",
+        """
+        see (?:you|ya)(?: then| soon| there| around)?
+        have a (?:good|great|nice|lovely|wonderful|pleasant) (?:day|one|evening|night|weekend|time)
+        take care
+        talk (?:to you |with you )?soon
+        """,
+    ),
     _idiom("thanks", "thank", "thanks? (?:you )?(?:a (?:lot|bunch|million|ton)|so much|very much)"),
     # What somebody is thanked for asks for nothing.
     _idiom(
@@ -110,7 +127,7 @@ IDIOMS = (
 AFFIRM_PHRASES = _pattern(
     r"""
     that is the \w+ (?:i|we) (?:want|need)(?:ed)?
-    (?:go|going|get) (?:right )?(?:ahead|for it|on|forward)(?: (?:with (?:it|that|this)|and))?
+    (?:go|going|get) (?:right )?(?:ahead|for it|on|forward|through with it)(?: (?:with (?:it|that|this)|and))?
     (?:please |just |yes )?(?:do|try) (?:it|that|so|this|please)
     please do|do proceed|will do|that will do|can do|could do
     of course|by all means|be my guest|carry on|continue|keep going|make it so
@@ -118,17 +135,20 @@ AFFIRM_PHRASES = _pattern(
     (?:you )?got (?:it|that|everything)
     you (?:are|were) (?:right|correct)
     nailed it
-    (?:it|that|this|which) (?:is|was) (?:it|all|so|about it)
+    consider it (?:done|confirmed|approved|settled|agreed)
+    (?:i|we) (?:am|are) (?:free|available)
+    (?:it|that|this|which) (?:is|was|will be|would be) (?:it|all|so|about it)
     (?:it|that|this) (?:all )?(?:works|suits|fits|does|would do)
     works (?:for me|well)|fine by me
     i (?:do|am|did|would|sure do|would love (?:to|that)|would like (?:to|that|it))
     it is|it does|that is|they are|we do|we are
-    {exactly}(?:what|how|the one) (?:i|we|you) (?:\w+ )?(?:want|need)(?:ed)?(?: earlier| before)?
+    {exactly}(?:what|how|the one) (?:i|we|you) (?:\w+ )?(?:want|need|like)(?:ed)?(?: earlier| before)?
     {exactly}(?:what|how) (?:i|we|you) (?:\w+ )?(?:said|asked(?: for)?)(?: earlier| before)?
     {exactly}(?:what|how) (?:i|we|you) (?:\w+ )?(?:meant|requested|ordered|discussed|agreed)(?: earlier| before| on)?
     what i am (?:requesting|after|looking for)|what i was (?:after|trying to do)
     you have (?:my|our) (?:permission|consent|approval|blessing|okay)
-    you (?:may|can)(?= |$)
+    you (?:may|can|should)(?= |$)
+    (?:i|we) (?:do )?(?:want|need) (?:this|that|it)(?! (?:to|for|on|at|in|with|from)\b)
     make (?:it|that) happen|the (?:plan|deal|ticket)|my (?:\w+ )?(?:request|plan|wish|desire|intention|choice)
     """
 )
@@ -208,7 +228,7 @@ COMMENT_PATTERN = re.compile(
 
 # A question whether something has a count of what was not spoken of, or comes from a year: no value of what is agreed.
 ASKED_COUNT = re.compile(
-    r"\b(?:has|have) (?:only |just |exactly )?"
+    r"\b(?:has|have|are there|is there|more than|less than) (?:only |just |exactly )?"
     r"(?:[0-9]+|zero|one|two|three|four|five|six|seven|eight|nine|ten) ([a-z]{4,})"
 )
 ASKED_YEAR = re.compile(r"\b(?:from|in|of|since) (?:19|20)[0-9]{2}\b")
@@ -221,7 +241,6 @@ DOUBT_PATTERN = _pattern(
     why
     are you (?:sure|certain|serious)
     is (?:that|it|this) (?:right|okay|correct|final|safe|necessary|all|certain|refundable|reversible|for sure)
-    ^do i (?:have|need) to
     really
     can i (?:still|undo|change|cancel|get (?:it|my money) back)
     """
@@ -232,6 +251,7 @@ ALTERNATIVE_PATTERN = _pattern(
     r"""
     different|another|others?|else|alternatives?|instead|rather
     (?:other|the|my|our|your|any|more|all|what) (?:options?|choices?)
+    (?:do|would) you have (?:anything|something|any)
     cheaper|better|bigger|larger|smaller|nicer|closer|nearer|faster|quicker|longer|shorter|higher|lower|newer
     earlier|later|sooner|less|fewer|extra
     (?:before|after|until|once) (?:you|i|we|it|that|this|\w+ing)

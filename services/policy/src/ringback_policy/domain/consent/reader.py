@@ -4,12 +4,21 @@ Each clause is classed by what it does (affirm, refuse, hold, hedge, change, ask
 clause that affirms and none that takes it back; what cannot be placed makes it UNCLEAR, so it is asked again.
 """
 
+import re
 from collections.abc import Callable
 from enum import Enum, auto
 
 import msgspec
 
 from ringback_policy.domain.consent.asides import aside, without_asked
+from ringback_policy.domain.consent.asking import (
+    asks,
+    asks_for_more,
+    bare,
+    commands,
+    requests_change,
+    waits_for,
+)
 from ringback_policy.domain.consent.clauses import Clause, clauses_of, fold
 from ringback_policy.domain.consent.patterns import (
     AFFIRM_PHRASES,
@@ -19,28 +28,18 @@ from ringback_policy.domain.consent.patterns import (
     DOUBT_PATTERN,
     HEDGE_PATTERN,
     HOLD_PATTERN,
-    INFO_LEAD,
-    INFO_PATTERN,
     STOP_PATTERN,
 )
+from ringback_policy.domain.consent.polarity import turned_round, without_restated
 from ringback_policy.domain.consent.values import SaidValues, new_values, said_values
 from ringback_policy.domain.consent.words import (
-    ACTION_VERBS,
     AFFIRM_WORDS,
-    ASK_LEADS,
-    ASKING_SUBJECTS,
     CHANGE_VERBS,
-    GETTING_VERBS,
-    INFO_NOUNS,
-    MODAL_LEADS,
+    KIND_WORDS,
     NEGATIVE_WORDS,
     NEUTRAL_WORDS,
-    REQUEST_VERBS,
     STRONG_YES,
-    TELLING_WORDS,
-    TOLD_FRAME,
-    TOLD_NOUNS,
-    UNDOING_VERBS,
+    VALUE_WORDS,
     WH_LEADS,
 )
 from ringback_policy.domain.subjects import BoundValue
@@ -206,12 +205,12 @@ def _classed(clauses: tuple[Clause, ...], said: SaidValues) -> list[_Found]:
 def _act_of(clause: Clause, said: SaidValues) -> _Act:
     if aside(clause, said):
         return _Act.NOTHING
-    text = _without_restated_no(clause.text, said)
+    text = without_restated(clause.text, said)
     if HOLD_PATTERN.search(text):
         return _Act.CHANGE if CHANGE_PATTERN.search(text) and _wants(text, said) else _Act.HOLD
-    if _waits_for(clause):
+    if waits_for(clause):
         return _Act.HEDGE
-    if _asks(clause, said):
+    if asks(clause, said):
         return _asked(clause, text, said)
     if CONDITION_PATTERN.search(text):
         return _Act.HEDGE
@@ -222,22 +221,15 @@ def _act_of(clause: Clause, said: SaidValues) -> _Act:
     return _stated(clause, text, said)
 
 
-def _waits_for(clause: Clause) -> bool:
-    """ "When my husband agrees": no question, but something that must come first."""
-    words = clause.words
-    at = words.index("when") if "when" in words and not clause.asked else len(words)
-    if at + 1 >= len(words) or (at and words[at - 1] in TELLING_WORDS):
-        return False
-    return words[at + 1] not in ASK_LEADS | MODAL_LEADS
-
-
 def _asked(clause: Clause, text: str, said: SaidValues) -> _Act:
     """A question asks for a change, or only asks; one with a negation in it is not harmless."""
-    if _requests_change(text, said):
+    if requests_change(text, said):
         return _Act.CHANGE
     if set(clause.words) & NEGATIVE_WORDS - {"know", "without"} or DOUBT_PATTERN.search(text):
         return _Act.OTHER
-    if ALTERNATIVE_PATTERN.search(text) or _asks_for_more(clause, said):
+    if ALTERNATIVE_PATTERN.search(_without_then(clause)) or asks_for_more(clause, said):
+        return _Act.OTHER
+    if turned_round(clause.text, said):
         return _Act.OTHER
     if clause.contrast and any(
         len(word) > 3 and said.has(word) and word not in NEUTRAL_WORDS for word in clause.words
@@ -245,19 +237,6 @@ def _asked(clause: Clause, text: str, said: SaidValues) -> _Act:
         # "Yes, but which card does it go to?" asks about what was read back.
         return _Act.OTHER
     return _Act.ASK
-
-
-def _asks_for_more(clause: Clause, said: SaidValues) -> bool:
-    """ "Can we get a booth?" asks for something that was not read back; "can I get the address?" only to be told."""
-    words = clause.words
-    lead = next((at for at, word in enumerate(words) if word in MODAL_LEADS), None)
-    if lead is None or not ({*words[lead + 1 : lead + 2]} & ASKING_SUBJECTS):
-        return False
-    if not {*words[lead + 2 : lead + 3]} & GETTING_VERBS:
-        return False
-    if set(words) & (INFO_NOUNS | WH_LEADS) or INFO_PATTERN.search(clause.text):
-        return False
-    return any(not said.has(word) and word not in NEUTRAL_WORDS for word in words)
 
 
 def _refuses(clause: Clause, text: str, said: SaidValues) -> bool:
@@ -270,25 +249,32 @@ def _refuses(clause: Clause, text: str, said: SaidValues) -> bool:
         return clause.words[0] == "know"
     if "cancel" in words and not said.has("cancel"):
         return True
-    return bool(negative - {"know"} - said.words)
+    return bool(negative - {"know"})
 
 
 def _stated(clause: Clause, text: str, said: SaidValues) -> _Act:
     reduced = AFFIRM_PHRASES.sub(" ", text)
     phrase = reduced != text
     words = reduced.split()
-    command = _commands(words, said)
+    command = commands(words, said)
     rest = [word for word in words if word not in NEUTRAL_WORDS and word not in AFFIRM_WORDS]
-    # What holds a digit is judged as a value, by all of its spoken forms.
-    foreign = [word for word in rest if not said.has(word) and not any(char.isdigit() for char in word)]
+    foreign = [word for word in rest if not said.has(word) and not _counts(word)]
+    confirmed = "confirm" not in words or "i" in words
+    if foreign and confirmed and not CHANGE_PATTERN.search(text):
+        # "That time is fine", "start the film": the thing itself, by the name of its kind.
+        named = _NAMED_THING.sub(" ", reduced).split()
+        foreign = [word for word in foreign if word in named]
+        command = command or commands(named, said)
     if command:
         foreign = []
     affirming = phrase or bool(set(words) & AFFIRM_WORDS)
+    if turned_round(clause.text, said):
+        return _Act.CHANGE
     if CHANGE_PATTERN.search(reduced) and not command and (foreign or _wants(reduced, said)):
         return _Act.CHANGE
     if foreign:
         return _Act.CHANGE if _wants(text, said) and not affirming else _Act.OTHER
-    if affirming or (command and _bare(words)):
+    if affirming or (command and bare(words)):
         return _Act.WEAK if clause.asked and not _echoed(clause) else _Act.AFFIRM
     return _Act.THANKS if {"thanks", "thank"} & set(words) else _Act.NOTHING
 
@@ -298,102 +284,34 @@ def _echoed(clause: Clause) -> bool:
     return len(clause.words) > 1 and bool(set(clause.words) & (STRONG_YES | {"right"}))
 
 
-def _commands(words: list[str], said: SaidValues) -> bool:
-    """An order to do what was read back: its verb, and nothing that was not read back."""
-    verbs = [word for word in words if word in ACTION_VERBS]
-    if not verbs or any(word in UNDOING_VERBS and not said.has(word) for word in verbs):
-        return False
-    return all(
-        said.has(word) or word in NEUTRAL_WORDS or word in AFFIRM_WORDS or word in ACTION_VERBS
-        for word in words
-    )
-
-
-def _bare(words: list[str]) -> bool:
-    """An order that names nothing, "book it", is a yes; one that names something only goes with a yes."""
-    return (
-        bool(set(words) & {"it", "that", "them", "this"})
-        and len(words) <= 4
-        and not set(words) & UNDOING_VERBS
-    )
-
-
 def _wants(text: str, said: SaidValues) -> bool:
     """Whether it wants something that was not read back."""
     words = text.split()
     if not any(word in CHANGE_VERBS for word in words):
         return False
     return any(
-        not said.has(word) and word not in NEUTRAL_WORDS and word not in AFFIRM_WORDS for word in words
+        not said.has(word) and word not in NEUTRAL_WORDS and word not in AFFIRM_WORDS and not _counts(word)
+        for word in words
     )
 
 
-def _requests_change(text: str, said: SaidValues) -> bool:
-    words = text.split()
-    if "instead" in words or "rather" in words:
-        return True
-    if words and words[0] in WH_LEADS:
-        return False
-    verbs = {word for word in words if word in REQUEST_VERBS} - ({"use"} if "i use" in text else set())
-    return bool(verbs) and not INFO_NOUNS & set(words) and not _commands(words[2:], said)
+def _counts(word: str) -> bool:
+    """Whether it belongs to a value, which is judged by all of its spoken forms and not as a word."""
+    return word in VALUE_WORDS or any(char.isdigit() for char in word)
 
 
-def _asks(clause: Clause, said: SaidValues) -> bool:
-    words = clause.words
-    lead = words[0]
-    if lead in ("also", "please", "so", "oh", "then", "well", "okay", "yes") and len(words) > 1:
-        lead = words[1]
-    if lead in WH_LEADS:
-        return not AFFIRM_PHRASES.match(clause.text) or clause.asked
-    if lead in MODAL_LEADS or lead in ASK_LEADS:
-        return not _is_order(words[words.index(lead) :]) and not _only_affirms(words)
-    if INFO_PATTERN.search(clause.text) and (INFO_NOUNS & set(words) or INFO_LEAD.match(clause.text)):
-        return True
-    if clause.asked and set(words) & (WH_LEADS | INFO_NOUNS):
-        return True
-    if set(words) & TOLD_NOUNS and set(words) <= TOLD_NOUNS | TOLD_FRAME:
-        return True
-    return clause.asked and not _only_affirms(words) and not _restates(words, said)
+def _without_then(clause: Clause) -> str:
+    """A question without the time it speaks of: "how long until it arrives", "what is left after that"."""
+    if not set(clause.words) & WH_LEADS:
+        return clause.text
+    return _TIME_ASKED.sub(" ", clause.text)
 
 
-def _is_order(words: tuple[str, ...]) -> bool:
-    """ "Do it please", "do not cancel it": no question, though "do" begins many."""
-    return (
-        words[0] == "do"
-        and len(words) > 1
-        and words[1] in {"it", "that", "this", "so", "not", "please", "nothing"}
-    )
-
-
-def _only_affirms(words: tuple[str, ...]) -> bool:
-    """ "is good for me", "do it", "will do": statements that begin like questions."""
-    text = AFFIRM_PHRASES.sub(" ", " ".join(words))
-    rest = text.split()
-    if not rest:
-        return True
-    if (
-        words[0] in MODAL_LEADS | ASK_LEADS
-        and len(words) > 1
-        and words[1] not in AFFIRM_WORDS | {"very", "it"}
-    ):
-        return len(rest) < len(words) and all(word in NEUTRAL_WORDS for word in rest)
-    affirming = bool(set(words) & AFFIRM_WORDS)
-    return affirming and all(word in NEUTRAL_WORDS or word in AFFIRM_WORDS for word in rest)
-
-
-def _restates(words: tuple[str, ...], said: SaidValues) -> bool:
-    return all(said.has(word) or word in NEUTRAL_WORDS or word in AFFIRM_WORDS for word in words) and bool(
-        set(words) & AFFIRM_WORDS
-    )
-
-
-def _without_restated_no(text: str, said: SaidValues) -> str:
-    """A "no" that the read-back says too ("no subtitles") refuses nothing when it is said again."""
-    words = text.split()
-    if "no" not in said.words or "no" not in words or (words[0] == "no" and len(words) < 3):
-        return text
-    return " ".join(
-        word
-        for at, word in enumerate(words)
-        if not (word == "no" and at + 1 < len(words) and words[at + 1] in said.words)
-    )
+_NAMED_THING = re.compile(
+    rf"\b(?:that|this|the|these|those|my|our|your) (?:{'|'.join(sorted(KIND_WORDS))})\b"
+    r"|\b(?:that|this) (?!other|same|new)[a-z]+(?= (?:is|was|works|work|suits|fits|sounds|looks|seems|will|would)\b)"
+)
+_TIME_ASKED = re.compile(
+    r"\bhow (?:long|soon|much time|many \w+)(?: \w+){0,3} (?:until|till|before) (?:it|they|he|she|i|we)\b"
+    r"|\bafter (?:that|this|it)$"
+)

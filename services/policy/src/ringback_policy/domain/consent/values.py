@@ -7,7 +7,7 @@ from functools import lru_cache
 import msgspec
 from ringback_spoken.units import Unit, units_of
 
-from ringback_policy.domain.consent.words import NEUTRAL_WORDS, TIME_WORDS
+from ringback_policy.domain.consent.words import AFFIRM_WORDS, NEUTRAL_WORDS, TIME_WORDS
 
 __all__ = ["SaidValues", "new_values", "said_values"]
 
@@ -24,6 +24,9 @@ _SAME = (("from", "from"), ("to", "to"))
 _OPPOSITE = (("from", "to"), ("to", "from"))
 _SUFFIX_CHARS_MIN = 3
 STEM_CHARS_MIN = 3
+_NO_ENDS = NEUTRAL_WORDS | AFFIRM_WORDS
+# Both ends may be one of these.
+_EVERYWHERE = frozenset({"account", "airport", "station", "city"})
 _ENDINGS = ("ations", "ation", "ings", "ing", "ed", "es", "s", "e")
 
 
@@ -99,7 +102,7 @@ def _redirected(utterance: str, read_back: str) -> list[str]:
     own, other = ({end: held.get(to, frozenset()) for end, to in ends} for ends in (_SAME, _OPPOSITE))
     found = []
     for end, words in said.items():
-        telling = words - (own[end] & other[end])
+        telling = words - own[end] - _EVERYWHERE
         if telling and telling <= other[end]:
             found.append(f"{end} {' '.join(sorted(telling))}")
     return found
@@ -109,7 +112,7 @@ def _directed(text: str) -> dict[str, frozenset[str]]:
     """The words that follow "from" and "to", without those that name nothing."""
     found: dict[str, set[str]] = {}
     for end, words in _DIRECTED.findall(text):
-        found.setdefault(end, set()).update(stem(word) for word in words.split() if word not in NEUTRAL_WORDS)
+        found.setdefault(end, set()).update(stem(word) for word in words.split() if word not in _NO_ENDS)
     return {end: frozenset(words) for end, words in found.items()}
 
 

@@ -1,0 +1,168 @@
+"""Owns questions and orders: whether a clause asks, what for, and whether it orders what was read back."""
+
+import re
+
+from ringback_policy.domain.consent.clauses import Clause
+from ringback_policy.domain.consent.patterns import AFFIRM_PHRASES, INFO_LEAD, INFO_PATTERN
+from ringback_policy.domain.consent.values import SaidValues, stem
+from ringback_policy.domain.consent.words import (
+    ACTION_VERBS,
+    AFFIRM_WORDS,
+    ASK_LEADS,
+    ASKING_SUBJECTS,
+    BESIDE_WORDS,
+    CHANGING_VERBS,
+    GETTING_VERBS,
+    INFO_NOUNS,
+    KIND_WORDS,
+    MODAL_LEADS,
+    NEUTRAL_WORDS,
+    PERMITTED_VERBS,
+    REQUEST_VERBS,
+    TELLING_VERBS,
+    TELLING_WORDS,
+    TOLD_FRAME,
+    TOLD_NOUNS,
+    TOLD_OF,
+    TRAVELLING_VERBS,
+    UNDOING_VERBS,
+    WH_LEADS,
+)
+
+__all__ = ["asks", "asks_for_more", "bare", "commands", "requests_change", "waits_for"]
+
+
+def asks(clause: Clause, said: SaidValues) -> bool:
+    words = clause.words
+    lead = words[0]
+    if lead in ("also", "please", "so", "oh", "then", "well", "okay", "yes") and len(words) > 1:
+        lead = words[1]
+    if lead in WH_LEADS:
+        return not AFFIRM_PHRASES.match(clause.text) or clause.asked
+    if lead in MODAL_LEADS or lead in ASK_LEADS:
+        return not _is_order(words[words.index(lead) :]) and not _only_affirms(words)
+    if INFO_PATTERN.search(clause.text) and (INFO_NOUNS & set(words) or INFO_LEAD.match(clause.text)):
+        return not _wants_another(clause, said)
+    if clause.asked and set(words) & (WH_LEADS | INFO_NOUNS):
+        return True
+    if set(words) & TOLD_NOUNS and set(words) <= TOLD_NOUNS | TOLD_FRAME:
+        return True
+    return clause.asked and not _only_affirms(words) and not _restates(words, said)
+
+
+def waits_for(clause: Clause) -> bool:
+    """ "When my husband agrees": no question, but something that must come first."""
+    words = clause.words
+    at = words.index("when") if "when" in words and not clause.asked else len(words)
+    if at + 1 >= len(words) or (at and words[at - 1] in TELLING_WORDS):
+        return False
+    return words[at + 1] not in ASK_LEADS | MODAL_LEADS
+
+
+def asks_for_more(clause: Clause, said: SaidValues) -> bool:
+    """Whether it asks for something that was not read back: "can we get a booth", "could you find another table".
+
+    To be told something ("can I get the address", "could you check whether it is open") asks for nothing more.
+    """
+    words = clause.words
+    lead = next((at for at, word in enumerate(words) if word in MODAL_LEADS), None)
+    if lead is None or not ({*words[lead + 1 : lead + 2]} & ASKING_SUBJECTS):
+        return False
+    verb = next((word for word in words[lead + 2 :] if word not in BESIDE_WORDS), "")
+    if all(said.has(word) or word in NEUTRAL_WORDS for word in words):
+        return False
+    if words[lead + 1] == "you" and verb not in TELLING_VERBS:
+        return verb not in (NEUTRAL_WORDS - GETTING_VERBS) | PERMITTED_VERBS
+    if words[lead] == "will" and words[lead + 1] != "you":
+        return False
+    if words[lead + 1] != "you" and verb not in GETTING_VERBS | TRAVELLING_VERBS:
+        return False
+    return not (set(words) & (INFO_NOUNS | WH_LEADS) or _TOLD.search(clause.text))
+
+
+def requests_change(text: str, said: SaidValues) -> bool:
+    words = text.split()
+    if "instead" in words or "rather" in words:
+        return True
+    if words and (words[0] in WH_LEADS or (words[0] in ASK_LEADS and words[1:2] != ["you"])):
+        # "Do they make vegetarian meals" asks how it is; "do you mind changing it" asks for something.
+        return False
+    if _TO_COME.search(text):
+        return False
+    verbs = {word for word in words if word in REQUEST_VERBS or stem(word) in _REQUEST_STEMS}
+    verbs -= {"use"} if _ABLE_TO_USE.search(text) else set()
+    if INFO_NOUNS & set(words):
+        # "Can you change the name" wants it changed; "a number that I can book at" wants it told.
+        verbs &= CHANGING_VERBS
+    return bool(verbs) and not commands(words[2:], said)
+
+
+def commands(words: list[str], said: SaidValues) -> bool:
+    """An order to do what was read back: its verb, and nothing that was not read back."""
+    verbs = [word for word in words if word in ACTION_VERBS]
+    if not verbs or any(word in UNDOING_VERBS and not said.has(word) for word in verbs):
+        return False
+    return all(
+        said.has(word) or word in NEUTRAL_WORDS or word in AFFIRM_WORDS or word in ACTION_VERBS
+        for word in words
+    )
+
+
+def bare(words: list[str]) -> bool:
+    """An order that names nothing, "book it", is a yes; one that names something only goes with a yes."""
+    return (
+        bool(set(words) & {"it", "that", "them", "this"})
+        and len(words) <= 4
+        and not set(words) & UNDOING_VERBS
+    )
+
+
+def _wants_another(clause: Clause, said: SaidValues) -> bool:
+    """ "I want the flexible fare" is no wish to be told the fare; "I want their phone number" is."""
+    if INFO_LEAD.match(clause.text) or clause.asked or not _WANTING.search(clause.text):
+        return False
+    return any(
+        not said.has(word) and word not in NEUTRAL_WORDS | INFO_NOUNS | KIND_WORDS | TOLD_OF | AFFIRM_WORDS
+        for word in clause.words
+    )
+
+
+def _is_order(words: tuple[str, ...]) -> bool:
+    """ "Do it please", "do not cancel it": no question, though "do" begins many."""
+    return (
+        words[0] == "do"
+        and len(words) > 1
+        and words[1] in {"it", "that", "this", "so", "not", "please", "nothing"}
+    )
+
+
+def _only_affirms(words: tuple[str, ...]) -> bool:
+    """ "is good for me", "do it", "will do": statements that begin like questions."""
+    text = AFFIRM_PHRASES.sub(" ", " ".join(words))
+    rest = text.split()
+    if not rest:
+        return True
+    if (
+        words[0] in MODAL_LEADS | ASK_LEADS
+        and len(words) > 1
+        and words[1] not in AFFIRM_WORDS | {"very", "it"}
+    ):
+        return len(rest) < len(words) and all(word in NEUTRAL_WORDS for word in rest)
+    affirming = bool(set(words) & AFFIRM_WORDS)
+    return affirming and all(word in NEUTRAL_WORDS or word in AFFIRM_WORDS for word in rest)
+
+
+def _restates(words: tuple[str, ...], said: SaidValues) -> bool:
+    return all(said.has(word) or word in NEUTRAL_WORDS or word in AFFIRM_WORDS for word in words) and bool(
+        set(words) & AFFIRM_WORDS
+    )
+
+
+_REQUEST_STEMS = frozenset(stem(word) for word in REQUEST_VERBS)
+_ABLE_TO_USE = re.compile(r"\bi (?:can |could |may |might |will |should )?use\b")
+# "Will I have to change trains" asks what is to come.
+_TO_COME = re.compile(r"\bwill (?!you\b)")
+_TOLD = re.compile(
+    r"\b(?:tell|let (?:me|us) know|know|check|verify|find out|see (?:if|whether)|look up|look into)\b"
+)
+_WANTING = re.compile(r"\b(?:want|need|would like)\b")
