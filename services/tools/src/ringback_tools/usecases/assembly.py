@@ -95,6 +95,7 @@ def assemble(parts: Parts) -> Service:
         journal=parts.journal,
         scribe=scribe,
         finisher=finisher,
+        catalogue=parts.catalogue,
         facts=parts.facts,
         clock=clock,
     )

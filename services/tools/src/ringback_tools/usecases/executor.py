@@ -115,7 +115,7 @@ class Executor:
         execution = self._running.get(request_key)
         if execution is None or execution.task is None or execution.result is not None:
             return False
-        if execution.tool.effectful and execution.sent:
+        if execution.tool.background or (execution.tool.effectful and execution.sent):
             return False
         if epoch < execution.checked.request.epoch:
             return False
@@ -123,8 +123,16 @@ class Executor:
         return True
 
     async def cancel_job(self, request_key: tuple[str, str, str], *, epoch: int) -> bool:
-        """Take back work from the queue before anybody begins it; raises JournalAway."""
-        return await self._jobs.cancel(request_key, epoch=epoch)
+        """Take back work from the queue, also while it runs as long as nothing was sent that must finish.
+
+        Raises JournalAway.
+        """
+        if not await self._jobs.cancel(request_key, epoch=epoch):
+            return False
+        running = self._running.get(request_key)
+        if running is not None and running.task is not None:
+            running.task.cancel()
+        return True
 
     async def outcome(self, tenant: str, session_id: str, action_id: str) -> OutcomeRecord | None:
         """What is stored of an action of this tenant; raises JournalAway."""

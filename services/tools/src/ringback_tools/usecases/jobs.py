@@ -7,16 +7,19 @@ message runs the action as any other. Its end is told by the reconciler, as a fa
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Final
 
-from ringback_errors import Overloaded
+from ringback_errors import NotFound, Overloaded, Unavailable
 
 from ringback_tools.domain.alerts import BACKLOG, Alert
 from ringback_tools.domain.backlog import late
-from ringback_tools.domain.outcomes import ActionState, Permit
+from ringback_tools.domain.catalogue import find
+from ringback_tools.domain.outcomes import ActionState, OutcomeRecord, Permit
 from ringback_tools.domain.requests import ActionRequest
 from ringback_tools.domain.results import ErrorCode, Failed, Result
 from ringback_tools.ports import (
+    Catalogue,
     Clock,
     Facts,
     Fenced,
@@ -55,10 +58,12 @@ class Jobs:
         journal: Journal,
         scribe: Scribe,
         finisher: Finisher,
+        catalogue: Catalogue,
         facts: Facts,
         clock: Clock,
     ) -> None:
         self._queue = queue
+        self._catalogue = catalogue
         self._journal = journal
         self._scribe = scribe
         self._finisher = finisher
@@ -105,22 +110,37 @@ class Jobs:
             return self._instead(checked, ErrorCode.OVERLOADED, detail="the queue is full")
 
     async def cancel(self, key: tuple[str, str, str], *, epoch: int) -> bool:
-        """Take back work that nobody has begun; false when it is too late or unknown. Raises JournalAway.
+        """Take back work from the queue; false when it is too late or unknown. Raises JournalAway.
 
-        The message stays in the queue: whoever gets it finds the outcome and does nothing.
+        The outcome decides: whoever gets the message finds it and does nothing, and whoever runs a read just now,
+        on whichever replica, cannot store another. A write that may have been sent is past its point of no return.
         """
         tenant, session_id, action_id = key
         stored = await self._journal.get(session_id, action_id)
         if stored is None or stored.record.tenant != tenant or epoch < stored.record.epoch:
             return False
-        if stored.record.state is not ActionState.ADMITTED or stored.record.owner:
+        if stored.record.state is ActionState.FINISHED:
             return False
+        if stored.record.owner and not await self._may_stop(stored.record):
+            return False
+        # Whoever took it on was promised a fact about its end, and who settles it tells it.
+        mine = replace(stored, record=replace(stored.record, owner=self._scribe.owner))
         try:
-            # Whoever took it on was promised a fact about its end.
-            await self._scribe.finish(stored, refusal(ErrorCode.CANCELLED), definitive=False, late=True)
+            await self._scribe.finish(mine, refusal(ErrorCode.CANCELLED), definitive=False, late=True)
         except LostRace:
             return False
         return True
+
+    async def _may_stop(self, record: OutcomeRecord) -> bool:
+        """Whether work that somebody has taken from the queue can be stopped without a doubt about its effect."""
+        try:
+            tools = await self._catalogue.tools(record.pack_digest)
+        except (NotFound, Unavailable):
+            return False
+        tool = find(tools, record.tool, version=record.tool_version)
+        if tool is None or not tool.background:
+            return False
+        return record.state is ActionState.ADMITTED or not tool.effectful
 
     async def close(self, request: ActionRequest, result: Result) -> None:
         """Make sure that work which ended like this has an end; raises Overloaded if it must come again.

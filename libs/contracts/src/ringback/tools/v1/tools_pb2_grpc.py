@@ -93,7 +93,8 @@ class ToolsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Cancel(self, request, context):
-        """Stops a read, and background work that nobody has begun. A write past its point of no return finishes and reports.
+        """Stops a read that runs on the replica asked, and background work on any. A write past its point of no return
+        finishes and reports.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,9 @@ class ToolsServiceStub:
     runs on; Execute then attaches to it (a read that ended in between is made again).
     """
     Cancel: _grpc.UnaryUnaryMultiCallable[_tools_pb2.CancelRequest, _tools_pb2.CancelResponse]
-    """Stops a read, and background work that nobody has begun. A write past its point of no return finishes and reports."""
+    """Stops a read that runs on the replica asked, and background work on any. A write past its point of no return
+    finishes and reports.
+    """
     GetOutcome: _grpc.UnaryUnaryMultiCallable[_tools_pb2.GetOutcomeRequest, _tools_pb2.GetOutcomeResponse]
     """What is known of an action."""
     EraseSession: _grpc.UnaryUnaryMultiCallable[_tools_pb2.EraseSessionRequest, _tools_pb2.EraseSessionResponse]
@@ -64,7 +66,9 @@ class ToolsServiceAsyncStub(ToolsServiceStub):
     runs on; Execute then attaches to it (a read that ended in between is made again).
     """
     Cancel: _aio.UnaryUnaryMultiCallable[_tools_pb2.CancelRequest, _tools_pb2.CancelResponse]  # type: ignore[assignment]
-    """Stops a read, and background work that nobody has begun. A write past its point of no return finishes and reports."""
+    """Stops a read that runs on the replica asked, and background work on any. A write past its point of no return
+    finishes and reports.
+    """
     GetOutcome: _aio.UnaryUnaryMultiCallable[_tools_pb2.GetOutcomeRequest, _tools_pb2.GetOutcomeResponse]  # type: ignore[assignment]
     """What is known of an action."""
     EraseSession: _aio.UnaryUnaryMultiCallable[_tools_pb2.EraseSessionRequest, _tools_pb2.EraseSessionResponse]  # type: ignore[assignment]
@@ -107,7 +111,9 @@ class ToolsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tools_pb2.CancelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tools_pb2.CancelResponse, _abc.Awaitable[_tools_pb2.CancelResponse]]:
-        """Stops a read, and background work that nobody has begun. A write past its point of no return finishes and reports."""
+        """Stops a read that runs on the replica asked, and background work on any. A write past its point of no return
+        finishes and reports.
+        """
 
     @_abc_1.abstractmethod
     def GetOutcome(
