@@ -237,7 +237,7 @@ class World:
         self.prices = PriceTable({"gpt-x": Price(tokens={"text_out": 1_000_000, "text_in": 500_000})})
         self.recorder = Unrecorded
         self.calls = self.replica("session-0")
-        self.limits = Limits(lease_ms=60_000)
+        self.limits = Limits(lease_ms=60_000, context_gather_ms=0)
 
     def replica(
         self, owner, *, upstream=None, calls_max=10, records=None, limits=None, admission=None, facts=None
@@ -260,7 +260,7 @@ class World:
             prices=self.prices,
             ledger=self.ledger,
         )
-        limits = limits or Limits(lease_ms=60_000, journal_wait_ms=2_000)
+        limits = limits or Limits(lease_ms=60_000, journal_wait_ms=2_000, context_gather_ms=0)
         return Calls(
             services,
             owner=owner,

@@ -8,7 +8,7 @@ from ringback_events import MemoryBroker, MemoryBus, WriteUnknown
 from ringback_session.adapters.records_kv import RecordsInBucket
 from ringback_session.domain.effects import Publish
 from ringback_session.ports import Pinned, Record
-from ringback_session.usecases.keeping import Keeper
+from ringback_session.usecases.keeping import GATHER_MS, Keeper
 from ringback_testkit import FakeClock
 
 PINNED = Pinned(
@@ -27,6 +27,9 @@ class FactsTwin:
 
     def publish(self, published, pinned, on_ack):
         self.published.append((published, on_ack))
+
+    def hurry(self, session_id):
+        pass
 
 
 class Moody:
@@ -237,3 +240,17 @@ async def test_a_record_that_does_not_fit_is_no_reason_to_drop_the_call(shelf):
     kept = keeper(shelf, await made(shelf), take_snapshot=lambda: b"x" * 2_000_000)
     with pytest.raises(Unavailable):
         await kept.write()
+
+
+async def test_a_journal_serves_whoever_asked_for_a_write_before(shelf):
+    one = keeper(shelf, await made(shelf))
+    one.soon()
+    running = asyncio.ensure_future(one.run())
+    await asyncio.sleep(0)
+    await one.write()
+    revision = one.record.revision
+    # Longer than writes are gathered for.
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(2 * GATHER_MS / 1000):
+            await running
+    assert one.record.revision == revision

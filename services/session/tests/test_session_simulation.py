@@ -7,7 +7,7 @@ from ringback_session.simulation.runner import explain, run_calls
 from ringback_session.simulation.shrinking import shortest
 from ringback_session.usecases.call import Call
 from ringback_session.usecases.keeping import Keeper
-from ringback_session.usecases.performing import Performer
+from ringback_session.usecases.pulling import ContextPulls
 
 CALLS = 50
 
@@ -97,10 +97,10 @@ def test_it_finds_an_old_owner_that_is_not_fenced(monkeypatch):
 
 
 def test_it_finds_a_defect_that_raises(monkeypatch):
-    async def broken(self, effect):
+    async def broken(self, wanted, pinned):
         raise KeyError("slot")
 
-    monkeypatch.setattr(Performer, "_context", broken)
+    monkeypatch.setattr(ContextPulls, "_ask", broken)
     assert "KeyError" in violations_of(says(1_000, "Note 1."))
 
 

@@ -20,6 +20,7 @@ from ringback_session.server.peers import Peers
 from ringback_session.settings import SessionSettings
 from ringback_session.usecases.calls import Calls
 from ringback_session.usecases.erasing import Erase
+from ringback_session.usecases.gathering import GatheredFacts
 from ringback_session.usecases.ledger import Ledger
 from ringback_session.usecases.observing import ObservedFacts
 from ringback_session.usecases.operators import Operators
@@ -69,7 +70,7 @@ async def make_upkeep(
     records, spending = RecordsInBucket(bus, clock), SpendingInBucket(bus)
     control, meters = ControlOnBus(bus, clock, replica=owner), MetersWithOtel()
     ledger = Ledger(spending=spending, tenants=tenants, control=control, clock=clock, meters=meters)
-    facts = ObservedFacts(FactsOnBus(bus))
+    facts = ObservedFacts(GatheredFacts(FactsOnBus(bus), clock))
     watchers = Watchers()
     facts.listen(ledger.fact)
     facts.listen(watchers.fact)

@@ -253,6 +253,10 @@ class Facts(Protocol):
 
     def publish(self, fact: Publish, pinned: Pinned, on_ack: Callable[[], None]) -> None: ...
 
+    def hurry(self, session_id: str) -> None:
+        """Somebody is about to ask for what these facts tell: none of the session's may wait for others."""
+        ...
+
 
 class LateFacts(Protocol):
     """Facts that other services learnt after their RPC had answered."""

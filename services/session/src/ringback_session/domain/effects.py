@@ -317,10 +317,11 @@ class RefreshValue(_Effect, frozen=True):
 
 
 class PullContext(_Effect, frozen=True):
-    """Ask memory what it holds, including (epoch, seq)."""
+    """Ask memory what it holds, including (epoch, seq); `at_once`: something waits for the answer."""
 
     min_epoch: int
     min_seq: int
+    at_once: bool = False
 
 
 class PrepareModel(_Effect, frozen=True):

@@ -44,7 +44,7 @@ def prepare(step: Step, action: Action) -> bool:
     if state.known.behind or unhooked:
         action.phase = ActionPhase.FETCHING
         state.known.waiting[action.action_id] = [_CONTEXT]
-        step.effects.append(PullContext(min_epoch=state.epoch, min_seq=state.seq))
+        step.effects.append(PullContext(min_epoch=state.epoch, min_seq=state.seq, at_once=True))
         return True
     return _refresh(step, action)
 

@@ -28,6 +28,7 @@ from ringback_session.simulation.watching import Watch
 from ringback_session.simulation.weather import Weather
 from ringback_session.usecases.call import Call, Limits
 from ringback_session.usecases.calls import Calls
+from ringback_session.usecases.gathering import GatheredFacts
 from ringback_session.usecases.services import CallsSettings, Services
 
 __all__ = ["ACCOUNT", "SESSION", "Line", "Owner", "Surroundings"]
@@ -100,7 +101,7 @@ class Owner:
                 memory=MemoryOf(around.stream, weather, process),
                 packs=_Packs(),
                 records=records,
-                facts=FactsOf(around.stream, process),
+                facts=GatheredFacts(FactsOf(around.stream, process), clock),
                 late_facts=LateFactsOf(process, sources=around.tools.late),
                 models=ModelsOf(around.model, process),
                 clock=clock,

@@ -182,6 +182,9 @@ class FactsOf:
             self._waiting.append((fact, pinned, on_ack))
             self._send_on()
 
+    def hurry(self, session_id: str) -> None:
+        """Nothing waits here for others."""
+
     def _send_on(self) -> None:
         if self._waiting and not self._sending:
             self._sending = True

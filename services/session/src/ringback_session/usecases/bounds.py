@@ -17,3 +17,5 @@ class Limits(msgspec.Struct, frozen=True):
     lease_ms: int = 15_000
     resume_window_ms: int = 30_000
     session_ms_max: int = 14_400_000
+    # What asks memory within this time of one another asks once.
+    context_gather_ms: int = 40

@@ -127,7 +127,7 @@ class Call:
             keeper=self.keeper,
             pinned=pinned,
             feed=self.feed,
-            journal_wait_ms=limits.journal_wait_ms,
+            limits=limits,
         )
 
     # Beginning and end.
@@ -384,6 +384,7 @@ class Call:
     def _leave(self) -> None:
         self.over = True
         self._link.close()
+        self.keeper.hurry()
         self._timers.stop_all()
         for task in self._tasks - {asyncio.current_task()}:
             task.cancel()

@@ -78,6 +78,10 @@ class Keeper:
             self._outbox[key] = fact
         self._facts.publish(fact, self._pinned, lambda: self._acknowledged(key))
 
+    def hurry(self) -> None:
+        """What was published must not wait for more to come."""
+        self._facts.hurry(self._pinned.session_id)
+
     def republish(self) -> None:
         """A new owner's first duty: what the owner before could not get acknowledged."""
         for fact in self.record.outbox:
@@ -96,11 +100,16 @@ class Keeper:
         async with self._lock:
             if self.fenced:
                 raise Fenced("another replica owns this session")
+            # Whoever asked for a write before this one is served by it.
+            self._dirty.clear()
             try:
                 self.record = await self._records.save(self._as_it_stands())
             except Fenced:
                 self.fenced = True
                 self._on_fenced()
+                raise
+            except BaseException:
+                self._dirty.set()
                 raise
 
     async def write_within(self, wait_ms: int) -> bool:
@@ -132,14 +141,15 @@ class Keeper:
                 async with asyncio.timeout(self._lease_ms / 3000):
                     await self._dirty.wait()
             except TimeoutError:
-                pass
+                self._dirty.set()
             # Several reasons to write come together at a turn's end: one write serves them all.
             await asyncio.sleep(GATHER_MS / 1000)
-            self._dirty.clear()
+            if not self._dirty.is_set():
+                # An action's journal has said it all meanwhile.
+                continue
             try:
                 await self.write()
             except Unavailable:
-                self._dirty.set()
                 await asyncio.sleep(RETRY_MS / 1000)
             except Fenced:
                 return

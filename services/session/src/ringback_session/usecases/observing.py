@@ -32,3 +32,6 @@ class ObservedFacts:
         if fact.epoch == pinned.epoch:
             for listener in self._listeners:
                 listener(fact, pinned)
+
+    def hurry(self, session_id: str) -> None:
+        self._inner.hurry(session_id)

@@ -23,8 +23,10 @@ from ringback_session.domain.effects import (
 )
 from ringback_session.ports import Memory, Pinned, Policy, Tools
 from ringback_session.usecases.agents import Agents
+from ringback_session.usecases.bounds import Limits
 from ringback_session.usecases.feeding import Feed
 from ringback_session.usecases.keeping import Keeper
+from ringback_session.usecases.pulling import ContextPulls
 
 __all__ = ["TAKES_TIME", "Performer"]
 
@@ -59,7 +61,7 @@ class Performer:
         keeper: Keeper,
         pinned: Pinned,
         feed: Feed,
-        journal_wait_ms: int,
+        limits: Limits,
     ) -> None:
         self._policy = policy
         self._tools = tools
@@ -68,7 +70,10 @@ class Performer:
         self._keeper = keeper
         self.pinned = pinned
         self._feed = feed
-        self._journal_wait_ms = journal_wait_ms
+        self._journal_wait_ms = limits.journal_wait_ms
+        self._pulls = ContextPulls(
+            memory=memory, keeper=keeper, feed=feed, gather_ms=limits.context_gather_ms
+        )
 
     async def perform(self, effect: effects.Effect) -> None:
         match effect:
@@ -86,7 +91,7 @@ class Performer:
             case FetchPacket():
                 await self._packet(effect)
             case PullContext():
-                await self._context(effect)
+                await self._pulls.pull(effect, self.pinned)
             case _:
                 await self._perform_for_agents(effect)
 
@@ -126,6 +131,7 @@ class Performer:
     async def _brief(self, effect: FetchAgent) -> str:
         if not effect.with_context:
             return ""
+        self._keeper.hurry()
         try:
             async with asyncio.timeout(BRIEF_WAIT_S):
                 known = await self._memory.context(
@@ -136,22 +142,14 @@ class Performer:
         return known.text if known is not None else ""
 
     async def _packet(self, effect: FetchPacket) -> None:
+        self._keeper.hurry()
         packet = await self._memory.packet(effect, self.pinned)
         if packet is None:
             packet = orjson.dumps(effect.fallback).decode()
         self._feed(inputs.PacketReady(packet_json=packet))
 
-    async def _context(self, effect: PullContext) -> None:
-        known = await self._memory.context(self.pinned, min_epoch=effect.min_epoch, min_seq=effect.min_seq)
-        if known is not None:
-            as_of = (known.as_of_epoch, known.as_of_seq)
-            self._feed(
-                inputs.ContextArrived(slots=known.slots, as_of=as_of, plan=known.plan, stale=known.stale)
-            )
-        else:
-            self._feed(inputs.ContextMissed())
-
     async def _recall(self, effect: Recall) -> None:
+        self._keeper.hurry()
         text = await self._memory.recall(
             self.pinned,
             min_epoch=effect.min_epoch,
