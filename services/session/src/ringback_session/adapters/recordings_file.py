@@ -11,6 +11,7 @@ from pathlib import Path
 from ringback_session.domain.effects import Effects, Persist
 from ringback_session.domain.inputs import At, Input
 from ringback_session.domain.state import CallState
+from ringback_session.recordings.discretion import Discretion, Taken
 from ringback_session.recordings.lines import end_line, header_line, step_line
 from ringback_session.usecases.recording import Recorder, Unrecorded
 
@@ -44,26 +45,33 @@ class FileRecorder:
     def __init__(self, descriptor: int, state: CallState, *, bytes_max: int = BYTES_MAX) -> None:
         self._file = os.fdopen(descriptor, "wb", buffering=BUFFER_BYTES_MAX)
         self._state = state
+        self._discretion = Discretion(state)
         self._left = bytes_max
         self._steps = 0
         self._write(header_line(state))
 
     def step(self, event: Input, at: At, effects: Effects) -> None:
+        for taken in self._discretion.step(event, at, effects):
+            self._keep(taken)
+
+    def close(self) -> None:
+        for taken in self._discretion.rest():
+            self._keep(taken)
+        if not self._file.closed:
+            self._end(self._state)
+
+    def _keep(self, taken: Taken) -> None:
         if self._file.closed:
             return
-        line = step_line(event, at, effects)
+        line = step_line(*taken)
         if len(line) > self._left:
             self._end(None)
             return
         self._steps += 1
         self._write(line)
-        if any(isinstance(effect, Persist) for effect in effects):
+        if any(isinstance(effect, Persist) for effect in taken[-1]):
             # A turn has ended: what a crash would make interesting is on the disk.
             self._flush()
-
-    def close(self) -> None:
-        if not self._file.closed:
-            self._end(self._state)
 
     def _end(self, state: CallState | None) -> None:
         self._write(end_line(self._steps, state))

@@ -165,7 +165,8 @@ def _closed(step: Step, overlap: Overlap, outcome: str, reason: str) -> None:
         outcome,
         reason=reason,
         item_id=overlap.item_id,
-        text=overlap.words,
+        # Words that policy has not judged are on no record; what is only a listener's word is nobody's secret.
+        text=overlap.words if reason == "backchannel" or step.state.rules.input_gate == "off" else "",
         wait_ms=max(0, step.at.now_ms - overlap.began_ms),
     )
 

@@ -20,6 +20,7 @@ from ringback_session.domain import (
     inputs,
     judging,
     notes,
+    on_record,
     outcomes,
     playback,
     prompting,
@@ -55,6 +56,7 @@ def step(state: CallState, event: Input, at: At) -> Effects:
     if now.escalation is not None:
         reason, rule, say = now.escalation
         escalation.to_person(now, reason=reason, rule=rule, say=say)
+    on_record.pump(now)
     judging.pump(now)
     rotation.pump(now)
     replies.pump(now)
@@ -147,8 +149,7 @@ def _of_an_action(now: Step, event: Input) -> bool:
         case inputs.CallRequested():
             actions.requested(now, event)
         case inputs.Decided():
-            waiting = (actions.decided, results.decided, guards.decided, judging.decided, turns.input_decided)
-            any(decided(now, event) for decided in waiting)
+            _decided(now, event)
         case inputs.FactFetched():
             actions.fact_fetched(now, event)
         case inputs.ConsentRead():
@@ -156,6 +157,12 @@ def _of_an_action(now: Step, event: Input) -> bool:
         case _:
             return _of_an_execution(now, event)
     return True
+
+
+def _decided(now: Step, event: inputs.Decided) -> None:
+    of_actions = (actions.decided, results.decided, judging.decided)
+    of_words = (guards.decided, on_record.decided, turns.input_decided)
+    any(decided(now, event) for decided in (*of_actions, *of_words))
 
 
 def _of_an_execution(now: Step, event: Input) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ringback_session.domain.effects import FetchFact
 from ringback_session.domain.inputs import FactFetched, FactNeed
@@ -68,5 +69,6 @@ def record(step: Step, reading: Reading) -> None:
 
 def tell(step: Step, reading: Reading, value_json: str) -> None:
     """The fact that something was read."""
-    value = {"value_json" if reading.fact else "result_json": value_json}
-    step.publish(reading.kind, tool=reading.tool, **reading.body, **value)
+    body: dict[str, Any] = {"tool": reading.tool, **reading.body}
+    body["value_json" if reading.fact else "result_json"] = value_json
+    step.publish(reading.kind, **body)

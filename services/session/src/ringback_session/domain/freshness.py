@@ -19,17 +19,23 @@ from ringback_session.domain.rules import SideEffect
 from ringback_session.domain.state import Action, ActionPhase, SlotValue
 from ringback_session.domain.step import Step
 
-__all__ = ["context_arrived", "context_missed", "prepare", "refreshed", "turn_heard"]
+__all__ = ["context_arrived", "context_missed", "prepare", "refreshed", "turn_heard", "turn_on_record"]
 
 REFRESHES_MAX: Final = 4
 _CONTEXT: Final = "context"
 
 
 def turn_heard(step: Step) -> None:
-    """The caller said something: what memory held before may be contradicted by it."""
+    """The caller said something: what memory held before may be contradicted by it, once that is on record."""
     state = step.state
     state.known.heard_before = state.known.heard_at
-    state.known.heard_at = (state.epoch, state.seq)
+    state.known.heard_at = (state.epoch, state.seq + 1)
+
+
+def turn_on_record(step: Step) -> None:
+    """The stream was just told of it: from there on memory can know."""
+    state = step.state
+    state.known.heard_at = max(state.known.heard_at, (state.epoch, state.seq))
     step.effects.append(PullContext(min_epoch=state.epoch, min_seq=state.seq))
 
 

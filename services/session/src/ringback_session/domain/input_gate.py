@@ -6,7 +6,6 @@ from typing import Final
 
 from ringback_session.domain import early, speaking
 from ringback_session.domain.inputs import Decided
-from ringback_session.domain.redacting import redact
 from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import SpeechKind, Utterance
 from ringback_session.domain.step import Step
@@ -20,14 +19,9 @@ RESTATE: Final = (
 
 
 def oblige(step: Step, decision: Decided, utterance: Utterance) -> None:
-    """Keep what must not be kept out of the history, and note what the reply owes."""
+    """Note what the reply owes; what may not be kept of the words has been taken out already."""
     state = step.state
     state.turn_hold_ms = decision.hold_audio_ms
-    if decision.redact:
-        utterance.text = redact(utterance.text, decision.redact)
-        for entry in state.history:
-            if entry.item_id == utterance.item_id:
-                entry.text = utterance.text
     if decision.effect not in (None, Effect.ALLOW):
         return
     speaking.speak(step, SpeechKind.NOTICE, decision.say)

@@ -1,10 +1,10 @@
-"""What tools returned beside the actions of the call, while the result gate judges it: part of the state of a call."""
+"""What policy still judges before it goes on record: the caller's words, what tools returned beside the actions."""
 
 from __future__ import annotations
 
 import msgspec
 
-__all__ = ["ClientOutput", "Reading"]
+__all__ = ["ClientOutput", "Heard", "Reading"]
 
 
 class ClientOutput(msgspec.Struct):
@@ -26,4 +26,18 @@ class Reading(msgspec.Struct):
     body: dict[str, str | int | float]
     # The name under which it is held as a fact; empty: it is none.
     fact: str = ""
+    decision_id: str = ""
+
+
+class Heard(msgspec.Struct):
+    """What the caller said in one turn."""
+
+    item_id: str
+    text: str
+    turn_id: str
+    confidence: float | None = None
+    audio_start_ms: int = 0
+    audio_end_ms: int = 0
+    failed: bool = False
+    typed: bool = False
     decision_id: str = ""

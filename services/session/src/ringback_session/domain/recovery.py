@@ -9,6 +9,7 @@ from ringback_session.domain import (
     consent,
     decisions,
     judging,
+    on_record,
     outcomes,
     replies,
     results,
@@ -123,6 +124,7 @@ def client_gone(step: Step, event: ClientGone) -> None:
         return
     state.ended = event.reason
     consent.void_all(step, "hang_up")
+    on_record.unjudged(step)
     judging.unjudged(step)
     for action in state.open_actions():
         if _must_be_settled(action):
@@ -163,9 +165,10 @@ def _clear_the_air(state: CallState) -> None:
     state.playback = Playback()
     state.floor = Floor()
     state.known.waiting, state.known.refreshing = {}, {}
-    judging.ask_again(state)
     if state.utterance is not None and not state.utterance.cleared:
         state.utterance.cleared = True
+    judging.ask_again(state)
+    on_record.ask_again(state)
 
 
 def _last_turn_was_answered(state: CallState) -> bool:

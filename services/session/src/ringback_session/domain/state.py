@@ -14,7 +14,7 @@ from ringback_identity import derive_id
 from ringback_session.domain.agents import Team
 from ringback_session.domain.floor import Floor
 from ringback_session.domain.guarded import WordsCheck
-from ringback_session.domain.judged import ClientOutput, Reading
+from ringback_session.domain.judged import ClientOutput, Heard, Reading
 from ringback_session.domain.known import Known, SlotValue
 from ringback_session.domain.phases import ActionPhase, ConsentPhase, SpeechKind
 from ringback_session.domain.reply_state import PendingReply, Reply, ReplyPurpose
@@ -276,6 +276,8 @@ class CallState(msgspec.Struct):
     # What tools returned and policy still judges: the client's own, and those that were run for a rule.
     client_outputs: list[ClientOutput] = []
     readings: list[Reading] = []
+    # What the caller said and policy still judges.
+    heard: list[Heard] = []
     # The bound of this turn's hold, where the input gate asked for one.
     turn_hold_ms: int = 0
     playback: Playback = msgspec.field(default_factory=Playback)

@@ -35,8 +35,8 @@ class Step:
         """A turn rule took effect: counted, as a fact."""
         self.publish("turn_rule_applied", rule=rule.value, outcome=outcome, **what)
 
-    def publish(self, kind: str, /, **body: Any) -> None:
-        """A fact of the call, numbered as it is made."""
+    def publish(self, kind: str, /, *, in_turn: str = "", **body: Any) -> None:
+        """A fact of the call, numbered as it is made; of an earlier turn than this one, if one is named."""
         state = self.state
         state.seq += 1
         self.effects.append(
@@ -44,7 +44,7 @@ class Step:
                 kind=kind,
                 seq=state.seq,
                 epoch=state.epoch,
-                turn_id=state.turn_id,
+                turn_id=in_turn or state.turn_id,
                 agent=state.agent,
                 at_ms=self.at.now_ms,
                 body=body,

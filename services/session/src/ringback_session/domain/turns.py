@@ -6,8 +6,8 @@ from ringback_session.domain import (
     consent,
     decisions,
     early,
-    freshness,
     input_gate,
+    on_record,
     playback,
     prompting,
     replies,
@@ -104,17 +104,7 @@ def heard(step: Step, event: UtteranceHeard) -> None:
         state.greeting = ""
         _begin_turn(step, Utterance(item_id=event.item_id, typed=True))
         state.reply_wanted = False
-    step.publish(
-        "user_turn_ended",
-        item_id=event.item_id,
-        text=text,
-        confidence=event.confidence,
-        audio_start_ms=event.audio_start_ms,
-        audio_end_ms=event.audio_end_ms,
-        transcription_failed=event.failed,
-        typed=event.typed,
-    )
-    freshness.turn_heard(step)
+    on_record.heard(step, event)
     state.remember(HistoryItem(item_id=event.item_id, kind="message", role="user", text=text))
     utterance = state.utterance
     if utterance is None or utterance.item_id != event.item_id or utterance.heard:
@@ -134,6 +124,7 @@ def heard(step: Step, event: UtteranceHeard) -> None:
     if resuming.was_no_turn(step, utterance) and resuming.instead_of_a_turn(step):
         utterance.cleared = True
         state.reply_wanted = False
+        on_record.no_turn(step, utterance.item_id)
     else:
         gate(step)
 

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from ringback_session.domain.effects import Effect, Effects, Execute
 from ringback_session.domain.inputs import At, Decided, Input
 from ringback_session.domain.state import SNAPSHOT_VERSION, CallState, restore, snapshot
+from ringback_session.recordings.discretion import header_state
 
 __all__ = [
     "FORMAT",
@@ -99,7 +100,8 @@ _end = msgspec.json.Decoder(_End)
 
 
 def header_line(state: CallState) -> bytes:
-    header = _Header(FORMAT, VERSION, SNAPSHOT_VERSION, state.session_id, snapshot(_without_secrets(state)))
+    kept = snapshot(_without_secrets(header_state(state)))
+    header = _Header(FORMAT, VERSION, SNAPSHOT_VERSION, state.session_id, kept)
     return _encoder.encode(header)
 
 
