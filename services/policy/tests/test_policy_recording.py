@@ -12,6 +12,8 @@ from ringback_policy.adapters.question_records import HELD_MAX, QuestionRecords
 from ringback_policy.bootstrap import assemble
 from ringback_policy.server.admin import PolicyAdminServicer
 from ringback_policy.server.policy import PolicyServicer
+from ringback_policy.usecases.rolling_out import Questions
+from ringback_policy.wire import read_question
 from ringback_policy.wire_recorded import masked_question
 
 CARD = "4111 1111 1111 1111"
@@ -123,3 +125,15 @@ def test_a_recorded_question_holds_no_personal_value_and_its_digests_fit():
     )
     assert json.loads(kept.action.arguments_json)["amount"] == 5
     assert json.loads(kept.session.slots[0].value_json) == json.loads(kept.action.arguments_json)["card"]
+
+
+def test_remembered_questions_are_bounded_in_number_and_in_bytes():
+    kept = Questions(read_question, kept_max=3, bytes_max=1_000)
+    sent = [question("sha256:x", amount) for amount in range(5)]
+    for asked in sent:
+        kept.keep("airline", asked.SerializeToString())
+    assert [asked.decision_id for asked in kept.of("airline")] == ["dec_3", "dec_4"]
+    sent[0].action.arguments_json = " " * 2_000
+    kept.keep("airline", sent[0].SerializeToString())
+    assert kept.of("airline") == ()
+    assert kept.of("other") == ()

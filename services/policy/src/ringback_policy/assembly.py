@@ -23,6 +23,7 @@ from ringback_policy.usecases.publishing import Publishing
 from ringback_policy.usecases.recording import Recording
 from ringback_policy.usecases.rolling_out import Questions, RollingOut
 from ringback_policy.usecases.second_opinion import Reconsidering
+from ringback_policy.wire import read_question
 
 __all__ = ["Policy", "assemble"]
 
@@ -43,7 +44,7 @@ class Policy:
         self.bus, self._keep, self._reconsidering = bus, keep, reconsidering
         self.store = BundleStore(bus)
         self.audit = AuditChain(bus, replica=new_id(f"{instance or 'policy'}"))
-        questions = Questions()
+        questions = Questions(read_question)
         self.deciding = Deciding(
             self.store,
             audit=self.audit,

@@ -1,6 +1,6 @@
 """Owns the way from four files to a bundle: everything that can be known to be wrong is a finding, with its line."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -41,7 +41,7 @@ from ringback_policy.domain.rule_compiling import (
     compile_facts,
     compile_rule,
 )
-from ringback_policy.domain.shapes import Shape
+from ringback_policy.domain.together import Together
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 from ringback_policy.domain.yaml_lines import LinedDict, line_at
 
@@ -224,11 +224,13 @@ def _rule_set(rules: list[Rule]) -> RuleSet:
     plain = tuple(rule for rule in rules if not rule.needs)
     factual = tuple(rule for rule in rules if rule.needs)
     needs = tuple(dict.fromkeys(name for rule in factual for name in rule.needs))
-    return RuleSet(plain, factual, _shape(plain), _shape(rules), needs)
-
-
-def _shape(rules: Iterable[Rule]) -> Shape:
-    return Shape.of(rule.when.shape for rule in rules if rule.when)
+    return RuleSet(
+        plain,
+        factual,
+        needs,
+        Together([rule.when for rule in plain]),
+        Together([rule.when for rule in (*plain, *factual)]),
+    )
 
 
 def _phrase_sets(

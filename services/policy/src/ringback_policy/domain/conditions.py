@@ -19,7 +19,14 @@ import cel
 from ringback_policy.domain.narrowing import narrowed, narrowed_name
 from ringback_policy.domain.shapes import Path, Shape, flat_name
 
-__all__ = ["EXPRESSION_CHARS_MAX", "Condition", "ConditionError", "ConditionSyntaxError", "Environment"]
+__all__ = [
+    "EXPRESSION_CHARS_MAX",
+    "Condition",
+    "ConditionError",
+    "ConditionSyntaxError",
+    "Environment",
+    "tokens_of",
+]
 
 EXPRESSION_CHARS_MAX = 2000
 # Each goes once through a list of the view or of a bounded JSON text; one inside another would go through its square.
@@ -93,7 +100,7 @@ class Environment:
 class Condition:
     """One compiled expression and the variables it reads, as paths: `facts.reservation.status`."""
 
-    __slots__ = ("_execute", "path", "paths", "shape", "source")
+    __slots__ = ("_execute", "flat_source", "path", "paths", "shape", "source")
 
     def __init__(self, source: str) -> None:
         """Compiles; raises ConditionSyntaxError."""
@@ -101,7 +108,7 @@ class Condition:
             raise ConditionSyntaxError(
                 f"expected at most {EXPRESSION_CHARS_MAX} characters, got {len(source)}"
             )
-        tokens = [Token(match) for match in _TOKEN.finditer(source)]
+        tokens = tokens_of(source)
         loops = sum(1 for kind, text, _, _ in tokens if kind == "name" and text in _MACROS)
         if loops > COMPREHENSIONS_MAX:
             raise ConditionSyntaxError(f"expected at most {COMPREHENSIONS_MAX} comprehensions, got {loops}")
@@ -122,8 +129,8 @@ class Condition:
         only = next(iter(self.paths), ())
         # The path, when the expression is nothing else: then it need not go through the engine.
         self.path: Path | None = only if ".".join(only) == source.strip() else None
-        self.shape, flat_source = _shape(source, tokens, uses)
-        self._execute = (program if flat_source == source else _compile(flat_source)).execute
+        self.shape, self.flat_source = _shape(source, tokens, uses)
+        self._execute = (program if self.flat_source == source else _compile(self.flat_source)).execute
 
     def value(self, environment: Environment) -> Any:
         """The expression's value; raises ConditionError."""
@@ -151,6 +158,11 @@ class Condition:
         text = str(error)
         missing = next((".".join(path) for name, path in self.shape.flats if f"'{name}'" in text), "")
         return f"missing value {missing!r}" if missing else text.split(":", 1)[0][:120]
+
+
+def tokens_of(source: str) -> list["Token"]:
+    """The source's tokens in their order."""
+    return [Token(match) for match in _TOKEN.finditer(source)]
 
 
 class Token(tuple[str, str, int, int]):
@@ -251,10 +263,7 @@ def _shape(source: str, tokens: list[Token], uses: Iterable[_Use]) -> tuple[Shap
         parts += [source[done : tokens[first][2]], name]
         done = tokens[end - 1][3]
     flat_source = "".join(parts) + source[done:]
-    shape = Shape(
-        tuple(sorted(flats.items())), tuple(sorted(chosen)), tuple(sorted(whole)), frozenset({source})
-    )
-    return shape, flat_source
+    return Shape.made(flats, chosen, whole, frozenset({source})), flat_source
 
 
 def _path_from(tokens: list[Token], at: int) -> tuple[Path, int]:

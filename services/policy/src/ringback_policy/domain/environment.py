@@ -23,7 +23,19 @@ from ringback_policy.domain.subjects import (
     UtteranceSubject,
 )
 
-__all__ = ["JSON_BYTES_MAX", "fact_value", "json_object", "json_value", "subject_values", "variables"]
+__all__ = [
+    "JSON_BYTES_MAX",
+    "FieldChecks",
+    "fact_value",
+    "field_checks",
+    "json_object",
+    "json_value",
+    "subject_values",
+    "variables",
+]
+
+# Name, the types that its value may have, and whether it becomes a double.
+FieldChecks = tuple[tuple[str, tuple[type, ...], bool], ...]
 
 JSON_BYTES_MAX = 64 * 1024
 RESULT_BYTES_MAX = 256 * 1024
@@ -105,20 +117,25 @@ def subject_values(request: Request, *, consented: bool = False) -> dict[str, An
             return {"handoff": {**values, "reason": handoff.reason, "depth": handoff.depth}}
 
 
-def fact_value(fact: Fact, fields: Mapping[str, str]) -> Any:
+def field_checks(fields: Mapping[str, str]) -> FieldChecks:
+    """What `fact_value` looks at, from the declared kinds."""
+    return tuple((name, _TYPES.get(kind, _OBJECT), kind == "number") for name, kind in fields.items())
+
+
+def fact_value(fact: Fact, checks: FieldChecks) -> Any:
     """The fact's value with declared numbers as doubles; None when a declared field has another type."""
     value = json_value(fact.value_json or "null", field=f"facts.{fact.name}.value_json")
-    if not fields:
+    if not checks:
         return value
     if not isinstance(value, dict):
         return None
-    for name, kind in fields.items():
+    for name, types, number in checks:
         if name not in value:
             continue
         # What was read from JSON has exactly these types: a boolean is no integer.
-        if type(value[name]) not in _TYPES.get(kind, _OBJECT):
+        if type(value[name]) not in types:
             return None
-        if kind == "number":
+        if number:
             value[name] = float(value[name])
     return value
 

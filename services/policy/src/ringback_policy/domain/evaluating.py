@@ -15,7 +15,6 @@ from ringback_policy.domain.environment import JSON_BYTES_MAX, RESULT_BYTES_MAX,
 from ringback_policy.domain.facts import FactsAtHand, resolve
 from ringback_policy.domain.model import ActionPolicy, Bundle, Rule, RuleSet
 from ringback_policy.domain.readback import client_read_back, read_back
-from ringback_policy.domain.shapes import Shape
 from ringback_policy.domain.speech_gates import at_speech_gate
 from ringback_policy.domain.subjects import (
     ActionSubject,
@@ -23,6 +22,7 @@ from ringback_policy.domain.subjects import (
     Decision,
     HandoffSubject,
     Obligations,
+    ReadBack,
     Request,
     ResultSubject,
     SpeechSubject,
@@ -59,7 +59,7 @@ def decide(bundle: Bundle, request: Request, *, renderer: Renderer) -> Decision:
     verdicts = [Verdict(Effect.ALLOW, "default", Layer.INTERACTION, "no rule speaks against it")]
     verdicts += at_speech_gate(bundle, request)
     tool = request.subject.tool if isinstance(request.subject, ResultSubject) else "*"
-    facts = _apply(bundle, bundle.rules_for(request.gate, tool), request, subject, verdicts, (), renderer)
+    facts, _ = _apply(bundle, bundle.rules_for(request.gate, tool), request, subject, verdicts, (), renderer)
     return _answer(verdicts, facts)
 
 
@@ -98,12 +98,10 @@ def _decide_action(bundle: Bundle, request: Request, action: ActionSubject, rend
     verdicts = _base(bundle, request, action, policy, side_effect)
     extra = policy.consent.needs if policy and policy.consent else ()
     rules = bundle.rules_for(Gate.ACTION, action.tool)
-    facts = _apply(bundle, rules, request, subject, verdicts, extra, renderer)
+    facts, values = _apply(bundle, rules, request, subject, verdicts, extra, renderer)
     decision = _answer(verdicts, facts)
     if decision.effect is Effect.CONFIRM:
-        return _confirm(
-            bundle, request, action, policy, decision, verdicts, consent, facts, subject, renderer
-        )
+        return _confirm(bundle, request, action, policy, decision, verdicts, consent, facts, values, renderer)
     if decision.effect is Effect.ALLOW and side_effect > SideEffect.READ and not action.client_tool:
         return _allowed(decision, request, consent)
     return decision
@@ -154,53 +152,50 @@ def _apply(
     verdicts: list[Verdict],
     extra: tuple[str, ...],
     renderer: Renderer,
-) -> FactsAtHand:
+) -> tuple[FactsAtHand, Mapping[str, Any]]:
     """Adds the verdicts of all rules; facts are asked for only while they can still matter."""
-    names = dict.fromkeys((*rules.needs, *extra))
-    if not names:
-        _ask(rules.plain, rules.plain_shape, request, subject, NO_FACTS, verdicts, renderer)
-        return NO_FACTS
-    facts = resolve(names, bundle.facts, request, subject=subject)
-    if not facts.needs:
-        # The engine is given everything at once, which costs less than twice a part.
-        environment = _ask(rules.plain, rules.shape, request, subject, facts, verdicts, renderer)
-    else:
-        environment = _ask(rules.plain, rules.plain_shape, request, subject, NO_FACTS, verdicts, renderer)
-    effect = max(verdict.effect for verdict in verdicts)
+    facts = NO_FACTS
+    if rules.needs or extra:
+        names = dict.fromkeys((*rules.needs, *extra)) if extra else rules.needs
+        facts = resolve(names, bundle.facts, request, subject=subject)
+    complete = not facts.needs
+    values = variables(request, subject=subject, facts=facts.values if complete else {})
+    if not (rules.plain or rules.factual or extra):
+        return facts, values
+    # All are asked at once, which costs less than twice a part.
+    together = rules.together if complete else rules.plain_together
+    answers = None if facts.failed else together.answers(values)
+    environment = together.environment(values) if answers is None else None
+    plain = len(rules.plain)
+    _hear(rules.plain, answers and answers[:plain], environment, values, facts, verdicts, renderer)
+    effect = max([verdict.effect for verdict in verdicts])
     if effect is Effect.DENY or (not rules.factual and effect is not Effect.CONFIRM):
-        return NO_FACTS
-    if not facts.needs:
-        for rule in rules.factual:
-            _hear(rule, environment, facts, verdicts, renderer)
-    return facts
-
-
-def _ask(
-    rules: tuple[Rule, ...],
-    shape: Shape,
-    request: Request,
-    subject: Mapping[str, Any],
-    facts: FactsAtHand,
-    verdicts: list[Verdict],
-    renderer: Renderer,
-) -> Environment:
-    values = variables(request, subject=subject, facts=facts.values)
-    try:
-        environment = Environment(values, shape)
-    except ConditionError:
-        # One value that has no form must not take the other rules with it: each finds its own.
-        environment = Environment(values)
-    for rule in rules:
-        _hear(rule, environment, facts, verdicts, renderer)
-    return environment
+        return NO_FACTS, values
+    if complete:
+        _hear(rules.factual, answers and answers[plain:], environment, values, facts, verdicts, renderer)
+    return facts, values
 
 
 def _hear(
-    rule: Rule, environment: Environment, facts: FactsAtHand, verdicts: list[Verdict], renderer: Renderer
+    rules: tuple[Rule, ...],
+    answers: list[bool] | None,
+    environment: Environment | None,
+    values: Mapping[str, Any],
+    facts: FactsAtHand,
+    verdicts: list[Verdict],
+    renderer: Renderer,
 ) -> None:
-    verdict = ask_rule(rule, environment, facts.failure(rule.needs) if facts.failed else "", renderer)
-    if verdict is not None:
-        verdicts.append(verdict)
+    """Adds what each rule says; without answers each is asked by itself."""
+    if environment is None:
+        if answers:
+            for rule, answer in zip(rules, answers, strict=True):
+                if answer:
+                    verdicts.append(_fired(rule, values, renderer))
+        return
+    for rule in rules:
+        verdict = ask_rule(rule, environment, facts.failure(rule.needs), renderer)
+        if verdict is not None:
+            verdicts.append(verdict)
 
 
 def ask_rule(rule: Rule, environment: Environment, failure: str, renderer: Renderer) -> Verdict | None:
@@ -210,9 +205,16 @@ def ask_rule(rule: Rule, environment: Environment, failure: str, renderer: Rende
     try:
         if rule.when is not None and not rule.when.holds(environment):
             return None
-        say = rule.say.render(environment.values, renderer) if rule.say else ""
-        states = rule.states.render(environment.values, renderer) if rule.states else ""
-    except (ConditionError, TemplateError) as error:
+    except ConditionError as error:
+        return from_error(rule, rule.on_error, str(error))
+    return _fired(rule, environment.values, renderer)
+
+
+def _fired(rule: Rule, values: Mapping[str, Any], renderer: Renderer) -> Verdict:
+    try:
+        say = rule.say.render(values, renderer) if rule.say else ""
+        states = rule.states.render(values, renderer) if rule.states else ""
+    except TemplateError as error:
         return from_error(rule, rule.on_error, str(error))
     return Verdict(rule.effect, rule.rule_id, rule.layer, rule.reason, say, states, "", _obligations(rule))
 
@@ -254,7 +256,7 @@ def _confirm(
     verdicts: list[Verdict],
     consent: Consent | None,
     facts: FactsAtHand,
-    subject: Mapping[str, Any],
+    values: Mapping[str, Any],
     renderer: Renderer,
 ) -> Decision:
     """A consent that is valid turns CONFIRM into ALLOW; otherwise the read-back is made, or the action is denied."""
@@ -266,7 +268,7 @@ def _confirm(
     try:
         if unreadable:
             raise TemplateError(unreadable)
-        made = _read_back(bundle, request, action, policy, verdicts, facts, subject, renderer)
+        made = _read_back(bundle, action, policy, verdicts, values, renderer)
     except TemplateError as error:
         return _replace(
             decision,
@@ -287,19 +289,16 @@ def _confirm(
 
 def _read_back(
     bundle: Bundle,
-    request: Request,
     action: ActionSubject,
     policy: ActionPolicy | None,
     verdicts: list[Verdict],
-    facts: FactsAtHand,
-    subject: Mapping[str, Any],
+    values: Mapping[str, Any],
     renderer: Renderer,
-) -> Any:
+) -> ReadBack:
     if policy is None or policy.consent is None:
         if action.client_tool:
             return client_read_back(action, clarify_max=bundle.turn_rules.clarify_max)
         raise TemplateError("the bundle has no read-back for it")
-    values = variables(request, subject=subject, facts=facts.values)
     return read_back(
         policy.consent,
         values,

@@ -33,8 +33,10 @@ def resolve(
 ) -> FactsAtHand:
     """Finds each fact for exactly the arguments that this subject calls for."""
     found = FactsAtHand({}, [], {})
+    # The facts that were found are among the variables at once: later ones take arguments from them.
+    values = variables(request, subject=subject, facts=found.values)
     for name in names:
-        _resolve_one(name, specs, request, subject, found)
+        _resolve_one(name, specs, request, values, found)
     return found
 
 
@@ -42,7 +44,7 @@ def _resolve_one(
     name: str,
     specs: Mapping[str, FactSpec],
     request: Request,
-    subject: Mapping[str, Any],
+    values: Mapping[str, Any],
     found: FactsAtHand,
 ) -> bool:
     """Whether the fact is at hand after all; the compiler has made sure that facts do not need each other in a ring."""
@@ -51,14 +53,14 @@ def _resolve_one(
     if name in found.failed or any(need.name == name for need in found.needs):
         return False
     spec = specs[name]
-    before = [_resolve_one(other, specs, request, subject, found) for other in spec.needs]
+    before = [_resolve_one(other, specs, request, values, found) for other in spec.needs]
     if not all(before):
         failure = found.failure(spec.needs)
         if failure:
             found.failed[name] = failure
         return False
     try:
-        arguments = _arguments(spec, request, subject, found.values)
+        arguments = {argument: _argument(condition, values) for argument, condition in spec.arguments.items()}
     except ConditionError as error:
         found.failed[name] = f"fact {name}: its arguments cannot be formed: {error}"
         return False
@@ -73,7 +75,7 @@ def _take(spec: FactSpec, arguments: dict[str, Any], request: Request, found: Fa
     if held.unavailable:
         found.failed[spec.name] = f"fact {spec.name} is unavailable"
         return False
-    value = fact_value(held, spec.fields)
+    value = fact_value(held, spec.checks)
     if value is None:
         found.failed[spec.name] = f"fact {spec.name} has not the declared form"
         return False
@@ -83,31 +85,25 @@ def _take(spec: FactSpec, arguments: dict[str, Any], request: Request, found: Fa
 
 def _held(spec: FactSpec, arguments: Mapping[str, Any], facts: Iterable[Fact]) -> Fact | None:
     """The youngest fact of this name for these arguments that is not stale; it may have more arguments (defaults)."""
-    matching = [
-        fact
-        for fact in facts
-        if fact.name == spec.name
-        and fact.tool in ("", spec.tool)
-        and not (spec.ttl_ms and fact.age_ms > spec.ttl_ms)
-        and _covers(json_object(fact.arguments_json, field=f"facts.{fact.name}.arguments_json"), arguments)
-    ]
-    return min(matching, key=lambda fact: (fact.unavailable, fact.age_ms), default=None)
+    best: Fact | None = None
+    for fact in facts:
+        if fact.name != spec.name or fact.tool not in ("", spec.tool):
+            continue
+        if spec.ttl_ms and fact.age_ms > spec.ttl_ms:
+            continue
+        if not _covers(fact, arguments):
+            continue
+        if best is None or (fact.unavailable, fact.age_ms) < (best.unavailable, best.age_ms):
+            best = fact
+    return best
 
 
-def _covers(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+def _covers(fact: Fact, wanted: Mapping[str, Any]) -> bool:
+    held = json_object(fact.arguments_json, field=f"facts.{fact.name}.arguments_json")
     return all(name in held and held[name] == value for name, value in wanted.items())
 
 
-def _arguments(
-    spec: FactSpec, request: Request, subject: Mapping[str, Any], facts: Mapping[str, Any]
-) -> dict[str, Any]:
-    return {name: _argument(c, request, subject, facts) for name, c in spec.arguments.items()}
-
-
-def _argument(
-    condition: Condition, request: Request, subject: Mapping[str, Any], facts: Mapping[str, Any]
-) -> Any:
-    values = variables(request, subject=subject, facts=facts)
+def _argument(condition: Condition, values: Mapping[str, Any]) -> Any:
     value = _at(values, condition.path) if condition.path else condition.value(Environment(values))
     if isinstance(value, str | int | float | bool | list | dict):
         return value

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import msgspec
 
 from ringback_policy.domain.conditions import Condition
+from ringback_policy.domain.environment import FieldChecks
 from ringback_policy.domain.phrases import PhraseSet
 from ringback_policy.domain.redaction import Redactor
-from ringback_policy.domain.shapes import Shape
 from ringback_policy.domain.templates import Place, Template
+from ringback_policy.domain.together import Together
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 
 __all__ = [
@@ -71,6 +72,8 @@ class FactSpec(Model, frozen=True):
     fields: Mapping[str, str] = {}
     # Facts that the arguments are taken from; they are fetched first.
     needs: tuple[str, ...] = ()
+    # Of the fields, in the form in which values are held against them.
+    checks: FieldChecks = ()
 
 
 class ConsentRule(Model, frozen=True):
@@ -186,14 +189,14 @@ class PhraseRule(Model, frozen=True):
 class RuleSet(Model, frozen=True):
     """The rules that can apply to one (gate, action): those that need facts stand apart, asked after the plain ones.
 
-    `plain_shape` is what the plain ones give the engine, `shape` what all do; `needs` are the facts.
+    `plain_together` asks the plain ones, `together` all, the plain ones first; `needs` are the facts.
     """
 
     plain: tuple[Rule, ...] = ()
     factual: tuple[Rule, ...] = ()
-    plain_shape: Shape = Shape()
-    shape: Shape = Shape()
     needs: tuple[str, ...] = ()
+    plain_together: Together = Together()
+    together: Together = Together()
 
 
 class Bundle(Model, frozen=True):

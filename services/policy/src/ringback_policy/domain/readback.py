@@ -28,7 +28,7 @@ def read_back(
     text = rule.template.render(values, renderer)
     return ReadBack(
         text=f"{states} {text}".strip(),
-        must_contain=tuple(_bound(place, values) for place in rule.must_contain),
+        must_contain=tuple([_bound(place, values) for place in rule.must_contain]),
         arguments_digest=digest,
         expires_after_ms=rule.expires_after_ms,
         clarify_max=rule.clarify_max if rule.clarify_max >= 0 else clarify_max,

@@ -6,6 +6,7 @@ import msgspec
 
 from ringback_policy.domain.conditions import Condition, ConditionSyntaxError
 from ringback_policy.domain.declared import Declared, undeclared
+from ringback_policy.domain.environment import field_checks
 from ringback_policy.domain.files import ActionEntry, ConsentEntry, FactEntry, OnErrorEntry, RuleEntry
 from ringback_policy.domain.findings import Findings
 from ringback_policy.domain.model import ActionPolicy, ConsentRule, FactSpec, OnError, Rule
@@ -147,7 +148,9 @@ def _fact(name: str, entry: FactEntry, source: Source, tools: Mapping[str, SideE
             error(f"{argument}: {problem}")
         arguments[argument] = condition
     needs = tuple(dict.fromkeys(fact for c in arguments.values() for fact in _facts_in(c.paths)))
-    return FactSpec(name, entry.tool, arguments, entry.ttl_ms, entry.fields, needs)
+    return FactSpec(
+        name, entry.tool, arguments, entry.ttl_ms, entry.fields, needs, field_checks(entry.fields)
+    )
 
 
 def _ring(name: str, facts: Mapping[str, FactSpec], above: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Owns what the engine is given of the variables: each member that is read as a variable of its own, the rest whole."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -36,13 +36,33 @@ class Choices(Members):
 class Shape(msgspec.Struct, frozen=True):
     """Members by the names of their variables, paths that stay as they are, and the expressions that read them.
 
-    `chosen` are lists of which only the elements with a text are read.
+    `chosen` are lists of which only the elements with a text are read; `groups` are `flats` by their owners.
     """
 
     flats: tuple[tuple[str, Path], ...] = ()
     chosen: tuple[tuple[str, Path, str], ...] = ()
     whole: tuple[Path, ...] = ()
     sources: frozenset[str] = frozenset()
+    groups: tuple[tuple[Path, tuple[tuple[str, str], ...]], ...] = ()
+
+    @staticmethod
+    def made(
+        flats: Mapping[str, Path],
+        chosen: Collection[tuple[str, Path, str]],
+        whole: Collection[Path],
+        sources: frozenset[str],
+    ) -> "Shape":
+        """A shape of these; each thing is found once for all of its members."""
+        owners: dict[Path, list[tuple[str, str]]] = {}
+        for name, path in sorted(flats.items()):
+            owners.setdefault(path[:-1], []).append((name, path[-1]))
+        return Shape(
+            tuple(sorted(flats.items())),
+            tuple(sorted(chosen)),
+            tuple(sorted(whole)),
+            sources,
+            tuple((owner, tuple(members)) for owner, members in owners.items()),
+        )
 
     @staticmethod
     def of(shapes: Iterable["Shape"]) -> "Shape":
@@ -56,21 +76,24 @@ class Shape(msgspec.Struct, frozen=True):
             chosen.update(shape.chosen)
             whole.update(shape.whole)
             sources |= shape.sources
-        return Shape(
-            tuple(sorted(flats.items())), tuple(sorted(chosen)), tuple(sorted(whole)), frozenset(sources)
-        )
+        return Shape.made(flats, chosen, whole, frozenset(sources))
 
     def read(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The engine's variables. A member that is missing gets none: reading it is then an error, as it should be."""
         found: dict[str, Any] = {}
-        for name, path in self.flats:
-            value: Any = values
+        for owner, members in self.groups:
+            of: Any = values
             try:
-                for part in path:
-                    value = value[part]
+                for part in owner:
+                    of = of[part]
             except (LookupError, TypeError):
                 continue
-            found[name] = value.plain() if isinstance(value, Members) else value
+            for name, part in members:
+                try:
+                    value = of[part]
+                except (LookupError, TypeError):
+                    continue
+                found[name] = value.plain() if isinstance(value, Members) else value
         for name, path, text in self.chosen:
             _choose(values, found, name, path, text=text)
         if self.whole:

@@ -43,7 +43,7 @@ class Template(msgspec.Struct, frozen=True):
 
     def render(self, values: Mapping[str, Any], renderer: Renderer) -> str:
         """The sentence; raises TemplateError when a value is missing or is not a plain one."""
-        return "".join(p if isinstance(p, str) else _said(p, values, renderer) for p in self.parts)
+        return "".join([p if isinstance(p, str) else _said(p, values, renderer) for p in self.parts])
 
 
 def parse_template(source: str) -> Template:

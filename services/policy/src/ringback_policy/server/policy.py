@@ -1,7 +1,6 @@
 # ruff: noqa: N802 - methods bear the names of the proto
 """The PolicyService: decisions, consent readings, instructions and session rules over gRPC."""
 
-import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -44,12 +43,12 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         """One decision."""
         started = time.perf_counter()
         asked = wire.decide_request(request)
-        input_digest = hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()
+        question = request.SerializeToString(deterministic=True)
         if not tracing_enabled():
-            decision, proof = await self._deciding.decide(asked, input_digest=f"sha256:{input_digest}")
+            decision, proof = await self._deciding.decide(asked, question=question)
         else:
             with span(names.Span.POLICY_DECIDE, attributes=_asked_attributes(asked)) as current:
-                decision, proof = await self._deciding.decide(asked, input_digest=f"sha256:{input_digest}")
+                decision, proof = await self._deciding.decide(asked, question=question)
                 set_attributes(current, _answer_attributes(decision))
         if self._keep is not None and decision.effect is not None:
             self._keep(self._deciding.pack_of(asked), request)

@@ -1,7 +1,10 @@
 """Owns the answering of a session's questions: decisions, consent readings, instructions, session rules."""
 
+from typing import Any
+
 import msgspec
 from ringback_errors import InvalidInput, NotFound
+from ringback_identity import digest
 
 from ringback_policy.domain.auditing import ConsentRecord, DecisionRecord
 from ringback_policy.domain.consent import ConsentAnswer, ConsentQuestion, read_consent
@@ -24,6 +27,9 @@ from ringback_policy.usecases.rolling_out import Questions
 from ringback_policy.usecases.second_opinion import Reconsidering
 
 __all__ = ["AskedConsent", "Deciding"]
+
+# The subjects that are about a tool.
+NAMED = (ActionSubject, ResultSubject)
 
 
 class AskedConsent(msgspec.Struct, frozen=True):
@@ -66,8 +72,8 @@ class Deciding:
         self._questions = questions
         self._reconsidering = reconsidering
 
-    async def decide(self, request: Request, *, input_digest: str) -> tuple[Decision, Proof | None]:
-        """One decision, and its proof when a side effect is allowed.
+    async def decide(self, request: Request, *, question: bytes) -> tuple[Decision, Proof | None]:
+        """One decision, and its proof when a side effect is allowed; `question` is the request as it travels.
 
         Raises InvalidInput, NotFound for an unknown bundle, Overloaded when the audit can take no more: what is not
         audited is not decided.
@@ -80,14 +86,14 @@ class Deciding:
         if bundle.digest != request.bundle_digest:
             decision = msgspec.structs.replace(decision, bundle_digest=bundle.digest)
         if decision.effect is not None:
-            self._questions.keep(bundle.pack, request)
+            self._questions.keep(bundle.pack, question)
         proof = None
         if decision.proof_until_ms and isinstance(request.subject, ActionSubject):
             until = decision.proof_until_ms
             proof = self._signer.sign(
                 request, request.subject, consent_id=decision.consent_id, expires_at_ms=until
             )
-        self._audit.append(self._decision_record(request, decision, input_digest))
+        self._audit.append(self._decision_record(request, decision, digest(question)))
         return decision, proof
 
     def pack_of(self, request: Request) -> str:
@@ -151,22 +157,23 @@ class Deciding:
             return await self._bundles.fetch(digest)
 
     def _decision_record(self, request: Request, decision: Decision, input_digest: str) -> DecisionRecord:
-        subject = request.subject
+        subject: Any = request.subject
+        named = isinstance(subject, NAMED)
         return DecisionRecord(
             at_ms=self._clock(),
             tenant=request.tenant,
             decision_id=request.decision_id,
             session_id=request.session.session_id,
             gate=request.gate,
-            action_id=subject.action_id if isinstance(subject, ActionSubject | ResultSubject) else "",
-            tool=subject.tool if isinstance(subject, ActionSubject | ResultSubject) else "",
+            action_id=subject.action_id if named else "",
+            tool=subject.tool if named else "",
             input_digest=input_digest,
             effect=decision.effect,
             rule=decision.rule,
             layer=decision.layer,
             bundle_digest=decision.bundle_digest or request.bundle_digest,
             reason=decision.reason,
-            needs_facts=tuple(need.name for need in decision.needs_facts),
+            needs_facts=tuple([need.name for need in decision.needs_facts]),
             consent_id=decision.consent_id,
             binding=decision.proof_until_ms > 0,
         )

@@ -17,6 +17,7 @@ from ringback_policy.usecases.publishing import OPERATOR_TENANT, check_change
 __all__ = ["Compared", "Order", "Questions", "RollingOut"]
 
 QUESTIONS_MAX = 2_000
+BYTES_MAX = 16 * 1024 * 1024
 # Another replica may change the same rollout at the same moment.
 GATE_ATTEMPTS_MAX = 5
 
@@ -41,19 +42,35 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 class Questions:
-    """The last questions of each pack that this replica decided: the set of a replay diff. Kept in memory alone."""
+    """The last questions of each pack that this replica decided: the set of a replay diff. Kept in memory alone.
 
-    def __init__(self, kept_max: int = QUESTIONS_MAX) -> None:
+    They are kept as they travel and read when somebody asks: a decision that leaves its hundred small objects behind
+    makes the next one build its own in memory that no cache holds, which costs more than the evaluation.
+    """
+
+    def __init__(
+        self, read: Callable[[bytes], Request], *, kept_max: int = QUESTIONS_MAX, bytes_max: int = BYTES_MAX
+    ) -> None:
+        self._read = read
         self._kept_max = kept_max
-        self._by_pack: dict[str, deque[Request]] = {}
+        self._bytes_max = bytes_max
+        self._by_pack: dict[str, deque[bytes]] = {}
+        self._bytes: dict[str, int] = {}
 
-    def keep(self, pack: str, request: Request) -> None:
-        """Keeps one, and drops the oldest when there are too many."""
-        self._by_pack.setdefault(pack, deque(maxlen=self._kept_max)).append(request)
+    def keep(self, pack: str, question: bytes) -> None:
+        """Keeps one, and drops the oldest when there are too many or they are too large together."""
+        kept = self._by_pack.get(pack)
+        if kept is None:
+            kept = self._by_pack[pack] = deque()
+        kept.append(question)
+        size = self._bytes.get(pack, 0) + len(question)
+        while len(kept) > self._kept_max or size > self._bytes_max:
+            size -= len(kept.popleft())
+        self._bytes[pack] = size
 
     def of(self, pack: str) -> tuple[Request, ...]:
         """What is kept."""
-        return tuple(self._by_pack.get(pack, ()))
+        return tuple([self._read(question) for question in self._by_pack.get(pack, ())])
 
 
 class RollingOut:
