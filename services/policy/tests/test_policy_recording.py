@@ -128,12 +128,10 @@ def test_a_recorded_question_holds_no_personal_value_and_its_digests_fit():
 
 
 def test_remembered_questions_are_bounded_in_number_and_in_bytes():
-    kept = Questions(read_question, kept_max=3, bytes_max=1_000)
-    sent = [question("sha256:x", amount) for amount in range(5)]
-    for asked in sent:
-        kept.keep("airline", asked.SerializeToString())
-    assert [asked.decision_id for asked in kept.of("airline")] == ["dec_3", "dec_4"]
-    sent[0].action.arguments_json = " " * 2_000
-    kept.keep("airline", sent[0].SerializeToString())
-    assert kept.of("airline") == ()
+    sent = [question("sha256:x", amount).SerializeToString() for amount in range(5)]
+    for limits, left in (({"kept_max": 3}, [2, 3, 4]), ({"bytes_max": 2 * len(sent[0]) + 1}, [3, 4])):
+        kept = Questions(read_question, **limits)
+        for asked in sent:
+            kept.keep("airline", asked)
+        assert [asked.decision_id for asked in kept.of("airline")] == [f"dec_{amount}" for amount in left]
     assert kept.of("other") == ()
