@@ -46,7 +46,7 @@ class Desk:
     """A replica with the smallest bundle, whose yeses a model on loopback reads again."""
 
     def __init__(self, keys, url, *, timeout_ms=LONG_MS):
-        opinion = OpinionOverHttp(base_url=url, api_key="key-1", model="scripted")
+        opinion = OpinionOverHttp(base_url=url, api_key=lambda: "key-1", model="scripted")
         self.reconsidering = Reconsidering(opinion, timeout_ms=timeout_ms)
         self.bus = MemoryBus(MemoryBroker())
         self.parts = assemble(
@@ -178,7 +178,7 @@ async def test_a_slow_model_is_left_when_its_time_is_over(keys, chat, airline):
 async def test_a_model_that_failed_three_times_in_a_row_is_left_alone_for_ten_seconds(chat):
     now = [0]
     breaker = Breaker(FAILURES_MAX, OPEN_MS, clock=lambda: now[0])
-    opinion = OpinionOverHttp(base_url=chat.url, api_key="", model="scripted", breaker=breaker)
+    opinion = OpinionOverHttp(base_url=chat.url, api_key=lambda: "", model="scripted", breaker=breaker)
     question = ConsentQuestion(READ_BACK, "yes", 0.9)
     local = read_consent(question, contains=says_value)
     reconsidering = Reconsidering(opinion, timeout_ms=LONG_MS)
@@ -198,7 +198,7 @@ async def test_nobody_listens_where_the_model_should_be(desk, chat):
 
 async def test_a_caller_that_is_gone_is_no_failure_of_the_model(chat):
     breaker = Breaker(1, OPEN_MS)
-    opinion = OpinionOverHttp(base_url=chat.url, api_key="", model="scripted", breaker=breaker)
+    opinion = OpinionOverHttp(base_url=chat.url, api_key=lambda: "", model="scripted", breaker=breaker)
     chat.will(ChatAnswer("never", after=asyncio.Event()))
     asking = asyncio.create_task(
         opinion.read(read_back=READ_BACK, utterance="yes", irreversible=True, timeout_ms=60_000)
@@ -381,6 +381,33 @@ def test_a_key_file_without_a_key_is_refused_and_not_shown(tmp_path, content):
     with pytest.raises(ConfigError, match="RINGBACK_OPINION_KEY_FILE: expected one line") as refused:
         configured(tmp_path, OPINION_URL="http://h/v1", OPINION_MODEL="m", OPINION_KEY_FILE=tmp_path / "key")
     assert "two" not in str(refused.value)
+
+
+async def test_a_rotated_key_is_taken_without_a_restart_and_a_spoilt_file_leaves_the_one_before(
+    tmp_path, chat
+):
+    path = tmp_path / "key"
+    path.write_text("key-1\n")
+    made = configured(tmp_path, OPINION_URL=chat.url, OPINION_MODEL="small", OPINION_KEY_FILE=path)
+    question = ConsentQuestion(READ_BACK, "yes", 0.9)
+    local = read_consent(question, contains=says_value)
+    for content, key in (
+        ("key-1\n", "key-1"),
+        ("key-two\n", "key-two"),
+        ("", "key-two"),
+        (None, "key-two"),
+        ("key-three", "key-three"),
+    ):
+        if content is None:
+            path.unlink()
+        else:
+            fresh = tmp_path / "fresh"
+            fresh.write_text(content)
+            fresh.replace(path)
+        chat.will(says("no"))
+        assert (await made.reconsidered(question, local)).reading is Reading.NO
+        assert chat.headers[-1]["authorization"] == f"Bearer {key}"
+    await made.close()
 
 
 def test_without_settings_nobody_is_asked_and_the_client_is_not_even_loaded(tmp_path):

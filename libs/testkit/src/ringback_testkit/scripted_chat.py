@@ -40,6 +40,8 @@ class ScriptedChat:
 
     script: deque[ChatAnswer] = field(default_factory=deque)
     requests: list[dict[str, Any]] = field(default_factory=list)
+    # Of each request, names in lower case.
+    headers: list[dict[str, str]] = field(default_factory=list)
     url: str = ""
     _server: asyncio.Server | None = None
     _visits: set[asyncio.Task[None]] = field(default_factory=set)
@@ -80,6 +82,7 @@ class ScriptedChat:
                 name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)
             }
             body = await reader.readexactly(min(REQUEST_BYTES_MAX, int(headers.get("content-length", "0"))))
+            self.headers.append(headers)
             answer = self._next(lines[0], body)
             if answer.after is not None:
                 await answer.after.wait()

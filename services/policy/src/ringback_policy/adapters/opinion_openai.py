@@ -5,6 +5,7 @@ part of the instructions; what comes back is one word of four. One request, no r
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -55,8 +56,12 @@ class _Answer(msgspec.Struct):
 class OpinionOverHttp:
     """Implements `ports.SecondOpinion`."""
 
-    def __init__(self, *, base_url: str, api_key: str, model: str, breaker: Breaker | None = None) -> None:
-        self._client = AsyncOpenAI(base_url=base_url, api_key=api_key or "none", max_retries=0)
+    def __init__(
+        self, *, base_url: str, api_key: Callable[[], str], model: str, breaker: Breaker | None = None
+    ) -> None:
+        """`api_key` is asked before each question: keys change while calls run."""
+        self._client = AsyncOpenAI(base_url=base_url, api_key=api_key() or "none", max_retries=0)
+        self._api_key = api_key
         self._model = model
         self._breaker = breaker or Breaker(FAILURES_MAX, OPEN_MS, name="consent_opinion")
 
@@ -82,6 +87,7 @@ class OpinionOverHttp:
         await self._client.close()
 
     async def _asked(self, document: str, *, timeout_ms: int) -> Any:
+        self._client.api_key = self._api_key() or "none"
         return await self._client.chat.completions.create(
             model=self._model,
             messages=[{"role": "system", "content": PROMPT}, {"role": "user", "content": document}],
