@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 SPEED ?=
 KILLS ?= 200
 SEED ?= 1
+MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-unit test-stack chaos compose-test clients simulate check format contracts lock bench clean
+.PHONY: help setup demo up test test-unit test-stack chaos soak compose-test clients simulate check format contracts lock bench clean
 
 help: ## list these commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ test-stack: setup
 
 chaos: setup ## kill programs under running calls, KILLS=200 SEED=1, and judge every call (about 20 minutes)
 	@$(BIN)/python -m pytest tests/resilience/test_resilience_chaos.py -s -p no:xdist --kills $(KILLS) --seed $(SEED)
+
+soak: setup ## calls in a row for MINUTES=30, nothing killed: judges what grows, slows down or gets lost
+	@$(BIN)/python -m pytest tests/resilience/test_resilience_soak.py -s -p no:xdist --minutes $(MINUTES) --seed $(SEED)
 
 compose-test: setup ## build the containers, speak a call through them, take them down (needs Docker; not part of test)
 	@SPEED="$(SPEED)" sh dev/compose-test.sh

@@ -25,6 +25,7 @@ OVERRIDES = {
 }
 RESERVATIONS = 60
 KILLS = 8
+SOAK_MINUTES = 0.4
 HEADER = (
     "reservation_id,status,origin,destination,departs_in_days,passenger,cabin,insurance,"
     "airline_cancelled,hours_since_booking,amount,segments_flown"
@@ -70,6 +71,7 @@ class Airline:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=KILLS, help="how many programs chaos kills")
     parser.addoption("--seed", type=int, default=1, help="which schedule of kills")
+    parser.addoption("--minutes", type=float, default=SOAK_MINUTES, help="how long the soak goes on")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -100,6 +102,14 @@ async def in_chaos(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncItera
     kills: int = request.config.getoption("--kills")
     quick = partial(Backoff, first_ms=100, max_ms=400)
     async for airline in _airline(tmp_path, keys="on", reservations=60 + 20 * kills, backoff=quick):
+        yield airline
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def in_soak(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Airline]:
+    """A stack of its own; what a call leaves behind goes sooner than the run is over."""
+    minutes: float = request.config.getoption("--minutes")
+    async for airline in _airline(tmp_path, keys="on", reservations=200 + int(600 * minutes)):
         yield airline
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from ringback_testkit.chaos import Chaos, schedule
+from ringback_testkit.verdict import faults
 
 if TYPE_CHECKING:
     from conftest import Airline
@@ -19,6 +20,6 @@ async def test_every_call_ends_right_whatever_is_killed(
     kills = schedule(seed, kills=request.config.getoption("--kills"))
     chaos = Chaos(in_chaos.running, in_chaos.fresh, seed)
     await chaos.run(kills)
-    faults = await chaos.faults()
+    found = await faults(in_chaos.running, chaos.calls)
     print("\n" + chaos.report())
-    assert not faults, f"seed {seed}: " + "\n".join(faults)
+    assert not found, f"seed {seed}: " + "\n".join(found)

@@ -7,7 +7,6 @@ machine does in between it does not, so a seed repeats the schedule and not the 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 import statistics
 import time
@@ -29,7 +28,6 @@ DELAY_MS_MAX: Final = 400
 CALM_S: Final = 2.0
 DECLINING_SHARE: Final = 0.15
 BACK_S: Final = 60.0
-SETTLED_S: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -74,21 +72,6 @@ class Chaos:
                 group.create_task(self._one_call_after_another(dice))
             await self._kill(kills)
             self._over = True
-
-    async def faults(self) -> list[str]:
-        """Everything that is not as it must be, a line each: side effects, what was told, facts."""
-        found = []
-        ledger = Counter(line["reservation_id"] for line in await self.running.backend.ledger())
-        for call in self.calls:
-            booked = ledger[call.reservation_id]
-            if booked > 1:
-                found.append(f"{call.reservation_id}: {booked} refunds; {call.lines}")
-            if booked and not call.said_yes:
-                found.append(f"{call.reservation_id}: a refund without a yes; {call.lines}")
-            if call.told_done and booked != 1:
-                found.append(f"{call.reservation_id}: told that it is done, {booked} refunds; {call.lines}")
-        found += await self._lost_facts()
-        return found
 
     def report(self) -> str:
         """What died, and how long the callers waited to hear the agent again."""
@@ -139,23 +122,3 @@ class Chaos:
                 note.name == program and note.kind == "restarted" for note in self.running.notes[seen:]
             ):
                 await asyncio.sleep(0.02)
-
-    async def _lost_facts(self) -> list[str]:
-        """Numbers that are missing between two facts of one owner; calls that never ended."""
-        watcher = self.running.watcher
-        sessions = {call.caller.session_id for call in self.calls}
-
-        def ended() -> bool:
-            return all(self.running.facts(session_id, "session_ended") for session_id in sessions)
-
-        await watcher.wait_for(ended, timeout_s=SETTLED_S)
-        found = []
-        for session_id in sorted(sessions):
-            if not self.running.facts(session_id, "session_ended"):
-                found.append(f"{session_id}: no session_ended")
-            numbers = sorted((event.epoch, event.seq) for event in watcher.of(session_id))
-            for epoch, of_epoch in itertools.groupby(numbers, key=lambda pair: pair[0]):
-                seqs = [seq for _, seq in of_epoch]
-                if seqs != list(range(1, len(seqs) + 1)):
-                    found.append(f"{session_id}: epoch {epoch} lacks facts: {seqs}")
-        return found

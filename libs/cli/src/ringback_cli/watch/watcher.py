@@ -62,6 +62,11 @@ class Watcher:
         """The facts of one session in the order of arrival."""
         return self.events.get(session_id, [])
 
+    def forget(self, session_id: str) -> None:
+        """Let go of one session's facts: a long watch has no room for all of them."""
+        for event in self.events.pop(session_id, []):
+            self._seen.discard((session_id, event.epoch, event.seq))
+
     async def wait_for(self, condition: Callable[[], bool], *, timeout_s: float) -> bool:
         """Wait until the condition holds after some fact; False when the time is up."""
         try:
