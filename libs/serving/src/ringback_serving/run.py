@@ -16,8 +16,9 @@ EXIT_INTERRUPTED: Final = 130
 # that meets an export.
 _SWITCH_INTERVAL_S: Final = 0.001
 # A call makes some hundred objects and leaves none behind; Python's own 700 would look at the young ones with every
-# second call, and at all of them every few hundred.
-_COLLECT_EVERY: Final = (10_000, 20, 20)
+# second call, and at all of them every few hundred. What a long call leaves has grown old by then and waits for the
+# look at all: one in 50 of the first kind, so that what has ended does not pile up.
+_COLLECT_EVERY: Final = (10_000, 10, 5)
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> NoReturn:
