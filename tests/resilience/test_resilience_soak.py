@@ -23,6 +23,6 @@ async def test_nothing_grows_slows_down_or_gets_lost_over_many_calls(
     assert soak.visits
     assert not soak.found, "\n".join(soak.found)
     assert not in_soak.running.crashes
-    # Programs are still warming up while a run is this short: growth is judged in one that was asked for.
-    if request.config.getoption("--minutes") >= 5:
+    # Programs are still warming up in a shorter run: caches fill, and the allocator takes what it goes on with.
+    if request.config.getoption("--minutes") >= 15:
         assert not soak.verdict(), "\n".join(soak.verdict())
