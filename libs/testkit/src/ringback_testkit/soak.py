@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from ringback_testkit.footprint import Footprint, footprint
 from ringback_testkit.running_stack import RunningStack
@@ -33,7 +33,7 @@ MORE_THREADS_MAX: Final = 4
 SLOWER_MAX: Final = 1.5
 # NATS keeps what is written to its streams on purpose, each with a limit of its own.
 KEEPS_ON_PURPOSE: Final = ("nats",)
-GARBAGE: Final = (
+GARBAGE: Final[tuple[dict[str, Any], ...]] = (
     {"type": "no.such.event"},
     {"type": "session.update", "session": {"type": "realtime", "output_modalities": 7}},
     {"type": "input_audio_buffer.append", "audio": "not base64 !"},
@@ -149,16 +149,19 @@ class Soak:
 
     async def _visitors(self, dice: random.Random) -> None:
         while not self._over:
-            caller = TypedCaller(self.running.ws_url, self.running.stack.api_key)
-            await caller.connect()
-            if dice.random() < 0.5:
-                caller.type("I want to cancel my reservation")
-            for event in dice.sample(GARBAGE, k=3):
-                caller.send(event)
-            await caller.until(lambda one=caller: len(one.errors) >= 3 or one.closed is not None)
-            caller.vanish()
+            await self._visit(dice)
             self.visits += 1
             await asyncio.sleep(PAUSE_S)
+
+    async def _visit(self, dice: random.Random) -> None:
+        caller = TypedCaller(self.running.ws_url, self.running.stack.api_key)
+        await caller.connect()
+        if dice.random() < 0.5:
+            caller.type("I want to cancel my reservation")
+        for event in dice.sample(GARBAGE, k=3):
+            caller.send(event)
+        await caller.until(lambda: len(caller.errors) >= 3 or caller.closed is not None)
+        caller.vanish()
 
 
 def grown(looks: Sequence[Look]) -> list[str]:
