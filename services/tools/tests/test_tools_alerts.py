@@ -1,7 +1,6 @@
 """A burst of refused credentials: one alert, no retry storm, over when a call is answered again."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from ringback_tools.domain.alerts import WINDOW_MS, Alert, Burst, answered, refused
 from ringback_tools.domain.results import Answered, ErrorCode, Failed
 

@@ -6,6 +6,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from ringback_tools.domain.catalogue import (
     CheckRule,
     Condition,
@@ -91,7 +92,7 @@ def test_the_budget_allows_a_share_of_the_calls_and_a_floor():
         budget, yes = spend(earn(budget), now_ms=now_ms)
         granted += yes
     assert granted == 20
-    budget, yes = spend(replace(budget, tokens=0.0), now_ms=6_000)
+    budget, yes = spend(structs.replace(budget, tokens=0.0), now_ms=6_000)
     assert yes
 
 

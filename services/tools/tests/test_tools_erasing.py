@@ -1,8 +1,7 @@
 """Erasure: the outcomes of a session that is over go; what runs, waits or is looked into stays, and the epoch, too."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from ringback_events import MemoryBus, load_topology
 from ringback_tools.adapters.journal import KvJournal
 from ringback_tools.adapters.memory_journal import MemoryJournal

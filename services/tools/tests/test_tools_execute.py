@@ -1,9 +1,9 @@
 """Execute on one healthy replica: what it promises for every way that a system behind a tool can behave."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from ringback_tools.domain.catalogue import FallbackRule, Limits
 from ringback_tools.domain.outcomes import ActionState
 from ringback_tools.domain.results import ErrorCode, FallbackKind, Status

@@ -1,9 +1,9 @@
 """What is refused before anything is done, and how the refusal names what was wrong."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from ringback_tools.domain.results import ErrorCode, Status
 
 

@@ -1,9 +1,9 @@
 """Background work: taken on once, done by whoever gets it, told as a fact; refused while the backlog is late."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from ringback_errors import Overloaded
 from ringback_tools.domain.backlog import late
 from ringback_tools.domain.outcomes import ActionState

@@ -1,11 +1,11 @@
 """The journal, in memory and on the bus's twin: the same promises."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from ringback_errors import Fenced
 from ringback_events import MemoryBus, WriteUnknown, load_topology
 from ringback_tools.adapters.journal import KvJournal

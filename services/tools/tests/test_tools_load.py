@@ -1,15 +1,18 @@
 """A thousand calls at once: bounded, each with its own typed end, and other tools not hurt."""
 
 import asyncio
-from dataclasses import replace
+import dataclasses
 
+from msgspec.structs import replace
 from ringback_tools.domain.catalogue import Limits
 from ringback_tools.domain.results import ErrorCode, Status
 
 
 def test_a_thousand_parallel_calls_end_typed_within_the_bounds_and_leave_others_alone(world, kit):
     limits = Limits(concurrency_max=10, queue_max=50)
-    world.change("get_reservation", limits=limits, fallback=replace(world.tool("get_reservation").fallback))
+    world.change(
+        "get_reservation", limits=limits, fallback=dataclasses.replace(world.tool("get_reservation").fallback)
+    )
     world.ledger.read_fates.extend([kit.Fate("ok", 200)] * 1_000)
     running, most = 0, 0
     call = world.ledger.call

@@ -1,11 +1,11 @@
 """What is left when a replica dies at any state, when two act at once, when the journal goes away in between."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from ringback_tools.domain.outcomes import ActionState
 from ringback_tools.domain.results import ErrorCode, Status
 from ringback_tools.ports import JournalAway

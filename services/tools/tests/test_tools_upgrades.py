@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from msgspec import structs
 from ringback_identity import action_id, canonical_json, digest
 from ringback_tools.adapters.packs import tools_from_pack
 from ringback_tools.domain.catalogue import Upgrade, find
@@ -29,7 +30,7 @@ def signed(world, tool, version, arguments):
         expires_at_ms=world.now_ms() + 600_000,
     )
     request = world.request(tool, arguments={"reservation_id": "482915"})
-    return replace(request, action_id=effect, tool_version=version, arguments_json=text, proof=proof)
+    return structs.replace(request, action_id=effect, tool_version=version, arguments_json=text, proof=proof)
 
 
 def drifted(world):

@@ -23,6 +23,7 @@ TEXT_BYTES_MAX: Final = 64 * 1024
 DEPTH_MAX: Final = 32
 _INTEGER_MAX: Final = 2**53 - 1  # beyond this a JSON number is not the same in every reader (RFC 8259 §6)
 _MISSING: Final = object()
+_PLAIN: Final = (str, bool, type(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def _parsed(text: str) -> Any:
     if len(text) > TEXT_BYTES_MAX:
         raise InvalidInput(f"expected at most {TEXT_BYTES_MAX} bytes of JSON", field="arguments")
     try:
-        return json.loads(text or "{}", object_pairs_hook=_unique, parse_constant=_no_constant)
+        return _DECODER.decode(text or "{}")
     except (ValueError, RecursionError):
         raise InvalidInput("expected a JSON object", field="arguments") from None
 
@@ -82,9 +83,14 @@ def _no_constant(name: str) -> Any:
     raise ValueError(name)
 
 
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
 def _normal(value: Any, *, path: str, depth: int) -> Any:
     if depth > DEPTH_MAX:
         raise InvalidInput(f"expected at most {DEPTH_MAX} levels", field=path)
+    if type(value) in _PLAIN:
+        return value
     match value:
         case None | bool() | str():
             return value
@@ -92,7 +98,7 @@ def _normal(value: Any, *, path: str, depth: int) -> Any:
             return _integer(int(value), path)
         case float():
             return _number(value, path)
-        case Mapping():
+        case dict() | Mapping():
             return {
                 _key(key, path): _normal(item, path=f"{path}.{key}", depth=depth + 1)
                 for key, item in value.items()

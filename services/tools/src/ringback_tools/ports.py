@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from msgspec import Struct
 from ringback_errors import Fenced, Unavailable
 from ringback_identity import Proof
 
@@ -96,8 +97,7 @@ class Journal(Protocol):
         """Remember no epoch of a session that is over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One attempt for a connector. `key` is the action's id where the backend takes one (in `key_field`)."""
 
     spec: ConnectorSpec

@@ -12,11 +12,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 from ringback_errors import InvalidInput, NotFound
 from ringback_identity import MacKeys, action_id, canonical_arguments, new_id
 from ringback_packs import Pack, PackError, load_pack

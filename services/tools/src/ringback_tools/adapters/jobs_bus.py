@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
 from ringback.tools.v1 import tools_pb2
 from ringback_errors import InvalidInput, Overloaded, Unavailable
 from ringback_events import Bus, Delivery, Subscription, job_subject

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
 from opentelemetry.trace import Span as OtelSpan
 from opentelemetry.trace import StatusCode
-from ringback_telemetry import counter, current_traceparent, histogram, span
+from ringback_telemetry import (
+    counter,
+    current_traceparent,
+    histogram,
+    metrics_enabled,
+    span,
+    tracing_enabled,
+)
 from ringback_telemetry.names import Attr, Metric, Span
 
 from ringback_tools.domain.results import Answer, Answered, Result, Status
@@ -32,10 +39,16 @@ _ATTRIBUTES: Final = {
 
 
 class OtelTracing:
-    """Spans under the registered names."""
+    """Spans under the registered names; where nothing is exported, nothing is made."""
+
+    def execution(self, record: Mapping[str, Any]) -> AbstractContextManager[Callable[[Result], None]]:
+        return self._execution(record) if _heard() else _UNHEARD
+
+    def attempt(self, record: Mapping[str, Any]) -> AbstractContextManager[Callable[[Answer], None]]:
+        return self._attempt(record) if _heard() else _UNHEARD
 
     @contextmanager
-    def execution(self, record: Mapping[str, Any]) -> Iterator[Callable[[Result], None]]:
+    def _execution(self, record: Mapping[str, Any]) -> Iterator[Callable[[Result], None]]:
         with span(Span.TOOLS_EXECUTE, attributes=_named(record)) as found:
 
             def tell(result: Result) -> None:
@@ -51,7 +64,7 @@ class OtelTracing:
             yield tell
 
     @contextmanager
-    def attempt(self, record: Mapping[str, Any]) -> Iterator[Callable[[Answer], None]]:
+    def _attempt(self, record: Mapping[str, Any]) -> Iterator[Callable[[Answer], None]]:
         labels = {Attr.TOOL: str(record["tool"]), Attr.DEPENDENCY: str(record["dependency"])}
         if record["attempt"] > 1:
             counter(Metric.RETRIES).add(1, labels)
@@ -68,6 +81,16 @@ class OtelTracing:
     def trace_id(self) -> str:
         parts = (current_traceparent() or "").split("-")
         return parts[1] if len(parts) == 4 else ""
+
+
+def _heard() -> bool:
+    return tracing_enabled() or metrics_enabled()
+
+
+def _deaf(_: object) -> None: ...
+
+
+_UNHEARD: Final = nullcontext(_deaf)
 
 
 class NoTracing:

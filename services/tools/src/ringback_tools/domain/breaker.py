@@ -6,8 +6,10 @@ replica. The pattern is Nygard's ("Release It!", 2nd edition, chapter 5).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 __all__ = ["Breaker", "BreakerRule", "BreakerState", "allow", "record", "unused"]
 
@@ -20,8 +22,7 @@ class BreakerState(StrEnum):
     HALF_OPEN = "half_open"
 
 
-@dataclass(frozen=True, slots=True)
-class BreakerRule:
+class BreakerRule(Struct, frozen=True):
     """When it opens (any of the three) and how it comes back; times in ms."""
 
     failures_max: int = 5
@@ -34,8 +35,7 @@ class BreakerRule:
     half_open_probes: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Breaker:
+class Breaker(Struct, frozen=True):
     """What is known of one dependency. The window is two halves, so that it needs no list of calls."""
 
     rule: BreakerRule

@@ -7,8 +7,10 @@ start, wait or settle.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ringback_tools.domain.results import ErrorCode, Result, Status
 
@@ -35,8 +37,7 @@ class ActionState(StrEnum):
     FINISHED = "finished"
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeRecord:
+class OutcomeRecord(Struct, frozen=True):
     """What is stored of one action."""
 
     tenant: str

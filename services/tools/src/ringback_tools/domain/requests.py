@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
+from msgspec import Struct
 from ringback_identity import Proof
 
 __all__ = ["ActionRequest", "Priority"]
@@ -17,8 +17,7 @@ class Priority(IntEnum):
     BACKGROUND = 1
 
 
-@dataclass(frozen=True, slots=True)
-class ActionRequest:
+class ActionRequest(Struct, frozen=True):
     """What a caller of Execute asks."""
 
     tenant: str

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from msgspec import Struct
+
 __all__ = [
     "Answer",
     "Answered",
@@ -67,8 +69,7 @@ class FallbackGiven:
     age_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """How an execution ended; `message` is safe to speak."""
 
     status: Status

@@ -6,7 +6,10 @@ Google SRE book, chapter 21 (a share of the requests, with a floor for quiet tim
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ringback_tools.domain.catalogue import RetryRule, Tool
 from ringback_tools.domain.results import Answer, Answered
@@ -53,8 +56,7 @@ def backoff_ms(rule: RetryRule, *, attempt: int, roll: float) -> int:
     return int(window * roll)
 
 
-@dataclass(frozen=True, slots=True)
-class RetryBudget:
+class RetryBudget(Struct, frozen=True):
     """Retries one tenant may spend on one tool: a share of its calls, and a floor that refills slowly."""
 
     tokens: float = 10.0

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from ringback_tools.domain.outcomes import OutcomeRecord, Permit
 from ringback_tools.domain.results import ErrorCode, Result, Status

@@ -7,9 +7,9 @@ message runs the action as any other. Its end is told by the reconciler, as a fa
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Final
 
+from msgspec.structs import replace
 from ringback_errors import NotFound, Overloaded, Unavailable
 
 from ringback_tools.domain.alerts import BACKLOG, Alert
@@ -124,7 +124,7 @@ class Jobs:
         if stored.record.owner and not await self._may_stop(stored.record):
             return False
         # Whoever took it on was promised a fact about its end, and who settles it tells it.
-        mine = replace(stored, record=replace(stored.record, owner=self._scribe.owner))
+        mine = Stored(replace(stored.record, owner=self._scribe.owner), stored.revision)
         try:
             await self._scribe.finish(mine, refusal(ErrorCode.CANCELLED), definitive=False, late=True)
         except LostRace:

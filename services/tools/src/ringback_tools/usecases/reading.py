@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from ringback_tools.ports import Clock
 from ringback_tools.usecases.attempts import Attempts

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from ringback_tools.domain.checking import Verdict, judge
 from ringback_tools.domain.outcomes import ActionState, OutcomeRecord, Permit, Plan, plan
@@ -212,13 +213,22 @@ class Writing:
             hand.stored = await writing
             return
         request = execution.checked.request
-        fence = self._journal.fence(request.session_id, epoch=request.epoch)
-        written, fenced = await asyncio.gather(writing, fence, return_exceptions=True)
-        if isinstance(fenced, BaseException):
+        fence = asyncio.create_task(self._journal.fence(request.session_id, epoch=request.epoch))
+        written: Stored | Exception
+        try:
+            written = await writing
+        except Exception as error:
+            written = error
+        except BaseException:
+            fence.cancel()
+            raise
+        try:
+            await fence
+        except Exception:
             if isinstance(written, Stored) and written.record.state is ActionState.ATTEMPTING:
                 await self._scribe.withdraw(written)
-            raise fenced
-        if isinstance(written, BaseException):
+            raise
+        if isinstance(written, Exception):
             raise written
         hand.stored, hand.fenced = written, True
 
