@@ -201,8 +201,9 @@ class Executor:
         return execution
 
     def _ended(self, execution: Execution) -> None:
-        # A task that was stopped before its first step has told nobody.
-        execution.emit(Finished(_stopped(execution)))
+        if execution.result is None:
+            # A task that was stopped before its first step has told nobody.
+            execution.emit(Finished(_stopped(execution)))
         self._running.pop(execution.checked.request.key, None)
 
     async def _run(self, execution: Execution) -> None:
