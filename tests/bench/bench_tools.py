@@ -5,7 +5,8 @@
 
 Own processes for NATS, the service and its backends; the callers are here. `overhead` compares a no-op write
 through tools (proof, journal, breaker, bulkhead, spans off) with calling its gRPC backend bare, in turns.
-`brownout` gives one dependency 30 % errors and ten times its latency while another stays well. Figures go to
+`brownout` gives one dependency 30 % errors and ten times its latency while another stays well; what it is told of its
+writes is held against that dependency's own ledger. Figures go to
 var/bench/tools_*.json, the curve to var/bench/tools_brownout.svg and .png (drawn here: no plotting library).
 """
 
@@ -17,17 +18,19 @@ import json
 import random
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import grpc
 import grpc.aio
 import uvloop
 from bench_figures import Table, cpu_s, percentile
-from bench_tools_report import report
+from bench_tools_pack import PACK, TOOLS
+from bench_tools_report import Write, report, report_writes
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ringback.policy.v1 import policy_pb2
 from ringback.tools.v1 import tools_pb2, tools_pb2_grpc
@@ -37,43 +40,6 @@ from ringback_packs import load_files, publish_pack
 from ringback_testkit import NatsServer, ServiceProcess
 
 HERE = Path(__file__).resolve().parent
-PACK = """
-name: benchtools
-version: 1.0.0
-agents: [{name: desk, role: I help., tools: [noop, well, ill]}]
-"""
-TOOL = """
-  - name: %(name)s
-    version: 1.0
-    description: For measuring.
-    side_effect: %(side_effect)s
-    parameters: {type: object, additionalProperties: false, properties: {service: {type: string}}}
-    dependency: %(dependency)s
-    connector: {kind: grpc, target_ref: %(dependency)s, method: grpc.health.v1.Health/Check}
-    deadline_ms: 4000
-    attempt_timeout_ms: 1000
-    concurrency_max: 16
-    %(more)s
-"""
-TOOLS = "tools:" + "".join(
-    TOOL % values
-    for values in (
-        {
-            "name": "noop",
-            "side_effect": "write",
-            "dependency": "good",
-            "more": "idempotency: {kind: key, header: Idempotency-Key}",
-        },
-        {"name": "well", "side_effect": "read", "dependency": "good", "more": "retry: {attempts_max: 3}"},
-        {
-            "name": "ill",
-            "side_effect": "read",
-            "dependency": "bad",
-            "more": "retry: {attempts_max: 3, base_ms: 50, max_ms: 500}\n"
-            "    breaker: {failures_max: 5, rate_max: 0.5, rate_calls_min: 20, window_ms: 10000, open_ms: 2000}",
-        },
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -117,6 +83,24 @@ class Caller:
         assert last is not None
         return last.result
 
+    async def outcome(self, write: Write) -> int:
+        """The status that is stored of a write by now; 0 if nothing is."""
+        asked = tools_pb2.GetOutcomeRequest(
+            tenant="local", session_id=write.session_id, action_id=write.action_id
+        )
+        return int((await self._stub.GetOutcome(asked, timeout=5)).result.status)
+
+    def action_id(self, tool: str, *, session_id: str, ordinal: int = 1) -> str:
+        """What the action is called."""
+        arguments_digest = digest(canonical_json({}))
+        return action_id(
+            session_id=session_id,
+            tool=tool,
+            major_version=1,
+            arguments_digest=arguments_digest,
+            ordinal=ordinal,
+        )
+
     async def open_breakers(self) -> list[str]:
         asked = tools_pb2.ListToolsRequest(tenant="local", pack_digest=self._world.digest, agent="desk")
         return list((await self._stub.ListTools(asked, timeout=5)).open_breakers)
@@ -129,13 +113,7 @@ class Caller:
             "tool": tool,
             "tool_version": "1.0",
         }
-        effect = action_id(
-            session_id=session_id,
-            tool=tool,
-            major_version=1,
-            arguments_digest=digest(arguments),
-            ordinal=ordinal,
-        )
+        effect = self.action_id(tool, session_id=session_id, ordinal=ordinal)
         signed = self._world.keys.sign(
             **named,
             action_id=effect,
@@ -263,10 +241,11 @@ async def _throughput(
 
 
 async def brownout(world: World, *, seconds: float) -> None:
-    """A third well, then ill, then well again; the same load of both tools all the time."""
+    """A third well, then ill, then well again; the same load of all tools all the time."""
     caller = Caller(world)
     well: list[tuple[float, float]] = []
     ill: list[tuple[float, float, int]] = []
+    writes: list[Write] = []
     state: list[tuple[float, bool]] = []
     base_s = min(15.0, seconds)
     marks = {"ill": base_s, "healed": base_s + seconds, "end": base_s * 2 + seconds}
@@ -284,7 +263,15 @@ async def brownout(world: World, *, seconds: float) -> None:
         else:
             ill.append((sent, took, result.attempts if result.status != tools_pb2.STATUS_OK else 0))
 
-    async def load(tool: str, per_s: float) -> None:
+    async def write(tool: str, n: int) -> None:
+        session_id, sent = f"sess_{tool}{n}", at()
+        result = await caller.execute(tool, session_id=session_id)
+        action = caller.action_id(tool, session_id=session_id)
+        writes.append(Write(tool, session_id, action, sent, result.status))
+
+    async def load(
+        tool: str, per_s: float, one: Callable[[str, int], Coroutine[Any, Any, None]] = one
+    ) -> None:
         n, due = 0, 0.0
         async with asyncio.TaskGroup() as group:
             while at() < marks["end"]:
@@ -293,23 +280,50 @@ async def brownout(world: World, *, seconds: float) -> None:
                 n += 1
                 group.create_task(one(tool, n))
 
-    async def watch() -> None:
-        while at() < marks["end"]:
-            state.append((at(), "bad" in await caller.open_breakers()))
-            await asyncio.sleep(0.1)
-
-    async def drive() -> None:
-        world.bad_control.write_text("ok")
-        await asyncio.sleep(marks["ill"])
-        world.bad_control.write_text("ill")
-        await asyncio.sleep(seconds)
-        world.bad_control.write_text("ok")
-
     async with asyncio.TaskGroup() as group:
-        for work in (load("well", 40), load("ill", 40), watch(), drive()):
+        for work in (
+            load("well", 40),
+            load("ill", 40),
+            load("pay", 10, write),
+            load("book", 5, write),
+            _watch(caller, state, at, marks),
+            _drive(world, marks),
+        ):
             group.create_task(work)
+    for write in writes:
+        write.settled = await _settled(caller, write)
+    # The backend tells what it did every 200 ms.
+    await asyncio.sleep(0.5)
     await caller.close()
-    report(well, ill, state, marks, json.loads(world.counts.read_text()), began)
+    counts = json.loads(world.counts.read_text())
+    report(well, ill, state, marks, counts["arrived"], began)
+    report_writes(writes, counts, marks)
+
+
+async def _watch(
+    caller: Caller, state: list[tuple[float, bool]], at: Callable[[], float], marks: dict[str, float]
+) -> None:
+    while at() < marks["end"]:
+        state.append((at(), "bad" in await caller.open_breakers()))
+        await asyncio.sleep(0.1)
+
+
+async def _drive(world: World, marks: dict[str, float]) -> None:
+    world.bad_control.write_text("ok")
+    await asyncio.sleep(marks["ill"])
+    world.bad_control.write_text("ill")
+    await asyncio.sleep(marks["healed"] - marks["ill"])
+    world.bad_control.write_text("ok")
+
+
+async def _settled(caller: Caller, write: Write) -> int:
+    """The write's status once the reconciler has been at it, or as it is after 20 s."""
+    until = time.perf_counter() + 20
+    status = write.told
+    while status == tools_pb2.STATUS_UNKNOWN_OUTCOME and time.perf_counter() < until:
+        status = await caller.outcome(write)
+        await asyncio.sleep(0.1)
+    return status
 
 
 async def run(part: str, *, calls: int = 1_000, seconds: float = 60.0) -> None:

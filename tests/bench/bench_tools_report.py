@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
+from dataclasses import dataclass
+from typing import Any
 
 from bench_drawing import Series, draw
 from bench_figures import KEPT, Table, percentile
+from ringback.tools.v1 import tools_pb2
 
-__all__ = ["report"]
+__all__ = ["Write", "report", "report_writes"]
+
+
+@dataclass(slots=True)
+class Write:
+    """A write as its caller knows it: what it was told, and what is stored in the end (tools.v1 Status)."""
+
+    tool: str
+    session_id: str
+    action_id: str
+    sent_s: float
+    told: int
+    settled: int = 0
 
 
 def report(
@@ -65,6 +81,52 @@ def report(
     table.note("goals: per call <= 1.25, p99 ratio of the healthy tool <= 1.5, no storm after recovery")
     table.show()
     _plot(well, ill, arrived, marks)
+
+
+def report_writes(writes: list[Write], counts: dict[str, Any], marks: dict[str, float]) -> None:
+    """What became of each write, by its outcome and by the backend's own ledger."""
+    attempts, effects = counts["attempts"], counts["effects"]
+    table = Table(
+        "tools_brownout_writes",
+        "Writes of the ill dependency (a ledger behind them): pay has a key and a check, book only a check",
+        section="tools",
+        unit="actions",
+        columns=["asked", "done", "not done", "told unknown", "open", "per tried", "effects max", "untrue"],
+    )
+    spans = {
+        "before": (0.0, marks["ill"]),
+        "ill": (marks["ill"], marks["healed"]),
+        "after": (marks["healed"], marks["end"]),
+    }
+    for tool, name in itertools.product(("pay", "book"), spans):
+        start, end = spans[name]
+        asked = [write for write in writes if write.tool == tool and start <= write.sent_s < end]
+        tried = [attempts[write.action_id] for write in asked if write.action_id in attempts]
+        done = [write for write in asked if write.settled == tools_pb2.STATUS_OK]
+        failed = [write for write in asked if write.settled == tools_pb2.STATUS_ERROR]
+        untrue = sum(effects.get(write.action_id, 0) != 1 for write in done)
+        untrue += sum(effects.get(write.action_id, 0) != 0 for write in failed)
+        table.row(
+            f"{tool}, {name}",
+            {
+                "asked": len(asked),
+                "done": len(done),
+                "not done": len(failed),
+                "told unknown": sum(write.told == tools_pb2.STATUS_UNKNOWN_OUTCOME for write in asked),
+                "open": len(asked) - len(done) - len(failed),
+                "per tried": sum(tried) / max(1, len(tried)),
+                "effects max": max((effects.get(write.action_id, 0) for write in asked), default=0),
+                "untrue": untrue,
+            },
+        )
+    most = max(attempts.values(), default=0)
+    table.note(f"most attempts of one action: {most} (3 allowed); checks: {counts['checks']}")
+    table.note(
+        "per tried: attempts of an action that was sent at all; an open breaker keeps others from that"
+    )
+    table.note("open: unknown 20 s after the end; untrue: an outcome that the ledger contradicts")
+    table.note("goals: untrue 0, open 0, effects max 1, attempts per action <= 1.25 (book: 1)")
+    table.show()
 
 
 def _open_spells(state: list[tuple[float, bool]]) -> list[float]:
