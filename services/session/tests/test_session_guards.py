@@ -282,6 +282,21 @@ async def test_a_call_behind_words_waits_for_them_and_is_not_made_if_they_are_re
     assert world.tools.executed == []
 
 
+async def test_a_call_that_waits_behind_words_when_the_caller_cuts_in_is_answered_as_not_begun(world):
+    call, _client, _judge = await guarded(world)
+    speaker = Speaker(world).words("Let me look.").audio()
+    world.upstream.function_call(speaker.response, "get_reservation", {"reservation": "482915"}, 1)
+    await world.settle()
+    world.upstream.emit(world.upstream.events.speech_started("item_u", audio_start_ms=0))
+    world.upstream.ends(speaker.response, status="cancelled")
+    await world.settle()
+    assert world.tools.executed == []
+    kinds = [entry.kind for entry in call.state.history]
+    assert kinds == ["function_call", "function_call_output"]
+    told = [event["item"] for event in world.upstream.got("conversation.item.create")]
+    assert "interrupted" in next(item for item in told if item["type"] == "function_call_output")["output"]
+
+
 async def test_audio_that_comes_before_its_words_waits_for_the_words_after_it_too(world):
     _call, client, judge = await guarded(world)
     speaker = Speaker(world).audio(1).words("Hello.").audio(2)

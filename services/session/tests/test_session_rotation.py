@@ -11,7 +11,7 @@ from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import ConsentPhase
 from ringback_session.ports import Remembered, Term
 from ringback_session.usecases import model_link
-from session_call_kit import World, append, client_event
+from session_call_kit import World, append, check_chain, client_event
 from session_core_kit import CoreCall
 
 TERM = ev.ModelConnected(rotate_in_ms=60_000, last_in_ms=120_000)
@@ -130,6 +130,28 @@ def test_a_caller_who_was_cut_in_the_middle_of_a_word_is_told(timed):
     timed.starts_speaking()
     at_the_last_moment(timed)
     assert timed.speaks().text == timed.state.rules.say_bridge
+
+
+def test_a_reply_that_is_due_of_an_agent_who_handed_over_keeps_nobody_from_rotating(timed):
+    timed.says("Let me talk to a person.", gate=Effect.ESCALATE)
+    timed.speaks()
+    timed.says("Hello? Is anybody there?")
+    timed.do(ev.ReplyWanted(request_key="req_1"))
+    assert timed.state.next_reply is not None
+    timed.do(ev.TimerFired(name="rotate"), READY)
+    assert not timed.one(fx.RotateModel).cut
+
+
+def test_what_policy_wants_confirmed_after_a_hand_over_ends_and_keeps_nobody_from_rotating(timed):
+    timed.says("What is 482915?")
+    timed.reply("", calls=[("call_1", "cancel_reservation", {"reservation": "482915"})])
+    timed.says("Let me talk to a person.", gate=Effect.ESCALATE)
+    timed.speaks()
+    timed.decides(Effect.CONFIRM)
+    assert not timed.state.open_actions()
+    assert timed.facts("consent_answered")[-1]["reading"] == "void"
+    timed.do(ev.TimerFired(name="rotate"), READY)
+    assert not timed.one(fx.RotateModel).cut
 
 
 def test_an_open_call_outlives_a_rotation_at_the_last_moment(timed):
@@ -355,6 +377,32 @@ async def test_a_second_connection_made_for_a_call_that_is_over_is_closed(world)
     call.client_closed(client, hung_up=True)
     await world.settle()
     assert not world.upstream.open
+
+
+async def test_a_rotation_at_the_last_moment_in_the_middle_of_a_reply_is_a_short_bridge(world):
+    world.upstream.term = Term(rotate_in_ms=20_000, last_in_ms=25_000)
+    call, client = await world.start()
+    call.client_frame(client_event("response.create", response={"metadata": {"mark": "mine"}}))
+    await world.settle()
+    response = world.upstream.begins()
+    item = world.upstream.opens_message(response)
+    audio = {"response_id": response, "item_id": item, "output_index": 0, "content_index": 0}
+    world.upstream.say("response.output_audio_transcript.delta", **audio, delta="Your flight")
+    await prepared(world)
+    assert not client.of("response.done"), "no boundary yet"
+    world.clock.advance(5_000)
+    await world.settle()
+    cut = client.of("response.done")[-1]["response"]
+    assert (cut["status"], cut["status_details"]) == ("completed", None)
+    world.upstream.speaks()
+    await world.settle()
+    world.upstream.replies("Your flight leaves at nine.")
+    words = [frame["transcript"] for frame in client.of("response.output_audio_transcript.done")]
+    assert words[1] == call.state.rules.say_bridge
+    assert words[2] == "Your flight leaves at nine."
+    assert [fact.model_rotated.reason for fact in world.facts("model_rotated")] == ["session_limit"]
+    assert not client.of("error")
+    check_chain(client.frames)
 
 
 # What is under way when the model is lost.

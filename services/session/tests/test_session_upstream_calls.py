@@ -108,11 +108,8 @@ async def test_another_upstream_takes_over_in_the_middle_of_a_reply(world, upstr
     await caller.read("response.output_audio.delta")
     main.refusal = refused(503)
     main.connections[0].lose()
-    failed = (await caller.read("response.done"))["response"]
-    assert (failed["status"], failed["status_details"]["error"]["code"]) == (
-        "failed",
-        "model_connection_lost",
-    )
+    cut = (await caller.read("response.done"))["response"]
+    assert (cut["status"], cut["status_details"]) == ("completed", None), "no failure: the call goes on"
     bridge = (await caller.read("response.done"))["response"]
     assert "lost you" in bridge["output"][0]["content"][0]["transcript"]
     again = (await caller.read("response.done"))["response"]

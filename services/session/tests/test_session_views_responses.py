@@ -316,7 +316,7 @@ async def test_a_lost_model_closes_what_the_client_saw_open(world):
     up.lose()
     await world.settle()
     done = client.of("response.done")
-    assert [frame["response"]["status"] for frame in done] == ["failed"]
+    assert [frame["response"]["status"] for frame in done] == ["completed"], "the call goes on"
     assert up.connections == 2
     assert up.got("session.update")
     check_chain(client.frames)

@@ -26,6 +26,7 @@ from ringback_session.domain.rules import Effect, SideEffect, Tool
 from ringback_session.domain.state import (
     Action,
     ActionPhase,
+    CallState,
     ConsentPhase,
     HistoryItem,
 )
@@ -259,9 +260,7 @@ def _join(step: Step, action: Action, call: CallRequested) -> None:
 
 def _admit(step: Step, call: CallRequested, tool: Tool | None, arguments: str, digest: str) -> None:
     state = step.state
-    ordinal = 1 + sum(
-        1 for entry in state.actions.values() if entry.tool == call.tool and entry.arguments_digest == digest
-    )
+    ordinal = _next_ordinal(state, call.tool, digest)
     action = Action(
         action_id=make_action_id(
             session_id=state.session_id,
@@ -286,6 +285,11 @@ def _admit(step: Step, call: CallRequested, tool: Tool | None, arguments: str, d
     _publish_request(step, action, call.call_id, attached=False)
     step.effects.append(StartTimer(name="filler", delay_ms=state.rules.filler_after_ms))
     decisions.decide(step, action)
+
+
+def _next_ordinal(state: CallState, tool: str, digest: str) -> int:
+    like_it = [a.ordinal for a in state.actions.values() if (a.tool, a.arguments_digest) == (tool, digest)]
+    return max(like_it) + 1 if like_it else state.past.next_ordinal(tool, digest)
 
 
 def _publish_request(step: Step, action: Action, call_id: str, *, attached: bool) -> None:

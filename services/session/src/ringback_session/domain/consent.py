@@ -58,6 +58,9 @@ def ask(step: Step, action: Action, read_back: ReadBack, say_first: str) -> None
     state.consents[consent.consent_id] = consent
     action.consent_id = consent.consent_id
     action.phase = ActionPhase.CONFIRMING
+    if state.handed_over or state.account.spent:
+        # Nobody will read it back any more.
+        void_all(step, "handoff" if state.handed_over else "budget")
     start_next(step)
 
 

@@ -147,7 +147,9 @@ def settled(state: CallState) -> bool:
 def idle(state: CallState) -> bool:
     """Is nothing said, heard, decided or done at the moment?"""
     waiting = state.utterance is not None and not state.utterance.cleared
-    return not (state.reply or state.next_reply or state.speeches or waiting or state.open_actions())
+    # What is due of an agent that may not speak is not done before it may again.
+    due = state.next_reply is not None and not state.agent_silent
+    return not (state.reply or due or state.speeches or waiting or state.open_actions())
 
 
 def _must_be_settled(action: Action) -> bool:

@@ -16,6 +16,7 @@ from ringback_session.domain.floor import Floor
 from ringback_session.domain.guarded import WordsCheck
 from ringback_session.domain.judged import ClientOutput, Heard, Reading
 from ringback_session.domain.known import Known, SlotValue
+from ringback_session.domain.past_actions import PastActions
 from ringback_session.domain.phases import ActionPhase, ConsentPhase, SpeechKind
 from ringback_session.domain.reply_state import PendingReply, Reply, ReplyPurpose
 from ringback_session.domain.rules import SideEffect, Tool, TurnRules
@@ -266,6 +267,8 @@ class CallState(msgspec.Struct):
     unheard_reply: PendingReply | None = None
     speeches: list[Speech] = []
     actions: dict[str, Action] = {}
+    # What is left of those that the list has no room for any more.
+    past: PastActions = msgspec.field(default_factory=PastActions)
     consents: dict[str, Consent] = {}
     facts: dict[str, FactValue] = {}
     tasks: dict[str, Task] = {}
@@ -356,7 +359,16 @@ class CallState(msgspec.Struct):
         """Drop what is oldest and closed, so that the state stays small however long the call."""
         closed = [key for key, action in self.actions.items() if not action.open]
         for key in closed[: max(0, len(self.actions) - ACTIONS_KEPT)]:
-            del self.actions[key]
+            gone = self.actions.pop(key)
+            changed = gone.side_effect is not SideEffect.READ and gone.status in ("ok", "unknown")
+            self.past.drop(
+                gone.tool,
+                gone.arguments_digest,
+                gone.ordinal,
+                status=gone.status,
+                stands=changed,
+                arguments_json=gone.arguments_json,
+            )
         ended = [key for key, consent in self.consents.items() if consent.phase is ConsentPhase.ENDED]
         for key in ended[: max(0, len(self.consents) - ACTIONS_KEPT)]:
             del self.consents[key]

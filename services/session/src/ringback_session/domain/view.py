@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from ringback_session.domain.inputs import At
+from ringback_session.domain.past_actions import Totals
 from ringback_session.domain.state import Action, ActionPhase, CallState, ConsentPhase, SlotValue
 
 __all__ = ["facts_json", "facts_of", "own_packet", "session_view", "usable_slots"]
@@ -144,20 +146,7 @@ def _past(action: Action, at: At) -> dict[str, Any]:
 
 
 def _totals(state: CallState) -> list[dict[str, Any]]:
-    totals: dict[str, dict[str, Any]] = {}
+    totals = {tool: replace(past, sums=dict(past.sums)) for tool, past in state.past.totals.items()}
     for action in state.actions.values():
-        row = totals.setdefault(
-            action.tool, {"tool": action.tool, "requested": 0, "succeeded": 0, "failed": 0, "sums": {}}
-        )
-        row["requested"] += 1
-        row["failed"] += action.status in ("failed", "unknown")
-        if action.status == "ok":
-            row["succeeded"] += 1
-            _add_sums(row["sums"], action.arguments_json)
-    return list(totals.values())
-
-
-def _add_sums(sums: dict[str, float], arguments_json: str) -> None:
-    for name, value in msgspec.json.decode(arguments_json).items():
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            sums[name] = sums.get(name, 0.0) + value
+        totals.setdefault(action.tool, Totals()).count(action.status, action.arguments_json)
+    return [{"tool": tool, **msgspec.structs.asdict(row)} for tool, row in totals.items()]

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 import msgspec
 from ringback_errors import Fenced, Unavailable
 
 from ringback_session.domain.effects import Publish
-from ringback_session.domain.state import CallState
 from ringback_session.ports import Clock, Facts, Pinned, Record, Records
-from ringback_session.views.client import ClientSnapshot
+from ringback_session.usecases.trimming import Saved, fitting, outbox_part
 
 __all__ = ["Keeper", "Saved", "load_saved", "save"]
+
+log = logging.getLogger(__name__)
 
 OUTBOX_MAX = 10_000
 RETRY_MS = 250
 GATHER_MS = 40
 
 
-class Saved(msgspec.Struct):
-    """The snapshot in a record: the core's state and the client's view."""
-
-    core: CallState
-    client: ClientSnapshot
-
-
-_encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Saved)
 
 
 def save(saved: Saved) -> bytes:
-    return _encoder.encode(saved)
+    """As it is written down: what would not fit into a record is left out, the oldest first."""
+    data, left_out = fitting(saved)
+    if left_out:
+        log.warning("a session's record is full: it leaves out %s", left_out)
+    return data
 
 
 def load_saved(data: bytes) -> Saved:
@@ -158,7 +156,7 @@ class Keeper:
         return msgspec.structs.replace(
             self.record,
             snapshot=self._take_snapshot(),
-            outbox=list(self._outbox.values()),
+            outbox=outbox_part(self._outbox.values()),
             token_hashes=list(self.token_hashes),
             ended=self.ended,
             lease_until_ms=self._clock.now_ms() + self._lease_ms,

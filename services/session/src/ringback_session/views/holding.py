@@ -137,12 +137,20 @@ class Holding:
             self._bytes -= len(frame)
             yield head, frame
 
-    def clear(self) -> bytes | None:
-        """Nothing that waits is shown any more. Returns the end of the response, if it waited too."""
-        done = next((frame for head, frame, _ in self._line if head.type == "response.done"), None)
+    def clear(self) -> list[bytes]:
+        """Nothing that waits is shown any more. Returns what must be known all the same: calls, and the end.
+
+        What a reply called that nobody may know of, its end makes the model forget.
+        """
+        known = [
+            frame for head, frame, _ in self._line if head.type == "response.done" or self._calls(head, frame)
+        ]
         self._line.clear()
         self._bytes = 0
-        return done
+        return known
+
+    def _calls(self, head: EventHead, frame: bytes) -> bool:
+        return not self.shut and head.type == _DONE and read_item_event(frame).item.type == "function_call"
 
     def _need(self, head: EventHead, frame: bytes) -> _Need:
         item_id = head.item_id or ""

@@ -197,12 +197,13 @@ class Responses:
         route.cancel_reason = reason
         if route.visible and reason == "turn_detected":
             self._yielded = route.response_id
-        done = route.holding.clear() if route.holding is not None else None
+        left = route.holding.clear() if route.holding is not None else []
         status = "incomplete" if reason == "content_filter" else "cancelled"
         self.shown.close(route, status, reason, None, out)
-        if done is not None:
+        for frame in left:
+            self.event(peek(frame), frame, out)
+        if route.ended:
             # The model is done with it already.
-            self._done(read_response(done, OWN_KEY), out)
             return ""
         return route.response_id
 
@@ -228,14 +229,16 @@ class Responses:
         return wanted
 
     def lost(self, out: Out) -> None:
-        """The model's connection broke: what the client waits for ends, whether it had begun or not."""
+        """The model's connection broke: what the client waits for ends, begun or not. The core goes on with the next."""
         owed = [wanted.lost(self._events.ids.response()) for wanted in self._wanted.values()]
         self._wanted.clear()
         for route in (*self._routes.values(), *owed):
             if not route.closed:
                 if route.owner == "client":
                     self.shown.announce(route, out)
-                self.shown.close(route, "failed", None, CONNECTION_LOST, out)
+                    self.shown.close(route, "failed", None, CONNECTION_LOST, out)
+                else:
+                    self.shown.close(route, "completed", None, None, out)
         self._routes.clear()
 
     def _created(self, raw: RawResponse, out: Out) -> str:
