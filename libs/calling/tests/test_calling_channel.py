@@ -2,8 +2,9 @@
 
 import asyncio
 import shutil
+import socket
 import subprocess
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, closing
 
 import grpc
 import pytest
@@ -217,6 +218,48 @@ async def test_with_no_time_left_nothing_is_sent(left_ms):
         with pytest.raises(DeadlineExceeded, match="peer"):
             await anext(both.count(deadline_ms=left_ms))
         assert both.peer.calls == 0
+
+
+@pytest.mark.parametrize("way", ["unary", "stream"])
+async def test_a_probe_reaches_a_peer_that_is_back_though_grpc_still_rests_between_attempts(way):
+    now = [0]
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    channel = Channel(
+        f"127.0.0.1:{port}", name="peer", breaker=Breaker(failures_max=3, open_ms=10, clock=lambda: now[0])
+    )
+    both = Joined(Peer(), channel)
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await both.ask(idempotent=False)
+    async with served(both.peer, port=port):
+        now[0] += 10
+        assert channel.breaker.state is BreakerState.HALF_OPEN
+        if way == "unary":
+            await both.ask(idempotent=False, deadline_ms=2_000)
+        else:
+            async with aclosing(both.count(deadline_ms=2_000)) as replies:
+                assert [reply async for reply in replies]
+        assert channel.breaker.state is BreakerState.CLOSED
+    await channel.close()
+
+
+async def test_a_probe_of_a_peer_that_stays_away_fails_within_its_deadline():
+    now = [0]
+    with closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    channel = Channel(
+        f"127.0.0.1:{port}", name="peer", breaker=Breaker(failures_max=1, open_ms=10, clock=lambda: now[0])
+    )
+    both = Joined(Peer(), channel)
+    for _ in range(2):
+        with pytest.raises(RingbackError):
+            await both.ask(idempotent=False, deadline_ms=200)
+        assert channel.breaker.state is BreakerState.OPEN
+        now[0] += 10
+    await channel.close()
 
 
 async def test_an_open_breaker_refuses_at_once():

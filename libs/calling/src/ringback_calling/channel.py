@@ -30,6 +30,8 @@ from ringback_calling.statuses import peer_failed, to_error
 
 _log: Final = logging.getLogger(__name__)
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+# How long the probe of a half-open breaker waits for the connection: a pause between two attempts, and one attempt.
+PROBE_CONNECT_MS: Final = 1_000
 _METHODS_MAX: Final = 512
 _STATE_VALUES: Final = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
@@ -149,9 +151,13 @@ class Channel:
         span = self._span(method)
         try:
             self.breaker.allow()
-            call = method(
-                request, timeout=None if deadline_ms is None else deadline_ms / 1000, metadata=_metadata(span)
-            )
+            timeout_s = None if deadline_ms is None else deadline_ms / 1000
+            try:
+                await self._reach_for_probe(timeout_s)
+            except BaseException:
+                self.breaker.record_abandoned()
+                raise
+            call = method(request, timeout=timeout_s, metadata=_metadata(span))
             answered = False
             try:
                 async for reply in call:
@@ -177,8 +183,10 @@ class Channel:
         metadata: _Metadata,
     ) -> _Reply:
         self.breaker.allow()
+        ends_at = time.monotonic() + timeout_s
         try:
-            reply = await method(request, timeout=timeout_s, metadata=metadata)
+            await self._reach_for_probe(timeout_s)
+            reply = await method(request, timeout=max(0.0, ends_at - time.monotonic()), metadata=metadata)
         except aio.AioRpcError as error:
             raise self._judged(error) from None
         except BaseException:
@@ -186,6 +194,12 @@ class Channel:
             raise
         self._answered()
         return reply
+
+    async def _reach_for_probe(self, timeout_s: float | None) -> None:
+        """A probe is to learn whether the peer is there, not whether gRPC rests between two attempts to connect."""
+        if self.breaker.state is BreakerState.HALF_OPEN:
+            half_ms = PROBE_CONNECT_MS if timeout_s is None else int(timeout_s * 500)
+            await self.warm(min(PROBE_CONNECT_MS, half_ms))
 
     async def _again(
         self,
@@ -272,7 +286,7 @@ def _options() -> list[tuple[str, Any]]:
         # gRPC's own default waits up to two minutes before it tries a lost peer again; no call can.
         ("grpc.initial_reconnect_backoff_ms", 50),
         ("grpc.min_reconnect_backoff_ms", 50),
-        ("grpc.max_reconnect_backoff_ms", 1_000),
+        ("grpc.max_reconnect_backoff_ms", 250),
     ]
 
 
