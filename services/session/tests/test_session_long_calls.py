@@ -1,4 +1,4 @@
-"""Calls that outgrow what is kept of them: ordinals go on, rules still count, the record is written whatever is said."""
+"""Calls that outgrow what is kept: ordinals go on, rules still count, the record is written whatever is said."""
 
 import pytest
 from ringback_session.domain import effects as fx

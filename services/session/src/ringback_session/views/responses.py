@@ -229,7 +229,7 @@ class Responses:
         return wanted
 
     def lost(self, out: Out) -> None:
-        """The model's connection broke: what the client waits for ends, begun or not. The core goes on with the next."""
+        """The model's connection broke: what the client waits for ends, begun or not; the core goes on."""
         owed = [wanted.lost(self._events.ids.response()) for wanted in self._wanted.values()]
         self._wanted.clear()
         for route in (*self._routes.values(), *owed):
