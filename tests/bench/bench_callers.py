@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,19 @@ class Load:
 
 
 async def load(
-    url: str, *, sessions: int, seconds: float, window: int = 0, key: str = "", pid: int = 0
+    url: str,
+    *,
+    sessions: int,
+    seconds: float,
+    window: int = 0,
+    key: str = "",
+    pid: int = 0,
+    on_measuring: Callable[[], None] = lambda: None,
 ) -> Load:
-    """Run callers against `url`; with `pid`, account that process while they are measured."""
+    """Run callers against `url`; with `pid`, account that process while they are measured.
+
+    `on_measuring`: called once, when all of them are connected and speak.
+    """
     with tempfile.TemporaryDirectory() as folder:
         to = Path(folder) / "load.json"
         command = [sys.executable, str(LOAD), url, "--sessions", str(sessions), "--seconds", str(seconds)]
@@ -44,6 +54,7 @@ async def load(
             said += line
             if line == b"measuring\n":
                 used_s = -cpu_s(pid) if pid else 0.0
+                on_measuring()
             elif line == b"measured\n":
                 used_s += cpu_s(pid) if pid else 0.0
         assert await process.wait() == 0, said.decode()

@@ -72,7 +72,7 @@ class Bench:
             self._sessions[traced] = self.new_session(traced=traced)
         return self._sessions[traced]
 
-    def new_session(self, *, traced: bool = False) -> ServiceProcess:
+    def new_session(self, *, traced: bool = False, calls_max: int = 1_000) -> ServiceProcess:
         at = self.stack.addresses
         env = {
             "RINGBACK_INSTANCE": f"session-bench-{'traced' if traced else 'plain'}",
@@ -83,7 +83,7 @@ class Bench:
             "RINGBACK_TENANTS_FILE": str(self.stack.paths.tenants),
             "RINGBACK_UPSTREAM_URL": self.model_url,
             "RINGBACK_OTLP_ENDPOINT": self.sink.endpoint if traced else "",
-            "RINGBACK_CALLS_MAX": "1000",
+            "RINGBACK_CALLS_MAX": str(calls_max),
             "RINGBACK_DRAIN_MS": "100",
         }
         return self.helpers.service("session", env)
