@@ -4,7 +4,8 @@
     .venv/bin/python tests/bench/bench_tools.py brownout --seconds 60
 
 Own processes for NATS, the service and its backends; the callers are here. `overhead` compares a no-op write
-through tools (proof, journal, breaker, bulkhead, spans off) with calling its gRPC backend bare, in turns.
+through tools (proof, journal, breaker, bulkhead, spans off) with calling its gRPC backend bare, in turns, and with the
+least in Python that makes the same two hops and three writes (`bench_lean_tools.py`).
 `brownout` gives one dependency 30 % errors and ten times its latency while another stays well; what it is told of its
 writes is held against that dependency's own ledger. Figures go to
 var/bench/tools_*.json, the curve to var/bench/tools_brownout.svg and .png (drawn here: no plotting library).
@@ -47,6 +48,7 @@ class World:
     """Addresses and keys of what runs."""
 
     tools: ServiceProcess
+    lean: ServiceProcess
     good: str
     bad_control: Path
     counts: Path
@@ -67,13 +69,13 @@ class Caller:
 
     async def execute(self, tool: str, *, session_id: str, ordinal: int = 1) -> tools_pb2.Result:
         """The result of one action."""
-        request = self._request(tool, session_id=session_id, ordinal=ordinal)
+        request = self.request(tool, session_id=session_id, ordinal=ordinal)
         answer = await self._stub.Run(tools_pb2.RunRequest(action=request), timeout=20)
         return answer.result if answer.HasField("result") else await self.observe(request)
 
     async def stream(self, tool: str, *, session_id: str, ordinal: int) -> tools_pb2.Result:
         """The result of one action, by the stream that tells of its progress."""
-        return await self.observe(self._request(tool, session_id=session_id, ordinal=ordinal))
+        return await self.observe(self.request(tool, session_id=session_id, ordinal=ordinal))
 
     async def observe(self, request: tools_pb2.ExecuteRequest) -> tools_pb2.Result:
         """The last message of an action's stream."""
@@ -105,7 +107,8 @@ class Caller:
         asked = tools_pb2.ListToolsRequest(tenant="local", pack_digest=self._world.digest, agent="desk")
         return list((await self._stub.ListTools(asked, timeout=5)).open_breakers)
 
-    def _request(self, tool: str, *, session_id: str, ordinal: int) -> tools_pb2.ExecuteRequest:
+    def request(self, tool: str, *, session_id: str, ordinal: int) -> tools_pb2.ExecuteRequest:
+        """An action with its proof."""
         arguments = canonical_json({})
         named = {
             "tenant": "local",
@@ -144,6 +147,8 @@ class Ways:
         self._caller = Caller(world)
         self._bare = grpc.aio.insecure_channel(world.good)
         self._health = health_pb2_grpc.HealthStub(self._bare)
+        self._lean = grpc.aio.insecure_channel(world.lean.address)
+        self._lean_tools = tools_pb2_grpc.ToolsServiceStub(self._lean)
         self._session_id = new_id("sess")
         self._ordinal = 0
         # As the service counts: from the checked request to the known answer, the backend's hop included.
@@ -156,6 +161,7 @@ class Ways:
             "read through tools": lambda: self.through("well"),
             "no-op write, journal": lambda: self.through("noop"),
             "the write, as a stream": self.streamed,
+            "lean: same hops, writes": self.lean,
         }
 
     async def bare(self) -> None:
@@ -175,7 +181,13 @@ class Ways:
         result = await self._caller.stream("noop", session_id=self._session_id, ordinal=self._ordinal)
         assert result.status == tools_pb2.STATUS_OK, result
 
+    async def lean(self) -> None:
+        self._ordinal += 1
+        asked = self._caller.request("noop", session_id=self._session_id, ordinal=self._ordinal)
+        await self._lean_tools.Run(tools_pb2.RunRequest(action=asked), timeout=5)
+
     async def close(self) -> None:
+        await self._lean.close()
         await self._bare.close()
         await self._caller.close()
 
@@ -198,7 +210,8 @@ async def overhead(world: World, *, calls: int) -> None:
     )
     base = median(took["bare gRPC hop"])
     for name, way in ways.items():
-        rate, cpu_ms = await _throughput(way, world.tools.pid)
+        server = world.lean if name.startswith("lean") else world.tools
+        rate, cpu_ms = await _throughput(way, server.pid)
         p50, p99 = median(took[name]), percentile(took[name], 0.99)
         figures = {"p50": p50, "p99": p99, "over bare": p50 - base, "ratio": p50 / base}
         table.row(name, figures | {"calls/s": rate, "cpu ms": cpu_ms})
@@ -206,7 +219,9 @@ async def overhead(world: World, *, calls: int) -> None:
         f"inside the service, the backend's hop included: read {inside['well']:.2f}, write {inside['noop']:.2f}"
         " (without the compare-and-set of its outcome)"
     )
-    table.note("calls/s: 32 callers at once, all on the same cores; cpu: of the tools process, per call")
+    table.note(
+        "calls/s: 32 callers at once, all on the same cores; cpu: of the process that runs the action, per call"
+    )
     table.note("goal for the write: at most 1.5 ms over the bare call, at most 3 x the bare hop")
     table.show()
     await compared.close()
@@ -352,7 +367,12 @@ async def run(part: str, *, calls: int = 1_000, seconds: float = 60.0) -> None:
         }
         tools = ServiceProcess.start("ringback_tools", env, folder=folder / "tools", timeout_s=60)
         opened.callback(tools.terminate)
-        world = World(tools, good.address, control, counts, MacKeys.load(folder / "mac.json"), published)
+        lean_env = {"PYTHONPATH": str(HERE), "NATS_URL": nats.url, "BACKEND": good.address}
+        lean = ServiceProcess.start("bench_lean_tools", lean_env, folder=folder / "lean")
+        opened.callback(lean.terminate)
+        world = World(
+            tools, lean, good.address, control, counts, MacKeys.load(folder / "mac.json"), published
+        )
         try:
             await (overhead(world, calls=calls) if part == "overhead" else brownout(world, seconds=seconds))
         finally:

@@ -25,6 +25,10 @@ API_TIMEOUT_MS = 5_000
 # An ephemeral consumer that nobody pulls from for this long is removed by the server.
 INACTIVE_S = 120
 TAIL_BATCH = 256
+# What waited for its turn comes all at once; between requests of this many others run.
+PACED_BATCH = 32
+# $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<ns>.<pending>[.<token>]
+_ACK_TOKENS = 9
 STREAM_NOT_FOUND = 10059
 NOT_FOUND = 404
 _log = logging.getLogger("ringback.events.consumer")
@@ -173,7 +177,7 @@ class TailSubscription:
             stream=stream,
             make_consumer=self._make,
             take=self._take,
-            batch=TAIL_BATCH,
+            batch=PACED_BATCH if pace_ms else TAIL_BATCH,
             pace_ms=pace_ms,
         )
 
@@ -275,15 +279,17 @@ def _to_microseconds(stamp: str) -> str:
 
 def delivery_of(message: Msg) -> Delivery:
     """Return a JetStream message as a delivery."""
-    meta = message.metadata
+    tokens = message.reply.split(".")
+    first = 4 if len(tokens) == _ACK_TOKENS else 6
+    deliveries, stream_seq, _, stored_at_ns, lag = (int(token) for token in tokens[first : first + 5])
     return Delivery(
         subject=message.subject,
         payload=message.data,
         headers=message.headers or {},
-        stream_seq=meta.sequence.stream,
-        deliveries=meta.num_delivered or 1,
-        lag=meta.num_pending or 0,
-        stored_at_ms=int(meta.timestamp.timestamp() * 1000),
+        stream_seq=stream_seq,
+        deliveries=deliveries or 1,
+        lag=lag,
+        stored_at_ms=stored_at_ns // 1_000_000,
     )
 
 

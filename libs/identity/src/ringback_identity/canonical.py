@@ -23,6 +23,7 @@ TEXT_BYTES_MAX: Final = 64 * 1024
 DEPTH_MAX: Final = 32
 _INTEGER_MAX: Final = 2**53 - 1  # beyond this a JSON number is not the same in every reader (RFC 8259 §6)
 _MISSING: Final = object()
+_DEFAULT: Final = b'"default"'
 _PLAIN: Final = (str, bool, type(None))
 
 
@@ -44,8 +45,9 @@ def canonical_arguments(arguments: Mapping[str, Any] | str, schema: Mapping[str,
     if not isinstance(value, dict):
         raise InvalidInput("expected a JSON object", field="arguments")
     key = orjson.dumps(schema, option=orjson.OPT_SORT_KEYS)
-    # A default may be written 1.0 in the schema: normalise after filling as well.
-    value = _normal(_filled(value, schema, root=schema, depth=0), path="arguments", depth=0)
+    if _DEFAULT in key:
+        # A default may be written 1.0 in the schema: normalise after filling as well.
+        value = _normal(_filled(value, schema, root=schema, depth=0), path="arguments", depth=0)
     for error in _validator(key).iter_errors(value):
         raise _invalid(error)
     text = _dumped(value)

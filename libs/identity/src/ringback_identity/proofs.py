@@ -161,7 +161,7 @@ def _mac(key: bytes, *parts: str | int) -> bytes:
 
 def _stamp(path: Path) -> tuple[int, int, int]:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError as error:
         raise ConfigError(f"MAC key file {path}: expected a readable file ({error.strerror})") from None
     return found.st_mtime_ns, found.st_ino, found.st_size

@@ -79,8 +79,8 @@ class OtelTracing:
             yield lambda answer: _tell(found, answer)
 
     def trace_id(self) -> str:
-        parts = (current_traceparent() or "").split("-")
-        return parts[1] if len(parts) == 4 else ""
+        found = current_traceparent()
+        return found.split("-")[1] if found else ""
 
 
 def _heard() -> bool:
