@@ -112,6 +112,9 @@ class Hurried:
     def hurry(self):
         self.times += 1
 
+    async def give_way(self):
+        pass
+
 
 def pulls(*, gather_ms=0, known=None):
     memory, keeper, fed = Memory(known), Hurried(), []

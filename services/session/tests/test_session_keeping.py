@@ -254,3 +254,14 @@ async def test_a_journal_serves_whoever_asked_for_a_write_before(shelf):
         async with asyncio.timeout(2 * GATHER_MS / 1000):
             await running
     assert one.record.revision == revision
+
+
+async def test_a_write_that_nobody_waits_for_lets_an_action_go_first_within_a_bound(shelf):
+    one = keeper(shelf, await made(shelf))
+    with one.pressing(), one.pressing():
+        waiting = asyncio.ensure_future(one.give_way())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    await waiting
+    with one.pressing():
+        await one.give_way()

@@ -108,7 +108,9 @@ def ended(step: Step, event: ReplyEnded) -> Reply | None:
     state.reply = None
     step.effects.append(StopTimer(name="model"))
     step.effects.append(Persist())
-    step.effects.append(PullContext(min_epoch=state.epoch, min_seq=state.seq))
+    if not state.open_actions():
+        # While one is open the turn is not over, and memory is asked when it is.
+        step.effects.append(PullContext(min_epoch=state.epoch, min_seq=state.seq))
     state.bound()
     return reply
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import msgspec
 from ringback_errors import Fenced, Unavailable
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 OUTBOX_MAX = 10_000
 RETRY_MS = 250
 GATHER_MS = 40
+# A write that nobody waits for lets what is done for the caller go first, but not for longer.
+GIVE_WAY_MS = 250
 
 
 _decoder = msgspec.msgpack.Decoder(Saved)
@@ -67,6 +70,9 @@ class Keeper:
         self._outbox: dict[tuple[int, int], Publish] = {}
         self._lock = asyncio.Lock()
         self._dirty = asyncio.Event()
+        self._pressing = 0
+        self._calm = asyncio.Event()
+        self._calm.set()
         self.fenced = False
 
     def publish(self, fact: Publish) -> None:
@@ -79,6 +85,26 @@ class Keeper:
     def hurry(self) -> None:
         """What was published must not wait for more to come."""
         self._facts.hurry(self._pinned.session_id)
+
+    @contextmanager
+    def pressing(self) -> Iterator[None]:
+        """Something that the caller waits for is under way."""
+        self._pressing += 1
+        self._calm.clear()
+        try:
+            yield
+        finally:
+            self._pressing -= 1
+            if not self._pressing:
+                self._calm.set()
+
+    async def give_way(self) -> None:
+        """Before work that nobody waits for: what the caller waits for goes first, within a bound."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_WAY_MS / 1000):
+                # One step of an action follows the other: woken between two of them it waits on.
+                while self._pressing:
+                    await self._calm.wait()
 
     def republish(self) -> None:
         """A new owner's first duty: what the owner before could not get acknowledged."""
@@ -142,6 +168,7 @@ class Keeper:
                 self._dirty.set()
             # Several reasons to write come together at a turn's end: one write serves them all.
             await asyncio.sleep(GATHER_MS / 1000)
+            await self.give_way()
             if not self._dirty.is_set():
                 # An action's journal has said it all meanwhile.
                 continue

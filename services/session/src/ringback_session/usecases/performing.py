@@ -78,16 +78,19 @@ class Performer:
     async def perform(self, effect: effects.Effect) -> None:
         match effect:
             case AskPolicy():
-                self._feed(await self._policy.decide(effect, self.pinned))
+                with self._keeper.pressing():
+                    self._feed(await self._policy.decide(effect, self.pinned))
             case ReadConsent():
                 self._feed(await self._policy.read_consent(effect, self.pinned))
             case FetchFact():
                 self._feed(await self._tools.fetch(effect, self.pinned))
             case Execute():
-                async for event in self._tools.execute(effect, self.pinned):
-                    self._feed(event)
+                with self._keeper.pressing():
+                    async for event in self._tools.execute(effect, self.pinned):
+                        self._feed(event)
             case effects.Journal():
-                await self._journal(effect.action_id)
+                with self._keeper.pressing():
+                    await self._journal(effect.action_id)
             case FetchPacket():
                 await self._packet(effect)
             case PullContext():

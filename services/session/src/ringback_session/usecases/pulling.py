@@ -36,6 +36,7 @@ class ContextPulls:
             if gathering is not None:
                 return
             await asyncio.sleep(self._gather_s)
+            await self._keeper.give_way()
         due = self._due()
         if due is not None:
             await self._ask(due, pinned)
