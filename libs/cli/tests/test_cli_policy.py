@@ -15,7 +15,8 @@ from google.protobuf.json_format import MessageToJson
 from hypothesis import given
 from hypothesis import strategies as st
 from ringback.policy.v1 import audit_pb2, policy_pb2, policy_pb2_grpc
-from ringback_cli.audit import _hash, chain_breaks, entry_line
+from ringback_cli.audit import _hash, chain_breaks, entry_line, read_audit
+from ringback_cli.audited import joined
 from ringback_cli.recorded import read_questions
 from ringback_cli.stack.nats_server import nats_program, write_config
 from ringback_cli.stack.paths import StackPaths
@@ -82,6 +83,35 @@ def test_a_line_says_who_what_and_why():
     assert all(word in line for word in ("decision", "local", "policy", "dec_1", "pay", "deny", "too-much"))
 
 
+def test_audited_decisions_lead_to_their_inputs_by_digest_and_the_others_are_counted():
+    def decision(number, **fields):
+        named = {"decision_id": f"dec_{number}", "bundle_digest": "sha256:a", "source": "policy"}
+        given = {**named, "effect": policy_pb2.EFFECT_ALLOW, "input_digest": f"sha256:{number}", **fields}
+        return audit_pb2.AuditedDecision(**given)
+
+    inputs = {
+        f"sha256:{number}": policy_pb2.DecideRequest(decision_id=f"dec_{number}") for number in (1, 2, 5)
+    }
+    decisions = [
+        decision(1, bundle_digest="sha256:of-another-pack"),
+        decision(2),
+        decision(3),
+        decision(4, source="fallback", input_digest=""),
+        decision(5, effect=policy_pb2.EFFECT_UNSPECIFIED, needs_facts=["reservation"]),
+        decision(5, rule="later"),
+    ]
+    found = joined(decisions, {"sha256:a"}, inputs, last=10)
+    assert [question.decision_id for question in found.questions] == ["dec_2", "dec_5"]
+    assert (len(found.decisions), found.unrecorded, found.alone) == (4, 1, 1)
+    change = policy_pb2.DecisionChange(
+        decision_id="dec_5", before=policy_pb2.EFFECT_ALLOW, rule_before="later"
+    )
+    assert found.otherwise(change) == ""
+    change.before = policy_pb2.EFFECT_DENY
+    assert found.otherwise(change) == "allow by later"
+    assert [len(joined(decisions, {"sha256:a"}, inputs, last=last).decisions) for last in (1, 2)] == [1, 2]
+
+
 def ringback(*arguments):
     """A process of its own: the command handles signals, which only a main thread can."""
     command = [sys.executable, "-m", "ringback_cli.main", "policy", *arguments]
@@ -138,15 +168,19 @@ def walk(folder, policy, nats):
 
 
 @pytest.mark.stack
-async def test_a_diff_asks_both_bundles_what_policy_recorded_or_what_a_file_holds(tmp_path):
+@pytest.mark.timeout(300)
+async def test_a_diff_asks_both_bundles_what_the_audit_knows_what_policy_recorded_or_what_a_file_holds(
+    tmp_path,
+):
     paths = StackPaths(tmp_path)
     paths.make()
     ensure_proof_keys(paths.mac_keys)
-    nats, policy = free_ports(2)
+    nats, policy, quiet = free_ports(3)
     nats_url, address = f"nats://127.0.0.1:{nats}", f"127.0.0.1:{policy}"
     async with Supervisor(on_note=lambda note: None) as supervisor:
         for program in programs(paths, nats, policy, RINGBACK_RECORD_DECISIONS="true"):
             await supervisor.start(program)
+        await supervisor.start(replica("policy-quiet", paths, nats, quiet))
         await publish_and_activate(
             [ROOT / "packs" / "airline"], nats_url=nats_url, policy_address=address, reason="test"
         )
@@ -155,21 +189,29 @@ async def test_a_diff_asks_both_bundles_what_policy_recorded_or_what_a_file_hold
         assert (await asyncio.to_thread(ringback, *stage))[0] == 0
         code, said = await asyncio.to_thread(ringback, "diff", "airline", "--from", "audit", *at)
         assert (code, "RINGBACK_RECORD_DECISIONS=true" in said.replace("\n", "")) == (1, True), said
-        recorded = await ask(address, nats_url, cancelled=(0, 4, 4, 7))
+        await ask(address, cancelled=(0, 4, 4, 7))
+        await ask(f"127.0.0.1:{quiet}", cancelled=(4,), first=8)
+        recorded = await told(nats_url, recorded=4, audited=5)
         await asyncio.to_thread(compare, tmp_path, at, recorded)
 
 
-async def ask(address, nats_url, *, cancelled):
-    """Asks whether a reservation may be cancelled after so many; what policy recorded of it."""
+async def ask(address, *, cancelled, first=0):
+    """Asks whether a reservation may be cancelled after so many."""
     async with grpc.aio.insecure_channel(address) as channel:
         stub = policy_pb2_grpc.PolicyServiceStub(channel)
         rules = await stub.GetSessionRules(
             policy_pb2.GetSessionRulesRequest(tenant="local", pack="airline", session_id="sess_1"), timeout=10
         )
-        for number, succeeded in enumerate(cancelled):
+        for number, succeeded in enumerate(cancelled, first):
             await stub.Decide(cancellation(rules.bundle_digest, number, succeeded), timeout=10)
+
+
+async def told(nats_url, *, recorded, audited):
+    """What policy recorded, once so much of it and of the audit is there."""
     async with asyncio.timeout(60):
-        while len(found := await read_questions(nats_url, "airline", last=10)) < len(cancelled):
+        while len(found := await read_questions(nats_url, "airline", last=10)) < recorded:
+            pass
+        while sum(kind == "decision" for kind, _ in (await read_audit(nats_url)).lines) < audited:
             pass
     return found
 
@@ -180,6 +222,8 @@ def cancellation(bundle, number, succeeded):
     )
     asked.now.FromMilliseconds(1_795_000_000_000)
     asked.session.session_id, asked.session.tenant = "sess_1", "local"
+    # It is masked in what is recorded, so that the recorded question has another digest than the decided one.
+    asked.session.caller.caller_id = "+1 212 555 0147"
     asked.session.totals.add(tool="cancel_reservation", requested=succeeded, succeeded=succeeded)
     arguments = canonical_json({"reservation_id": "482915"})
     asked.action.action_id, asked.action.tool, asked.action.tool_version = (
@@ -201,19 +245,27 @@ def cancellation(bundle, number, succeeded):
 
 def compare(folder, at, recorded):
     diff = ("diff", "airline", *at)
-    code, said = ringback(*diff, "--from", "audit")
+    code, said = ringback(*diff, "--from", "audit", "--unrecorded-max", "1", "--changed-max", "2")
     assert (code, "4 questions, 2 decisions change, 0 of them laxer" in said) == (0, True), said
+    assert "5 decisions of 1 bundle in the audit" in said
+    assert "1  without a recorded input: policy keeps inputs for a week where" in said
     assert "cancel-too-many: confirm → escalate" in " ".join(said.split()), said
     assert [name for name in ("dec_1 ", "dec_2 ") if f"{name}cancel_reservation" not in said] == []
     assert "dec_0" not in said
+    assert ringback(*diff, "--from", "audit", "--unrecorded-max", "0")[0] == 1
     code, said = ringback(*diff, "--from", "audit", "--last", "1")
+    assert (code, "no audited decision about this pack has a recorded input" in " ".join(said.split())) == (
+        1,
+        True,
+    ), said
+    code, said = ringback(*diff, "--from", "recorded", "--last", "1")
     assert (code, "1 questions, 0 decisions change" in said) == (0, True), said
     assert ringback(*diff, "--from", "audit", "--changed-max", "1")[0] == 1
-    assert ringback(*diff, "--from", "audit", "--changed-max", "2")[0] == 0
     digests = dict(line.split() for line in said.splitlines()[:2])
     turned = ("--base", digests["candidate"], "--candidate", digests["base"])
     code, said = ringback(*diff, "--from", "audit", *turned)
     assert (code, "2 decisions change, 2 of them laxer" in said) == (1, True), said
+    assert said.count("(when it was decided: confirm by cancel-within-a-day)") == 2, said
     file = folder / "recorded.jsonl"
     file.write_text("".join(MessageToJson(question, indent=None) + "\n" for question in recorded))
     code, said = ringback(*diff, "--from", str(file))
@@ -239,15 +291,6 @@ def stricter_airline(folder):
 def programs(paths, nats, policy, **more):
     config = paths.state / "nats.conf"
     write_config(config, host="127.0.0.1", port=nats, store=paths.nats_store)
-    state = paths.state_of("policy")
-    state.mkdir(parents=True)
-    env = {
-        "RINGBACK_PORT": str(policy),
-        "RINGBACK_READY_FILE": str(paths.ready_file_of("policy")),
-        "RINGBACK_NATS_URL": f"nats://127.0.0.1:{nats}",
-        "RINGBACK_STATE_DIR": str(state),
-        "RINGBACK_MAC_KEYS_FILE": str(paths.mac_keys),
-    }
     yield ProgramSpec(
         name="nats",
         argv=(str(nats_program()), "--config", str(config)),
@@ -255,11 +298,25 @@ def programs(paths, nats, policy, **more):
         env=dict(os.environ),
         probe=nats_listening("127.0.0.1", nats),
     )
-    yield ProgramSpec(
-        name="policy",
+    yield replica("policy", paths, nats, policy, **more)
+
+
+def replica(name, paths, nats, port, **more):
+    """One replica of policy."""
+    state = paths.state_of(name)
+    state.mkdir(parents=True)
+    env = {
+        "RINGBACK_PORT": str(port),
+        "RINGBACK_READY_FILE": str(paths.ready_file_of(name)),
+        "RINGBACK_NATS_URL": f"nats://127.0.0.1:{nats}",
+        "RINGBACK_STATE_DIR": str(state),
+        "RINGBACK_MAC_KEYS_FILE": str(paths.mac_keys),
+    }
+    return ProgramSpec(
+        name=name,
         argv=(sys.executable, "-m", "ringback_policy"),
-        log_file=paths.log_of("policy"),
+        log_file=paths.log_of(name),
         env={**os.environ, **env, **more},
-        ready_file=paths.ready_file_of("policy"),
-        probe=grpc_serving(f"127.0.0.1:{policy}"),
+        ready_file=paths.ready_file_of(name),
+        probe=grpc_serving(f"127.0.0.1:{port}"),
     )

@@ -8,6 +8,7 @@ from ringback.policy.v1 import audit_pb2
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback_events import MemoryBroker, MemoryBus
 from ringback_identity import MacKeys, canonical_json, digest
+from ringback_policy.adapters.audit_trail import read_entries
 from ringback_policy.adapters.question_records import HELD_MAX, QuestionRecords
 from ringback_policy.bootstrap import assemble
 from ringback_policy.server.admin import PolicyAdminServicer
@@ -91,10 +92,33 @@ async def test_what_was_recorded_shows_what_another_bundle_would_decide(replica)
     assert found.changes[0].decision_id == "dec_70"
 
 
+async def test_a_recorded_question_bears_the_digest_that_the_audit_has_of_it(replica):
+    admin = PolicyAdminServicer(replica.publishing, replica.rolling_out)
+    request = pb.PublishBundleRequest(pack="shop", files=files(100), actor="ana")
+    bundle = (await admin.PublishBundle(request, None)).bundle_digest
+    records = QuestionRecords(replica.bus, on=True)
+    policy = PolicyServicer(replica.deciding, records.keep)
+    for amount in (10, 70):
+        await policy.Decide(question(bundle, amount), None)
+    await records.close()
+    replica.audit.deliver()
+    await replica.bus.flush()
+    entries = [
+        entry
+        for stored in replica.bus.broker.streams["AUDIT"].messages
+        for entry in read_entries(stored.message.payload)
+    ]
+    audited = [entry.decision.input_digest for entry in entries if entry.HasField("decision")]
+    (batch,) = replica.bus.broker.streams["DECISIONS"].messages
+    kept = audit_pb2.RecordedQuestions.FromString(batch.message.payload)
+    assert list(kept.input_digests) == audited
+    assert len(kept.questions) == 2
+
+
 async def test_nothing_is_recorded_unless_an_operator_asks_for_it():
     bus = MemoryBus()
     records = QuestionRecords(bus, on=False)
-    records.keep("shop", question("sha256:x", 1))
+    records.keep("shop", question("sha256:x", 1).SerializeToString())
     records.deliver()
     await bus.flush()
     assert recorded(bus) == []
@@ -105,7 +129,7 @@ async def test_a_recording_is_bounded_and_holds_nobody_up():
     bus = MemoryBus()
     records = QuestionRecords(bus, on=True)
     for amount in range(HELD_MAX + 5):
-        records.keep("shop", question("sha256:x", amount))
+        records.keep("shop", question("sha256:x", amount).SerializeToString())
     assert records.dropped == 5
     records.deliver()
     await bus.flush()

@@ -5,18 +5,16 @@ The check stands apart from the service that writes: who reads the audit need no
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ringback.policy.v1 import audit_pb2, policy_pb2
-from ringback_events import ALL_AUDIT, Delivery, connect
+from ringback_events import ALL_AUDIT
 
-__all__ = ["Audit", "chain_breaks", "entry_line", "read_audit", "read_entries"]
+from ringback_cli.stored import stored_payloads
 
-# After this long without a word an empty stream is taken for one.
-SILENCE_S = 2.0
+__all__ = ["Audit", "chain_breaks", "entry_line", "read_audit", "read_entries", "stored_entries"]
 
 
 @dataclass(frozen=True)
@@ -30,26 +28,15 @@ class Audit:
 
 async def read_audit(nats_url: str) -> Audit:
     """The whole stream as it is now."""
-    entries: list[audit_pb2.AuditEntry] = []
-    heard = asyncio.Event()
-
-    async def on_entry(delivery: Delivery) -> None:
-        entries.extend(read_entries(delivery.payload))
-        heard.set()
-
-    bus = await connect(nats_url, name="ringback-cli")
-    try:
-        await bus.ephemeral(ALL_AUDIT, on_entry, start="all")
-        while True:
-            heard.clear()
-            try:
-                await asyncio.wait_for(heard.wait(), SILENCE_S)
-            except TimeoutError:
-                break
-    finally:
-        await bus.close()
+    entries = await stored_entries(nats_url)
     lines = tuple((entry.WhichOneof("body") or "", entry_line(entry)) for entry in entries)
     return Audit(lines, len({entry.replica for entry in entries}), tuple(chain_breaks(entries)))
+
+
+async def stored_entries(nats_url: str) -> list[audit_pb2.AuditEntry]:
+    """All entries of the stream as it is now, in its order."""
+    payloads = await stored_payloads(nats_url, ALL_AUDIT)
+    return [entry for payload in payloads for entry in read_entries(payload)]
 
 
 def read_entries(payload: bytes) -> list[audit_pb2.AuditEntry]:

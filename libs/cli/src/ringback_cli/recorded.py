@@ -1,38 +1,36 @@
-"""Owns the reading of recorded questions: the last ones about a pack that policy kept for replay diffs."""
+"""Owns the reading of recorded questions: what policy kept of a pack for replay diffs, by the digests of the audit."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-
 from ringback.policy.v1 import audit_pb2
 from ringback.policy.v1 import policy_pb2 as pb
-from ringback_events import Delivery, connect, recorded_decisions
+from ringback_events import recorded_decisions
+from ringback_identity import digest
 
-__all__ = ["read_questions"]
+from ringback_cli.stored import stored_payloads
 
-# After this long without a word the stream has said all.
-SILENCE_S = 2.0
+__all__ = ["read_inputs", "read_questions"]
 
 
 async def read_questions(nats_url: str, pack: str, *, last: int) -> list[pb.DecideRequest]:
     """The last recorded questions about this pack, oldest first; none where recording was never on."""
-    found: deque[pb.DecideRequest] = deque(maxlen=last)
-    heard = asyncio.Event()
+    return [question for _, question in await _read(nats_url, pack)][-last:]
 
-    async def on_message(delivery: Delivery) -> None:
-        found.extend(audit_pb2.RecordedQuestions.FromString(delivery.payload).questions)
-        heard.set()
 
-    bus = await connect(nats_url, name="ringback-cli")
-    try:
-        await bus.ephemeral(recorded_decisions(pack), on_message, start="all")
-        while True:
-            heard.clear()
-            try:
-                await asyncio.wait_for(heard.wait(), SILENCE_S)
-            except TimeoutError:
-                break
-    finally:
-        await bus.close()
-    return list(found)
+async def read_inputs(nats_url: str, pack: str) -> dict[str, pb.DecideRequest]:
+    """All recorded questions about this pack by the digest that the audit has of them."""
+    return dict(await _read(nats_url, pack))
+
+
+async def _read(nats_url: str, pack: str) -> list[tuple[str, pb.DecideRequest]]:
+    payloads = await stored_payloads(nats_url, recorded_decisions(pack))
+    batches = [audit_pb2.RecordedQuestions.FromString(payload) for payload in payloads]
+    return [item for batch in batches for item in _with_digests(batch)]
+
+
+def _with_digests(batch: audit_pb2.RecordedQuestions) -> list[tuple[str, pb.DecideRequest]]:
+    """An older recording has no digests: then a question's own is right, unless something in it was masked."""
+    digests = list(batch.input_digests) or [
+        digest(question.SerializeToString(deterministic=True)) for question in batch.questions
+    ]
+    return list(zip(digests, batch.questions, strict=False))

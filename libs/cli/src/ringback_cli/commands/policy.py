@@ -20,6 +20,7 @@ from ringback_errors import Conflict, InvalidInput, NotFound, RingbackError, Una
 from ringback_packs import load_pack
 
 from ringback_cli.audit import read_audit
+from ringback_cli.audited import RECORDING, Audited, read_audited
 from ringback_cli.commands.connection import find_stack
 from ringback_cli.commands.running import run
 from ringback_cli.console import console
@@ -172,10 +173,13 @@ def diff(
         str,
         typer.Option(
             "--from",
-            help="'audit': what policy recorded (RINGBACK_RECORD_DECISIONS); else a file as --questions.",
+            help="'audit': every decision that the audit knows, with its recorded input; 'recorded': the recorded "
+            "inputs alone (RINGBACK_RECORD_DECISIONS); else a file as --questions.",
         ),
     ] = "",
-    last: Annotated[int, typer.Option(help="Of the recorded ones the last so many.", min=1)] = RECORDED_MAX,
+    last: Annotated[
+        int, typer.Option(help="Of the audited or recorded ones the last so many.", min=1)
+    ] = RECORDED_MAX,
     nats_url: Annotated[str, typer.Option(help="NATS server; default: the stack under ./var.")] = "",
     base: Annotated[str, typer.Option(help="Digest to compare with; default: the active one.")] = "",
     candidate: Annotated[str, typer.Option(help="Digest to look at; default: the candidate.")] = "",
@@ -183,10 +187,18 @@ def diff(
         int, typer.Option(help="Exit code 1 when more decisions change; -1: any number.")
     ] = -1,
     laxer_max: Annotated[int, typer.Option(help="Exit code 1 when more decisions get laxer; -1: any.")] = 0,
+    unrecorded_max: Annotated[
+        int, typer.Option(help="Exit code 1 when more audited decisions have no recorded input; -1: any.")
+    ] = -1,
     policy: Address = "",
 ) -> None:
     """Ask both bundles the same recorded questions and list every decision that differs, grouped by rule."""
-    recorded = _recorded(pack, recorded_from, questions, last=last, nats_url=nats_url)
+    audited = _audited(pack, policy, nats_url, last=last) if recorded_from == "audit" else None
+    recorded = (
+        list(audited.questions)
+        if audited
+        else _recorded(pack, recorded_from, questions, last=last, nats_url=nats_url)
+    )
 
     async def do(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub) -> list[pb.DiffBundlesResponse]:
         found = []
@@ -201,10 +213,11 @@ def diff(
     parts = _ask(policy, do)
     changed, laxer = sum(part.changed for part in parts), sum(part.laxer for part in parts)
     console.print(f"base      {parts[0].base_digest}\ncandidate {parts[0].candidate_digest}", markup=False)
-    _print_changes([change for part in parts for change in part.changes])
+    _print_changes([change for part in parts for change in part.changes], audited)
     total = sum(part.questions for part in parts)
     console.print(f"{total} questions, {changed} decisions change, {laxer} of them laxer", markup=False)
-    if 0 <= changed_max < changed or 0 <= laxer_max < laxer:
+    unrecorded = audited.unrecorded if audited else 0
+    if 0 <= changed_max < changed or 0 <= laxer_max < laxer or 0 <= unrecorded_max < unrecorded:
         raise typer.Exit(1)
 
 
@@ -269,7 +282,7 @@ async def _order(
 def _recorded(
     pack: str, source: str, questions: Path | None, *, last: int, nats_url: str
 ) -> list[pb.DecideRequest]:
-    if source != "audit":
+    if source != "recorded":
         return list(_questions(Path(source) if source else questions))
     found = run(read_questions(nats_url or find_stack().nats_url, pack, last=last))
     if not found:
@@ -278,6 +291,28 @@ def _recorded(
             field="--from",
         )
     return found
+
+
+def _audited(pack: str, policy: str, nats_url: str, *, last: int) -> Audited:
+    """What the audit knows of the pack's decisions. Exit code 1 where it cannot be trusted or leads to no input."""
+
+    async def bundles(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub) -> set[str]:
+        found = await stub.ListBundles(pb.ListBundlesRequest(), timeout=TIMEOUT_S)
+        return {bundle.bundle_digest for bundle in found.bundles if bundle.pack == pack}
+
+    of_pack = _ask(policy, bundles)
+    audited = run(read_audited(nats_url or find_stack().nats_url, pack, of_pack, last=last))
+    for line in audited.said():
+        console.print(line, markup=False)
+    for problem in audited.breaks:
+        console.print(f"broken: {problem}", style="red", markup=False)
+    if audited.breaks:
+        raise typer.Exit(1)
+    if not audited.questions:
+        raise NotFound(
+            f"no audited decision about this pack has a recorded input: {RECORDING}", field="--from"
+        )
+    return audited
 
 
 def _questions(path: Path | None) -> Iterator[pb.DecideRequest]:
@@ -313,7 +348,7 @@ def _print(rollout: pb.Rollout) -> None:
         console.print(f"  {name:<13}{text}", markup=False)
 
 
-def _print_changes(changes: list[pb.DecisionChange]) -> None:
+def _print_changes(changes: list[pb.DecisionChange], audited: Audited | None) -> None:
     groups = Counter(
         (change.rule_before, change.rule_after, _effect(change.before), _effect(change.after))
         for change in changes
@@ -325,7 +360,9 @@ def _print_changes(changes: list[pb.DecisionChange]) -> None:
         own = [c for c in changes if (c.rule_before, c.rule_after) == (before, after)]
         for change in own[:CHANGES_PRINTED_MAX]:
             laxer = "  laxer" if change.laxer else ""
-            console.print(f"        {change.decision_id} {change.tool}{laxer}", markup=False)
+            otherwise = audited.otherwise(change) if audited else ""
+            then = f"  (when it was decided: {otherwise})" if otherwise else ""
+            console.print(f"        {change.decision_id} {change.tool}{laxer}{then}", markup=False)
 
 
 def _effect(effect: pb.Effect.ValueType) -> str:

@@ -8,7 +8,7 @@ from ringback.policy.v1 import audit_pb2
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback_errors import RingbackError
 from ringback_events import Bus, decisions_subject
-from ringback_identity import new_id
+from ringback_identity import digest, new_id
 
 from ringback_policy.wire_recorded import masked_question
 
@@ -27,18 +27,18 @@ class QuestionRecords:
     def __init__(self, bus: Bus, *, on: bool) -> None:
         self.on = on
         self._bus = bus
-        self._held: deque[tuple[str, pb.DecideRequest]] = deque()
+        self._held: deque[tuple[str, bytes]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self.dropped = 0
 
-    def keep(self, pack: str, asked: pb.DecideRequest) -> None:
-        """Takes a question that was decided."""
+    def keep(self, pack: str, question: bytes) -> None:
+        """Takes a question that was decided, as it travels and as the audit's digest is of it."""
         if not self.on:
             return
-        if len(self._held) >= HELD_MAX or asked.ByteSize() > QUESTION_BYTES_MAX:
+        if len(self._held) >= HELD_MAX or len(question) > QUESTION_BYTES_MAX:
             self.dropped += 1
             return
-        self._held.append((pack, asked))
+        self._held.append((pack, question))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(BATCH_MS / 1000, self.deliver)
 
@@ -49,10 +49,12 @@ class QuestionRecords:
             self._timer = None
         batches: dict[str, audit_pb2.RecordedQuestions] = {}
         while self._held:
-            pack, asked = self._held.popleft()
+            pack, question = self._held.popleft()
+            asked = pb.DecideRequest.FromString(question)
             subject = decisions_subject(asked.tenant, pack)
             batch = batches.setdefault(subject, audit_pb2.RecordedQuestions())
             batch.questions.append(masked_question(asked))
+            batch.input_digests.append(digest(question))
             if batch.ByteSize() > MESSAGE_BYTES_MAX:
                 self._send(subject, batches.pop(subject))
         for subject, batch in batches.items():

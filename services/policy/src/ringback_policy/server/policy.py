@@ -24,8 +24,8 @@ from ringback_policy.usecases.deciding import Deciding
 
 __all__ = ["Keep", "PolicyServicer"]
 
-# Takes a question that was decided, with its pack.
-Keep = Callable[[str, pb.DecideRequest], None]
+# Takes the pack and a question that was decided, as it travels.
+Keep = Callable[[str, bytes], None]
 
 # What nobody waits for in words: the answer's labels are few, so metrics stay few.
 _UNDECIDED = "NEEDS_FACTS"
@@ -51,7 +51,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
                 decision, proof = await self._deciding.decide(asked, question=question)
                 set_attributes(current, _answer_attributes(decision))
         if self._keep is not None and decision.effect is not None:
-            self._keep(self._deciding.pack_of(asked), request)
+            self._keep(self._deciding.pack_of(asked), question)
         if metrics_enabled():
             _measure(asked, decision, (time.perf_counter() - started) * 1000)
         return wire.decide_response(asked, decision, proof)

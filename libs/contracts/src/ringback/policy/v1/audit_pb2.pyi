@@ -113,16 +113,22 @@ class RecordedQuestions(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     QUESTIONS_FIELD_NUMBER: _builtins.int
+    INPUT_DIGESTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def questions(self) -> _containers.RepeatedCompositeFieldContainer[_policy_pb2.DecideRequest]: ...
+    @_builtins.property
+    def input_digests(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Of each question as it was decided: the AuditedDecision.input_digest that it belongs to. Masked it has another digest."""
+
     def __init__(
         self,
         *,
         questions: _abc.Iterable[_policy_pb2.DecideRequest] | None = ...,
+        input_digests: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["questions", b"questions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input_digests", b"input_digests", "questions", b"questions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,42 @@
+"""Owns the reading of a subject as its stream holds it now, from the first message to the last."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ringback_errors import Unavailable
+from ringback_events import Delivery, connect
+
+__all__ = ["stored_payloads"]
+
+# A subject of which nothing comes in this time has nothing stored.
+EMPTY_S = 2.0
+# The next of several that are known to be there.
+NEXT_S = 10.0
+
+
+async def stored_payloads(nats_url: str, subject: str) -> list[bytes]:
+    """The payloads in their order; raises Unavailable when the stream stops before its end."""
+    found: list[bytes] = []
+    heard, done = asyncio.Event(), asyncio.Event()
+
+    async def on_message(delivery: Delivery) -> None:
+        found.append(delivery.payload)
+        heard.set()
+        if delivery.lag == 0:
+            done.set()
+
+    bus = await connect(nats_url, name="ringback-cli")
+    try:
+        await bus.ephemeral(subject, on_message, start="all")
+        while not done.is_set():
+            heard.clear()
+            try:
+                await asyncio.wait_for(heard.wait(), NEXT_S if found else EMPTY_S)
+            except TimeoutError:
+                if found and not done.is_set():
+                    raise Unavailable(f"{subject}: the stream stopped after {len(found)} messages") from None
+                break
+    finally:
+        await bus.close()
+    return found
