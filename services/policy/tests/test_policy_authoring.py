@@ -85,3 +85,38 @@ def test_an_explanation_tells_what_waits_what_fired_and_what_failed(airline):
     request = airline.request(airline.action(), gate=Gate.ACTION, facts=(airline.fact(),))
     fired = {step.rule: step.said for step in explain(airline.bundle, request, renderer=renderer).steps}
     assert (fired["cancel-within-a-day"], fired["cancel-flown"]) == (Said.FIRED, Said.SILENT)
+
+
+COUNT = "session.totals.cancel_reservation.succeeded >= 5"
+COVERED = "when: facts.reservation.airline_cancelled"
+TYPOS = [
+    ("domain.yaml", "effect: escalate", "effect: escalat", "expected one of allow, confirm, deny, escalate;"),
+    ("domain.yaml", "on_error: escalate", "onerror: escalate", "did you mean 'on_error'?"),
+    ("domain.yaml", "on_error: escalate", "on_error: escalat", "did you mean 'escalate'?"),
+    ("domain.yaml", "departure_date: string", "departure_date: strng", "did you mean 'string'?"),
+    ("domain.yaml", "facts:\n", "fact:\n", "did you mean 'facts'?"),
+    ("domain.yaml", "segments_flown > 0", "segments_flow > 0", "did you mean 'segments_flown'?"),
+    ("domain.yaml", COVERED, COVERED.replace("facts", "fact"), "did you mean 'facts'?"),
+    ("domain.yaml", COUNT, COUNT.replace("ee", "e"), "did you mean 'succeeded'?"),
+    ("domain.yaml", COUNT, COUNT.replace("5", '"5"'), "expected operands of one type"),
+    ("domain.yaml", COUNT, "sizes(args) > 1", "did you mean 'size'?"),
+    ("actions.yaml", "must_contain:", "must_contian:", "did you mean 'must_contain'?"),
+]
+
+
+@pytest.mark.parametrize(("file", "right", "wrong", "said"), TYPOS)
+def test_a_name_that_nobody_knows_is_answered_with_the_one_that_was_probably_meant(
+    folder, capsys, file, right, wrong, said
+):
+    path = folder / file
+    assert right in path.read_text()
+    path.write_text(path.read_text().replace(right, wrong, 1))
+    assert author(["check", str(folder)]) == 1
+    assert said in capsys.readouterr().out
+
+
+def test_a_rule_about_an_action_that_is_almost_a_declared_one_is_warned_of(folder, capsys):
+    path = folder / "domain.yaml"
+    path.write_text(path.read_text().replace("action: cancel_reservation", "action: cancel_reservaton", 1))
+    assert author(["check", str(folder)]) == 0
+    assert "declares no 'cancel_reservaton'; did you mean 'cancel_reservation'?" in capsys.readouterr().out

@@ -12,6 +12,8 @@ from ringback_events import MemoryBroker, MemoryBus
 from ringback_identity import MacKeys, digest
 from ringback_policy.bootstrap import assemble
 from ringback_policy.domain.conditions import Condition, ConditionError, ConditionSyntaxError, Environment
+from ringback_policy.domain.environment import fact_value, field_checks
+from ringback_policy.domain.subjects import Fact
 from ringback_policy.server.admin import PolicyAdminServicer
 from ringback_policy.server.policy import PolicyServicer
 
@@ -193,3 +195,18 @@ async def test_after_all_of_it_the_service_decides_as_before(shop):
             continue
     assert (await shop.ask({"amount": 5, "items": []})).effect == pb.EFFECT_ALLOW
     assert (await shop.ask({"amount": 500, "items": []})).say == "That is too much."
+
+
+def test_a_fact_with_a_number_that_no_double_holds_has_not_the_declared_form():
+    fact = Fact("bill", "get_bill", "{}", '{"amount": 1' + "0" * 400 + "}", 0)
+    assert fact_value(fact, field_checks({"amount": "number"})) is None
+
+
+async def test_what_is_no_name_of_a_pack_is_told_by_its_field(shop):
+    for call, request in (
+        (shop.admin.GetRollout, pb.GetRolloutRequest()),
+        (shop.admin.DiffBundles, pb.DiffBundlesRequest(pack="../x")),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            await call(request, None)
+        assert refused.value.field == "pack"

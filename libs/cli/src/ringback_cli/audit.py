@@ -35,7 +35,9 @@ async def read_audit(nats_url: str) -> Audit:
 
 async def stored_entries(nats_url: str) -> list[audit_pb2.AuditEntry]:
     """All entries of the stream as it is now, in its order."""
-    payloads = await stored_payloads(nats_url, ALL_AUDIT)
+    payloads = await stored_payloads(
+        nats_url, lambda bus, on_message: bus.ephemeral(ALL_AUDIT, on_message, start="all")
+    )
     return [entry for payload in payloads for entry in read_entries(payload)]
 
 

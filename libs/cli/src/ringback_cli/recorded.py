@@ -23,7 +23,9 @@ async def read_inputs(nats_url: str, pack: str) -> dict[str, pb.DecideRequest]:
 
 
 async def _read(nats_url: str, pack: str) -> list[tuple[str, pb.DecideRequest]]:
-    payloads = await stored_payloads(nats_url, recorded_decisions(pack))
+    payloads = await stored_payloads(
+        nats_url, lambda bus, on_message: bus.ephemeral(recorded_decisions(pack), on_message, start="all")
+    )
     batches = [audit_pb2.RecordedQuestions.FromString(payload) for payload in payloads]
     return [item for batch in batches for item in _with_digests(batch)]
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from ringback_errors import Unavailable
-from ringback_events import Delivery, connect
+from ringback_events import Bus, Delivery, connect
 
-__all__ = ["stored_payloads"]
+__all__ = ["Tailing", "stored_payloads"]
 
+# Subscribes from the first message on.
+Tailing = Callable[[Bus, Callable[[Delivery], Awaitable[None]]], Awaitable[object]]
 # A subject of which nothing comes in this time has nothing stored.
 EMPTY_S = 2.0
 # The next of several that are known to be there.
 NEXT_S = 10.0
 
 
-async def stored_payloads(nats_url: str, subject: str) -> list[bytes]:
-    """The payloads in their order; raises Unavailable when the stream stops before its end."""
+async def stored_payloads(nats_url: str, tail: Tailing) -> list[bytes]:
+    """The payloads in their order, as `tail` subscribes; raises Unavailable when the stream stops before its end."""
     found: list[bytes] = []
     heard, done = asyncio.Event(), asyncio.Event()
 
@@ -28,14 +31,14 @@ async def stored_payloads(nats_url: str, subject: str) -> list[bytes]:
 
     bus = await connect(nats_url, name="ringback-cli")
     try:
-        await bus.ephemeral(subject, on_message, start="all")
+        await tail(bus, on_message)
         while not done.is_set():
             heard.clear()
             try:
                 await asyncio.wait_for(heard.wait(), NEXT_S if found else EMPTY_S)
             except TimeoutError:
                 if found and not done.is_set():
-                    raise Unavailable(f"{subject}: the stream stopped after {len(found)} messages") from None
+                    raise Unavailable(f"the stream stopped after {len(found)} messages") from None
                 break
     finally:
         await bus.close()

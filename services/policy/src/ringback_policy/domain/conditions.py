@@ -18,6 +18,7 @@ import cel
 
 from ringback_policy.domain.narrowing import narrowed, narrowed_name
 from ringback_policy.domain.shapes import Path, Shape, flat_name
+from ringback_policy.domain.suggesting import perhaps
 
 __all__ = [
     "EXPRESSION_CHARS_MAX",
@@ -121,8 +122,9 @@ class Condition:
         unknown = set(program.functions()) - _FUNCTIONS
         unknown = {name for name in unknown if name.isidentifier()}
         if unknown:
+            near = perhaps(min(unknown), _FUNCTIONS)
             raise ConditionSyntaxError(
-                f"unknown function {min(unknown)!r}; known are the CEL standard functions"
+                f"unknown function {min(unknown)!r}; known are the CEL standard functions{near}"
             )
         uses = _uses(tokens)
         self.paths = frozenset(path for path, _, _ in uses)

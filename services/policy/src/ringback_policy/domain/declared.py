@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from ringback_policy.domain.suggesting import expected_one_of
 from ringback_policy.domain.vocabulary import Gate
 
 __all__ = ["ROOTS_BY_GATE", "Declared", "undeclared"]
@@ -50,26 +51,26 @@ class Declared:
         if len(path) == 1 and root in _TYPES:
             return None
         if root not in roots:
-            return f"unknown variable {root!r}; at gate {gate} expected one of {', '.join(sorted(roots))}"
+            return f"unknown variable {root!r}; at gate {gate} {expected_one_of(root, roots)}"
         if root == "facts":
             return self._fact_problem(path)
         if root == "args":
             return self._args_problem(path, actions)
         if root in _FIELDS and len(path) > 1 and path[1] not in _FIELDS[root]:
-            return f"unknown field {root}.{path[1]}; expected one of {', '.join(sorted(_FIELDS[root]))}"
+            return f"unknown field {root}.{path[1]}; {expected_one_of(path[1], _FIELDS[root])}"
         if path[:2] == ("session", "totals") and len(path) > 3 and path[3] not in _TOTALS:
-            return f"unknown field {'.'.join(path)}; expected one of {', '.join(sorted(_TOTALS))}"
+            return f"unknown field {'.'.join(path)}; {expected_one_of(path[3], _TOTALS)}"
         return None
 
     def _fact_problem(self, path: Path) -> str | None:
-        known = ", ".join(sorted(self.facts)) or "none (domain.yaml declares no facts)"
         if len(path) == 1:
             return "expected facts.<name>"
         if path[1] not in self.facts:
-            return f"unknown fact {path[1]!r}; expected one of {known}"
+            known = expected_one_of(path[1], self.facts, none="none (domain.yaml declares no facts)")
+            return f"unknown fact {path[1]!r}; {known}"
         fields = self.facts[path[1]]
         if len(path) > 2 and fields and path[2] not in fields:
-            return f"unknown field {'.'.join(path[:3])}; expected one of {', '.join(sorted(fields))}"
+            return f"unknown field {'.'.join(path[:3])}; {expected_one_of(path[2], fields)}"
         return None
 
     def _args_problem(self, path: Path, actions: Iterable[str]) -> str | None:
@@ -78,7 +79,7 @@ class Declared:
         for action in actions:
             fields = self.arguments.get(action)
             if fields and path[1] not in fields:
-                return f"{action} has no argument {path[1]!r}; expected one of {', '.join(sorted(fields))}"
+                return f"{action} has no argument {path[1]!r}; {expected_one_of(path[1], fields)}"
         return None
 
 

@@ -136,7 +136,10 @@ def fact_value(fact: Fact, checks: FieldChecks) -> Any:
         if type(value[name]) not in types:
             return None
         if number:
-            value[name] = float(value[name])
+            try:
+                value[name] = float(value[name])
+            except OverflowError:  # a whole number that no double holds
+                return None
     return value
 
 

@@ -1,11 +1,14 @@
 """Owns the form of the four bundle files: which keys there are, their types and limits, before anything is compiled."""
 
-from typing import Annotated, Any, Literal
+import re
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
 from ringback_policy.domain.findings import Findings
+from ringback_policy.domain.suggesting import expected_one_of
 from ringback_policy.domain.yaml_lines import LinedDict, YamlError, line_at, read_yaml
 
 __all__ = [
@@ -24,6 +27,8 @@ __all__ = [
 ]
 
 FILE_NAMES = ("interaction.yaml", "domain.yaml", "safety.yaml", "actions.yaml")
+
+_STEP = re.compile(r"\.[^.\[\]]+|\[[^\]]*\]")
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
 RuleId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)]
@@ -267,7 +272,39 @@ def _explain(name: str, document: LinedDict, text: str, findings: Findings) -> N
     where = path.removeprefix("$").lstrip(".")
     line = line_at(document, path, key=key)
     place = f"{where}: " if where else ""
-    findings.error(name, line, f"{place}{message[0].lower()}{message[1:]}", rule=_rule_id(document, path))
+    said = f"{place}{message[0].lower()}{message[1:]}{_hint(FORMS[name], path, message, key)}"
+    findings.error(name, line, said, rule=_rule_id(document, path))
+
+
+def _hint(form: Any, path: str, message: str, key: str) -> str:
+    """What could stand there instead of an unknown key or word; empty where nothing can be told."""
+    for step in _STEP.findall(path):
+        form = _inside(form, step)
+    if key:
+        known = tuple(name for one in _alternatives(form) if _is_form(one) for name in one.__struct_fields__)
+        return f"; {expected_one_of(key, known)}" if known else ""
+    words = tuple(word for one in _alternatives(form) if get_origin(one) is Literal for word in get_args(one))
+    return (
+        f"; {expected_one_of(message.split(chr(39))[1], words)}" if words and "enum value" in message else ""
+    )
+
+
+def _inside(form: Any, step: str) -> Any:
+    """The type of a member or an element; None where it is not known."""
+    for one in _alternatives(form):
+        if _is_form(one):
+            return get_type_hints(one).get(step.lstrip("."))
+        if get_args(one) and get_origin(one) is not Literal:
+            return get_args(one)[-1]
+    return None
+
+
+def _is_form(form: Any) -> bool:
+    return isinstance(form, type) and issubclass(form, msgspec.Struct)
+
+
+def _alternatives(form: Any) -> tuple[Any, ...]:
+    return get_args(form) if get_origin(form) in (Union, UnionType) else (form,)
 
 
 def _rule_id(document: LinedDict, path: str) -> str:

@@ -35,7 +35,7 @@ def type_problem(
             value = condition.value(Environment(values))
         except ConditionError as error:
             if "overload" in str(error).lower() or "type" in str(error).lower():
-                return f"when: the types do not fit: {error}"
+                return f"when: the types do not fit: expected operands of one type, such as a text and a text ({error})"
             continue
         if not isinstance(value, bool):
             return f"when: expected a condition that is true or false, got {type(value).__name__}"

@@ -9,8 +9,9 @@ from ringback_policy.domain.declared import Declared, undeclared
 from ringback_policy.domain.environment import field_checks
 from ringback_policy.domain.files import ActionEntry, ConsentEntry, FactEntry, OnErrorEntry, RuleEntry
 from ringback_policy.domain.findings import Findings
-from ringback_policy.domain.model import ActionPolicy, ConsentRule, FactSpec, OnError, Rule
+from ringback_policy.domain.model import ANY_ACTION, ActionPolicy, ConsentRule, FactSpec, OnError, Rule
 from ringback_policy.domain.probing import type_problem
+from ringback_policy.domain.suggesting import expected_one_of, perhaps
 from ringback_policy.domain.templates import Place, Template, TemplateError, parse_template
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 from ringback_policy.domain.yaml_lines import LinedDict, line_at
@@ -53,6 +54,7 @@ def compile_rule(entry: RuleEntry, layer: Layer, line: int, source: Source) -> R
     for problem in undeclared(paths, source.declared, gate=gate, actions=actions):
         error(problem)
     _check_rule(entry, gate, source, error)
+    _look_at_actions(entry, line, source)
     if when is not None and len(source.findings.errors) == known:
         mistyped = type_problem(when, source.declared, gate=gate, actions=actions)
         if mistyped:
@@ -115,8 +117,17 @@ def _check_rule(entry: RuleEntry, gate: Gate, source: Source, error: _Error) -> 
         error("states: only a rule with effect confirm has a read-back to add to")
     for name in entry.needs:
         if name not in source.declared.facts:
-            known = ", ".join(sorted(source.declared.facts)) or "none"
-            error(f"needs: unknown fact {name!r}; expected one of {known}")
+            error(f"needs: unknown fact {name!r}; {expected_one_of(name, source.declared.facts)}")
+
+
+def _look_at_actions(entry: RuleEntry, line: int, source: Source) -> None:
+    """A rule about an action that has almost the name of a declared one would never be asked about that one."""
+    for name in (entry.action,) if isinstance(entry.action, str) else entry.action:
+        near = perhaps(name, source.declared.arguments)
+        if name != ANY_ACTION and name not in source.declared.arguments and near:
+            source.findings.warn(
+                source.file, line, f"action: actions.yaml declares no {name!r}{near}", rule=entry.id
+            )
 
 
 def _on_error(entry: RuleEntry) -> OnError:
@@ -136,7 +147,7 @@ def _fact(name: str, entry: FactEntry, source: Source, tools: Mapping[str, SideE
         source.findings.error(source.file, line, f"fact {name}: {message}")
 
     if tools and tools.get(entry.tool) is None:
-        error(f"tool: the pack declares no tool {entry.tool!r}; expected one of {', '.join(sorted(tools))}")
+        error(f"tool: the pack declares no tool {entry.tool!r}; {expected_one_of(entry.tool, tools)}")
     elif tools and tools[entry.tool] is not SideEffect.READ:
         error(f"tool: expected a read-only tool, {entry.tool} is {tools[entry.tool].name.lower()}")
     arguments = {}

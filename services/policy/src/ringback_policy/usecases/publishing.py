@@ -80,8 +80,13 @@ class Publishing:
 
 def check_change(pack: str, actor: str) -> None:
     """What every change must name; raises InvalidInput."""
+    check_pack(pack)
+    if not actor:
+        raise InvalidInput("expected who does this", field="actor")
+
+
+def check_pack(pack: str) -> None:
+    """Raises InvalidInput for what is no name of a pack."""
     plain = pack.replace("-", "").replace("_", "")
     if not (plain.isascii() and plain.isalnum() and len(pack) <= 64):
         raise InvalidInput("expected a pack name of letters, digits, - and _", field="pack")
-    if not actor:
-        raise InvalidInput("expected who does this", field="actor")

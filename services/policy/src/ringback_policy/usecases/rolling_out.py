@@ -12,7 +12,7 @@ from ringback_policy.domain.replaying import Diff, diff
 from ringback_policy.domain.rollout import Rollout
 from ringback_policy.domain.subjects import Request
 from ringback_policy.ports import AuditTrail, Bundles, Clock, ControlFacts, ValueSpeaker
-from ringback_policy.usecases.publishing import OPERATOR_TENANT, check_change
+from ringback_policy.usecases.publishing import OPERATOR_TENANT, check_change, check_pack
 
 __all__ = ["Compared", "Order", "Questions", "RollingOut"]
 
@@ -94,7 +94,8 @@ class RollingOut:
         self._speaker = speaker
 
     async def status(self, pack: str) -> Rollout:
-        """Where it stands, as the store has it now."""
+        """Where it stands, as the store has it now; raises InvalidInput for what is no pack's name."""
+        check_pack(pack)
         return await self._bundles.rollout(pack)
 
     async def stage(self, order: Order, digest: str, *, tightening: bool) -> Rollout:
@@ -127,6 +128,7 @@ class RollingOut:
         self, pack: str, *, base: str, candidate: str, questions: Sequence[Request]
     ) -> Compared:
         """What the candidate would decide otherwise; raises NotFound, or InvalidInput without a candidate."""
+        check_pack(pack)
         now = await self._bundles.rollout(pack)
         base, candidate = base or now.digest, candidate or now.candidate
         for name, digest in (("base_digest", base), ("candidate_digest", candidate)):
