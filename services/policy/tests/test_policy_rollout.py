@@ -202,6 +202,35 @@ async def test_of_two_operators_at_once_one_wins_and_nothing_is_half_done(one, t
     assert (await one.status()) == won
 
 
+class Meanwhile:
+    """A bucket on which somebody else writes between a reading and the writing that follows it."""
+
+    def __init__(self, bucket, other):
+        self._bucket = bucket
+        self._other = other
+        self.update, self.create = bucket.update, bucket.create
+
+    async def get(self, key):
+        entry = await self._bucket.get(key)
+        other, self._other = self._other, None
+        if other is not None:
+            await other()
+        return entry
+
+
+async def test_who_loses_by_a_moment_is_told_to_look_again_and_nothing_of_it_is_done(one, two, monkeypatch):
+    revision, other = (await one.status()).revision, await two[1].publish(10)
+    later = Meanwhile(
+        one.bus.bucket("policy"), lambda: two[1].order("StageBundle", bundle_digest=other, revision=revision)
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(one.bus, "bucket", lambda name: later)
+        with pytest.raises(Conflict, match="at the same moment: look at it again") as refused:
+            await one.order("StageBundle", bundle_digest=one.stricter, revision=revision)
+    assert refused.value.field == "expected_revision"
+    assert (await one.status()).candidate_digest == other
+
+
 @pytest.mark.parametrize("kind", ["StageBundle", "StartCanary", "PromoteBundle", "RollbackBundle"])
 async def test_a_stale_command_is_refused(one, kind):
     fields = {"StageBundle": {"bundle_digest": one.stricter}, "StartCanary": {"percent": 5}}

@@ -178,10 +178,16 @@ class BundleStore:
             )
         after = step(before)
         value = msgspec.json.encode(after)
-        if entry is None:
-            await bucket.create(key, value)
-        else:
-            await bucket.update(key, value, revision=entry.revision)
+        try:
+            if entry is None:
+                await bucket.create(key, value)
+            else:
+                await bucket.update(key, value, revision=entry.revision)
+        except Conflict:
+            raise Conflict(
+                "somebody else changed the rollout at the same moment: look at it again",
+                field="expected_revision",
+            ) from None
         self._take(pack, after)
         return before, after
 
