@@ -187,13 +187,10 @@ def test_without_a_goodbye_the_call_stays_open_and_nobody_is_asked_again():
     assert call.new(fx.RequestSpeech)
 
 
-def test_nobody_is_asked_while_an_action_runs_or_a_yes_is_waited_for():
+def test_nobody_is_asked_while_an_action_runs():
     call = acting(idle_ms=3_000, filler_after_ms=0)
     call.pass_ms(20_000)
     assert not call.new(fx.RequestSpeech)
-    call = CoreCall(idle_ms=3_000)
-    call.is_read_back()
-    call.pass_ms(20_000)
     assert not applied(call, "idle_prompt")
 
 

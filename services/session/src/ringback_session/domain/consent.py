@@ -25,6 +25,7 @@ __all__ = [
     "expired",
     "read",
     "read_back_spoken",
+    "repeat",
     "repeat_after_reply",
     "repeat_if_cut",
     "start_next",
@@ -166,6 +167,11 @@ def repeat_after_reply(step: Step) -> None:
     consent = step.state.open_consent()
     if consent is not None and consent.phase is ConsentPhase.CLARIFYING:
         _read_back(step, consent, first=False)
+
+
+def repeat(step: Step, consent: Consent, say_first: str) -> None:
+    """The caller says nothing to it: ask again."""
+    _read_back(step, consent, first=False, say_first=say_first)
 
 
 def repeat_if_cut(step: Step, *, answered: bool = False) -> None:
@@ -312,7 +318,7 @@ def _unclear(step: Step, consent: Consent, *, ask_model: bool) -> None:
     )
 
 
-def _read_back(step: Step, consent: Consent, *, first: bool) -> None:
+def _read_back(step: Step, consent: Consent, *, first: bool, say_first: str = "") -> None:
     consent.phase = ConsentPhase.READING_BACK
     consent.round += 1
     consent.item_id = ""
@@ -327,7 +333,8 @@ def _read_back(step: Step, consent: Consent, *, first: bool) -> None:
         expires_at_ms=step.at.now_ms + consent.expires_after_ms,
         round=consent.round,
     )
-    text = f"{consent.say_first} {consent.read_back}".strip() if first else consent.read_back
+    before = consent.say_first if first else say_first
+    text = f"{before} {consent.read_back}".strip()
     speaking.speak(
         step,
         SpeechKind.READ_BACK,

@@ -1,16 +1,22 @@
-"""The rule `idle_prompt`: a caller who says nothing is asked whether they are there, and in the end let go."""
+"""The rule `idle_prompt`: a caller who says nothing is asked the open question again, and in the end let go."""
 
 from __future__ import annotations
 
-from ringback_session.domain import playback, recovery, speaking
+import re
+from typing import Final
+
+from ringback_session.domain import consent, playback, recovery, speaking
 from ringback_session.domain.effects import EndCall, StartTimer, StopTimer
 from ringback_session.domain.rules import RuleName
-from ringback_session.domain.state import SpeechKind
+from ringback_session.domain.state import ActionPhase, CallState, ConsentPhase, SpeechKind
 from ringback_session.domain.step import Step
 
 __all__ = ["TIMER", "answered", "due", "watch"]
 
 TIMER = "idle"
+# A longer question is not said again whole: the prompt alone must do.
+QUESTION_CHARS_MAX: Final = 240
+_QUESTION: Final = re.compile(r"[^.!?。！？\n]*[?？]")
 ENDED = "idle"
 
 
@@ -44,7 +50,15 @@ def due(step: Step) -> None:
     elif floor.prompts < rules.idle_prompts_max and rules.idle_prompts:
         text = rules.idle_prompts[floor.prompts % len(rules.idle_prompts)]
         floor.prompts += 1
-        _say(step, text, "asked")
+        asked = state.open_consent()
+        if asked is not None:
+            consent.repeat(step, asked, text)
+            _applied(step, "asked_again")
+        else:
+            _say(step, f"{text} {_open_question(step)}".strip(), "asked")
+    elif state.open_consent() is not None:
+        # It expires, and that is said.
+        floor.watching = True
     elif rules.say_goodbye:
         floor.leaving = True
         _say(step, rules.say_goodbye, "goodbye")
@@ -60,8 +74,12 @@ def answered(step: Step) -> None:
 
 
 def _say(step: Step, text: str, outcome: str) -> None:
-    floor, rules = step.state.floor, step.state.rules
     speaking.speak(step, SpeechKind.NOTICE, text)
+    _applied(step, outcome)
+
+
+def _applied(step: Step, outcome: str) -> None:
+    floor, rules = step.state.floor, step.state.rules
     step.applied(
         RuleName.IDLE_PROMPT,
         outcome,
@@ -76,5 +94,33 @@ def _silent(step: Step) -> bool:
     state = step.state
     # Who only types is not spoken to.
     here = step.at.samples > 0 and not (state.ended or state.agent_silent)
-    busy = state.caller_speaking or state.floor.overlap is not None or state.open_consent() is not None
+    busy = state.caller_speaking or state.floor.overlap is not None
+    asked = state.open_consent()
+    if asked is not None:
+        return here and not busy and asked.phase is ConsentPhase.WAITING and _only_confirming(state)
     return here and not busy and recovery.idle(state)
+
+
+def _only_confirming(state: CallState) -> bool:
+    """Is an answer to the read-back all that the call waits for?"""
+    said = state.utterance is not None and not state.utterance.cleared
+    if said or state.reply or state.next_reply or state.speeches:
+        return False
+    return all(action.phase is ActionPhase.CONFIRMING for action in state.open_actions())
+
+
+def _open_question(step: Step) -> str:
+    """What the agent asked last and nobody has answered."""
+    state = step.state
+    for entry in reversed(state.history):
+        if entry.kind != "message" or entry.role == "system":
+            continue
+        if entry.role == "user":
+            break
+        questions = [each.strip() for each in _QUESTION.findall(entry.text)]
+        ours = [each for each in questions if each not in state.rules.idle_prompts]
+        if ours:
+            return ours[-1] if len(ours[-1]) <= QUESTION_CHARS_MAX else ""
+        if not questions:
+            break
+    return ""
