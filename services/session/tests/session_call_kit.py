@@ -215,6 +215,12 @@ class MetersTwin:
     def budget(self, scope, level):
         pass
 
+    def interrupted(self, stop_ms):
+        pass
+
+    def handed_over(self, outcome, took_ms):
+        pass
+
 
 class World:
     """Everything around the calls. Make it inside a running loop; `replica` gives the calls of one owner."""

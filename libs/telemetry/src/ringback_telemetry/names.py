@@ -196,6 +196,9 @@ class Metric:
     INTERRUPT_STOP_MS: Final = _histogram(
         "ringback.interruption.stop", "ms", _MS, "The caller's speech over the agent to the last audio sent."
     )
+    HANDOFF_MS: Final = _histogram(
+        "ringback.handoff.time", "ms", _MS, "From asking for another agent until it holds the call."
+    )
     FILLER_GAP_MS: Final = _histogram(
         "ringback.filler.gap", "ms", _MS, "Longest silence that the caller met while an action ran."
     )

@@ -22,6 +22,7 @@ from ringback_session.usecases.calls import Calls
 from ringback_session.usecases.erasing import Erase
 from ringback_session.usecases.gathering import GatheredFacts
 from ringback_session.usecases.ledger import Ledger
+from ringback_session.usecases.measuring import Measuring
 from ringback_session.usecases.observing import ObservedFacts
 from ringback_session.usecases.operators import Operators
 from ringback_session.usecases.watching import Watchers
@@ -74,6 +75,7 @@ async def make_upkeep(
     watchers = Watchers()
     facts.listen(ledger.fact)
     facts.listen(watchers.fact)
+    facts.listen(Measuring(meters))
     watches = (await records.watch(), await spending.watch())
     peers, erase = Peers(tls=settings.tls), Erase(TracesInBucket(bus))
     return Upkeep(records, facts, control, meters, prices, ledger, watchers, peers, erase, watches)

@@ -49,6 +49,7 @@ async def run_session(settings: SessionSettings) -> None:
     bus = await connect(settings.nats_url, name=owner, spool_dir=settings.state_dir / "spool")
     await bus.ensure(load_topology(), "session")
     upkeep = await make_upkeep(settings, bus, clock=clock, tenants=tenants, owner=owner)
+    models.on_breaker = upkeep.control.breaker_changed
     peers = {"policy": settings.policy_addr, "tools": settings.tools_addr, "memory": settings.memory_addr}
     channels = [Channel(address, name=name, tls=settings.tls) for name, address in peers.items()]
     await asyncio.gather(*(channel.warm() for channel in channels))

@@ -66,6 +66,10 @@ class Meters(Protocol):
 
     def budget(self, scope: str, level: str) -> None: ...
 
+    def interrupted(self, stop_ms: float) -> None: ...
+
+    def handed_over(self, outcome: str, took_ms: float) -> None: ...
+
 
 class Spending(Protocol):
     """What tenants spent, by day, as every process of session wrote it down."""

@@ -6,11 +6,13 @@ import logging
 
 from google.protobuf.message import Message
 from ringback.events.v1 import events_pb2
+from ringback_calling import BreakerState
 from ringback_errors import RingbackError
 from ringback_events import Bus, control_subject
 from ringback_identity import new_id
 
 from ringback_session import wire
+from ringback_session.adapters.upstream_spec import Upstream
 from ringback_session.domain.usage import Budget
 from ringback_session.ports import Clock
 from ringback_session.ports_upkeep import DaySpend
@@ -66,6 +68,16 @@ class ControlOnBus:
             outcome=outcome,
         )
         self._publish("operator_acted", body)
+
+    def breaker_changed(self, upstream: Upstream, state: BreakerState) -> None:
+        """A breaker of ours before a realtime model; a half-open one has not decided yet."""
+        named = {"dependency": f"model.{upstream.name}", "replica": self._replica}
+        if state is BreakerState.OPEN:
+            reason = "it failed too often"
+            opened = events_pb2.BreakerOpened(**named, reason=reason, open_ms=upstream.open_ms)
+            self._publish("breaker_opened", opened)
+        elif state is BreakerState.CLOSED:
+            self._publish("breaker_closed", events_pb2.BreakerClosed(**named))
 
     def _publish(self, kind: str, body: Message) -> None:
         fact = events_pb2.ControlFact(

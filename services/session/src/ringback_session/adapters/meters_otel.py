@@ -41,6 +41,12 @@ class MetersWithOtel:
     def budget(self, scope: str, level: str) -> None:
         counter(names.Metric.BUDGETS_CROSSED).add(1, {names.Attr.SCOPE: scope, names.Attr.LEVEL: level})
 
+    def interrupted(self, stop_ms: float) -> None:
+        histogram(names.Metric.INTERRUPT_STOP_MS).record(stop_ms)
+
+    def handed_over(self, outcome: str, took_ms: float) -> None:
+        histogram(names.Metric.HANDOFF_MS).record(took_ms, {names.Attr.OUTCOME: outcome})
+
 
 async def measure_loop(on_sample: Callable[[float], None]) -> None:
     """Tell, until cancelled, how much later than asked the loop came back. Its own clock would not show a stall."""

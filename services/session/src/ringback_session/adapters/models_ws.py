@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
+from ringback_calling import BreakerState
 from ringback_errors import ConfigError
 
 from ringback_session.adapters.upstream_lane import Lane
@@ -30,6 +31,8 @@ class ModelsOverWebSocket:
         self._source = source
         self._variable = variable
         self._clock = clock
+        # Told when the breaker of an upstream opens or closes.
+        self.on_breaker: Callable[[Upstream, BreakerState], None] = lambda upstream, state: None
         self._specs = source.current()
         self.lanes = self._made(self._specs, ())
         self._changing = asyncio.Lock()
@@ -89,7 +92,14 @@ class ModelsOverWebSocket:
         """Lanes for these; one whose upstream is as it was goes on with all that it knows."""
         kept = {lane.upstream.name: lane for lane in former if lane.upstream in specs}
         return tuple(
-            kept.get(spec.name) or Lane(spec, variable=self._variable, clock=self._clock) for spec in specs
+            kept.get(spec.name)
+            or Lane(
+                spec,
+                variable=self._variable,
+                clock=self._clock,
+                on_breaker=lambda upstream, state: self.on_breaker(upstream, state),
+            )
+            for spec in specs
         )
 
 

@@ -59,8 +59,16 @@ class Connected:
 class Lane:
     """Connects to one upstream, or says at once why not."""
 
-    def __init__(self, upstream: Upstream, *, variable: Callable[[str], str], clock: Clock) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        *,
+        variable: Callable[[str], str],
+        clock: Clock,
+        on_breaker: Callable[[Upstream, BreakerState], None] = lambda upstream, state: None,
+    ) -> None:
         self.upstream = upstream
+        self._on_breaker = on_breaker
         self._clock = clock
         secret = Secret(upstream.key, variable) if upstream.key is not None else None
         self._endpoints = Endpoints(upstream, secret)
@@ -182,6 +190,7 @@ class Lane:
     def _breaker_changed(self, state: BreakerState) -> None:
         log.warning("upstream '%s': its breaker is %s", self.upstream.name, state.value)
         gauge(names.Metric.BREAKER_STATE).set(_STATES[state], {names.Attr.DEPENDENCY: self.upstream.name})
+        self._on_breaker(self.upstream, state)
 
     def _count(self, purpose: Purpose, outcome: str) -> None:
         attributes = {

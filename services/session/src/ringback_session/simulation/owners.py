@@ -240,6 +240,10 @@ class _Meters:
 
     def budget(self, scope: str, level: str) -> None: ...
 
+    def interrupted(self, stop_ms: float) -> None: ...
+
+    def handed_over(self, outcome: str, took_ms: float) -> None: ...
+
 
 class _Tracing:
     """Implements `ports.Tracing`: a defect is a violation."""
