@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ringback_cli.guard.evidence import caller_id, read_slot_words, slots_of
 from ringback_cli.guard.recordings import Utterance, Write, read_stories
+from ringback_cli.guard.tables import read_tables
 from ringback_cli.main import app
 from ringback_errors import InvalidInput
 from typer.testing import CliRunner
@@ -91,7 +92,7 @@ def test_a_recording_that_cannot_be_read_is_named(tmp_path, content, expected):
 
 def test_a_folder_without_data_or_recordings_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match="missing"):
-        read_stories(tmp_path, WRITES)
+        read_tables(tmp_path)
     with pytest.raises(InvalidInput, match=r"runs_\*\.json or tasks_\*\.json"):
         read_stories(folder(tmp_path), WRITES)
 
@@ -104,7 +105,11 @@ def told(*texts):
     ("said", "expected"),
     [
         (told(("u", "I am ill and cannot fly.")), {"cancel_reason": "health"}),
-        (told(("u", "A change of plan."), ("u", "There is a storm.")), {"cancel_reason": "weather"}),
+        (told(("u", "A change of plan."), ("u", "There is a storm.")), {}),
+        (told(("u", "I have the flu."), ("u", "There is a storm.")), {"cancel_reason": "weather"}),
+        (told(("u", "It's not for health reasons, my plans have changed.")), {"cancel_reason": "other"}),
+        (told(("u", "I can't fly, I'm ill.")), {"cancel_reason": "health"}),
+        (told(("u", "I don't want a voucher.")), {}),
         (told(("u", "Does it cover health reasons?")), {}),
         (told(("a", "Are you ill?"), ("u", "Just cancel it.")), {}),
         (told(("u", "Can I get some compensation?")), {"compensation_asked": "yes"}),

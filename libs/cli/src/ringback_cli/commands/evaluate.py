@@ -21,6 +21,7 @@ from ringback_cli.guard.evidence import read_slot_words
 from ringback_cli.guard.recordings import Story, read_stories
 from ringback_cli.guard.replay import Judged, Replay
 from ringback_cli.guard.report import blocked_wrongly, table, write_lines
+from ringback_cli.guard.tables import Tables, read_tables
 from ringback_cli.overlap.cases import all_cases, voices
 from ringback_cli.overlap.measuring import measure
 from ringback_cli.overlap.report import IGNORES_GOAL, YIELDS_GOAL, lines_of, rates
@@ -73,9 +74,10 @@ def airline_guard(
     Starts both services with the pack `tau-airline`. Exit code 1: a correct action was not executed.
     """
     pack = load_settings().packs / "tau-airline"
+    tables = read_tables(data)
     stories = read_stories(data, frozenset(_writes(pack)))
     with tempfile.TemporaryDirectory(prefix="ringback-guard-") as root:
-        judged, asked = run(_replay(pack, data.resolve(), Path(root), stories))
+        judged, asked = run(_replay(pack, data.resolve(), Path(root), stories, tables))
     typer.echo(table(judged))
     if questions:
         questions.write_text("".join(f"{json.dumps(question)}\n" for question in asked))
@@ -123,12 +125,11 @@ def _rule(given: str) -> tuple[str, Any]:
 
 
 async def _replay(
-    pack: Path, data: Path, root: Path, stories: list[Story]
+    pack: Path, data: Path, root: Path, stories: list[Story], tables: Tables
 ) -> tuple[list[Judged], list[dict[str, Any]]]:
-    users = frozenset(json.loads((data / "users.json").read_bytes()))
     slots = read_slot_words(pack / "evaluation" / "slots.yaml")
     async with open_desk(pack, data=data, root=root, environment=inherited_environment()) as desk:
-        replay = Replay(desk, slots=slots, user_ids=users)
+        replay = Replay(desk, slots=slots, tables=tables)
         judged = [one for story in stories for one in await replay.story(story)]
     return judged, [MessageToDict(asked, preserving_proto_field_name=True) for asked in replay.questions]
 

@@ -10,9 +10,8 @@ from typing import Any, Literal
 
 from ringback_errors import InvalidInput
 
-__all__ = ["NEEDED", "PastCall", "Story", "Utterance", "Write", "read_stories"]
+__all__ = ["PastCall", "Story", "Utterance", "Write", "read_stories"]
 
-NEEDED = ("flights.json", "reservations.json", "users.json")
 FILE_BYTES_MAX = 256 * 1024 * 1024
 
 
@@ -26,16 +25,17 @@ class Utterance:
 
 @dataclass(frozen=True)
 class PastCall:
-    """A tool call as it was recorded."""
+    """A tool call as it was recorded; `said` is how much had been said before it."""
 
     tool: str
     arguments: Mapping[str, Any]
     succeeded: bool
+    said: int = 0
 
 
 @dataclass(frozen=True)
 class Write:
-    """One write call, with the conversation and the calls before it."""
+    """One write call, with the conversation and the calls before it; `unreadable` says why it has no arguments."""
 
     tool: str
     arguments: Mapping[str, Any]
@@ -43,6 +43,7 @@ class Write:
     said: tuple[Utterance, ...] = ()
     before: tuple[PastCall, ...] = ()
     succeeded: bool = True
+    unreadable: str = ""
 
     @property
     def read_back(self) -> str:
@@ -68,9 +69,6 @@ class Story:
 
 def read_stories(folder: Path, writes: frozenset[str]) -> list[Story]:
     """All runs and tasks of a folder, in their order; raises InvalidInput naming file and place."""
-    for name in NEEDED:
-        if not (folder / name).is_file():
-            raise InvalidInput("expected, but missing", field=str(folder / name))
     runs, tasks = sorted(folder.glob("runs_*.json")), sorted(folder.glob("tasks_*.json"))
     if not runs and not tasks:
         raise InvalidInput("expected runs_*.json or tasks_*.json", field=str(folder))
@@ -83,7 +81,7 @@ def _list(path: Path) -> Sequence[Mapping[str, Any]]:
         if path.stat().st_size > FILE_BYTES_MAX:
             raise InvalidInput(f"expected at most {FILE_BYTES_MAX} bytes", field=str(path))
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(f"expected JSON: {error}", field=str(path)) from None
     if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
         raise InvalidInput("expected a list of objects", field=str(path))
@@ -93,7 +91,7 @@ def _list(path: Path) -> Sequence[Mapping[str, Any]]:
 def _run(path: Path, index: int, run: Mapping[str, Any], writes: frozenset[str]) -> Story:
     try:
         found = tuple(_writes_of(run["traj"], writes))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidInput(
             f"expected a run with messages (traj): {error!r}", field=f"{path}[{index}]"
         ) from None
@@ -104,20 +102,38 @@ def _writes_of(messages: Sequence[Mapping[str, Any]], writes: frozenset[str]) ->
     said: list[Utterance] = []
     before: list[PastCall] = []
     for at, message in enumerate(messages):
-        text, calls = message.get("content"), message.get("tool_calls") or ()
+        text, calls = _text(message.get("content")), message.get("tool_calls") or ()
         if text and message["role"] in ("user", "assistant"):
-            said.append(Utterance("caller" if message["role"] == "user" else "agent", str(text)))
+            said.append(Utterance("caller" if message["role"] == "user" else "agent", text))
         for call, result in zip(calls, _results(messages[at + 1 :], len(calls)), strict=True):
-            name, arguments = call["function"]["name"], json.loads(call["function"]["arguments"] or "{}")
-            succeeded = not result.lower().startswith("error")
+            name = str(call["function"]["name"])
+            arguments, unreadable = _arguments(call["function"].get("arguments"))
+            succeeded = not unreadable and not result.lower().startswith("error")
             if name in writes:
-                yield Write(name, arguments, call.get("id"), tuple(said), tuple(before), succeeded)
-            before.append(PastCall(name, arguments, succeeded))
+                own_id = call.get("id")
+                yield Write(name, arguments, own_id, tuple(said), tuple(before), succeeded, unreadable)
+            before.append(PastCall(name, arguments, succeeded, len(said)))
+
+
+def _text(content: Any) -> str:
+    """Words are written plainly, or as a list of parts."""
+    if isinstance(content, list):
+        return " ".join(str(part.get("text", "")) for part in content if isinstance(part, dict)).strip()
+    return str(content or "")
+
+
+def _arguments(given: Any) -> tuple[Mapping[str, Any], str]:
+    """What a model wrote for arguments, or why it cannot be read: a mistake of the recording, not of the file."""
+    try:
+        found = json.loads(given or "{}") if isinstance(given, str | None) else given
+    except (ValueError, RecursionError) as error:
+        return {}, f"expected arguments in JSON: {error}"
+    return (found, "") if isinstance(found, dict) else ({}, "expected arguments in an object")
 
 
 def _results(later: Sequence[Mapping[str, Any]], count: int) -> list[str]:
     """The results of the calls of one message follow it in the order of the calls; ids may repeat in a recording."""
-    found = [str(message.get("content") or "") for message in later[:count] if message.get("role") == "tool"]
+    found = [_text(message.get("content")) for message in later[:count] if message.get("role") == "tool"]
     return found + ["error: no result recorded"] * (count - len(found))
 
 
@@ -126,10 +142,11 @@ def _task(path: Path, index: int, task: Mapping[str, Any], writes: frozenset[str
     before: list[PastCall] = []
     try:
         for action in task["actions"]:
-            name, arguments = action["name"], action.get("arguments", action.get("kwargs", {}))
+            name, given = str(action["name"]), action.get("arguments", action.get("kwargs", {}))
+            arguments, unreadable = _arguments(given or {})
             if name in writes:
-                found.append(Write(name, arguments, None, (), tuple(before)))
+                found.append(Write(name, arguments, None, (), tuple(before), unreadable=unreadable))
             before.append(PastCall(name, arguments, succeeded=True))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInput(f"expected a task with actions: {error!r}", field=f"{path}[{index}]") from None
     return Story("task", index, str(task.get("id", index)), tuple(found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,19 +13,18 @@ from ringback.tools.v1 import tools_pb2
 from ringback_errors import InvalidInput
 from ringback_identity import Canonical, action_id, canonical_arguments, canonical_json, new_id
 from ringback_packs import ToolSpec
-from ringback_spoken import contains_value
 
+from ringback_cli.guard.answered import changed_since_answer, names_action
 from ringback_cli.guard.desk import TENANT, Desk
 from ringback_cli.guard.evidence import Evidence, SlotWords, caller_id, slots_of
 from ringback_cli.guard.recordings import PastCall, Story, Write
+from ringback_cli.guard.tables import Tables
 
 __all__ = ["Judged", "Replay"]
 
 FACT_ROUNDS_MAX = 3
 PAST_ACTIONS_MAX = 32
 CONSENT_MS = 60_000
-# A "2" or a "no" says nothing of which action is meant.
-VALUE_CHARS_MIN = 3
 _EFFECTS = {
     policy_pb2.EFFECT_ALLOW: "allow",
     policy_pb2.EFFECT_CONFIRM: "confirm",
@@ -89,10 +88,10 @@ class _Asking:
 class Replay:
     """Replays stories one after the other; every question to policy is kept in `questions` for a replay diff."""
 
-    def __init__(self, desk: Desk, *, slots: Mapping[str, SlotWords], user_ids: frozenset[str]) -> None:
+    def __init__(self, desk: Desk, *, slots: Mapping[str, SlotWords], tables: Tables) -> None:
         self._desk = desk
         self._slots = slots
-        self._user_ids = user_ids
+        self._tables = tables
         self._tools = {tool.name: tool for tool in desk.pack.tools}
         self.questions: list[policy_pb2.DecideRequest] = []
 
@@ -118,11 +117,13 @@ class Replay:
 
     async def _write(self, story: Story, write: Write, session_id: str) -> Judged:
         spec = self._tools[write.tool]
+        if write.unreadable:
+            return Judged(story, write, "deny", rules=("arguments",), reason=write.unreadable)
         try:
             arguments = canonical_arguments(write.arguments, spec.parameters)
         except InvalidInput as error:
             return Judged(story, write, "deny", rules=("arguments",), reason=str(error))
-        asking = self._asking(write, spec, arguments, session_id)
+        asking = self._asking(story, write, spec, arguments, session_id)
         answer = await self._decide(asking)
         if answer.effect == policy_pb2.EFFECT_ALLOW:
             return await self._execute(story, asking, answer)
@@ -146,8 +147,10 @@ class Replay:
             if made.states:
                 return f"the read-back did not state: {made.states}"
             # The desk of a recording had no template; but a yes to words about something else is none to this.
-            if not any(_names(read_back, value) for value in _values(write.arguments)):
+            if not names_action(read_back, write.arguments):
                 return "the read-back names nothing of this action"
+            if changed_since_answer(write):
+                return "the arguments are others than those that were answered"
         reading = await self._desk.read_consent(
             policy_pb2.ReadConsentRequest(
                 tenant=TENANT,
@@ -251,7 +254,21 @@ class Replay:
             expires_at=_stamp(now_ms + CONSENT_MS),
         )
 
-    def _asking(self, write: Write, spec: ToolSpec, arguments: Canonical, session_id: str) -> _Asking:
+    def _caller(self, story: Story, write: Write) -> str:
+        """Who called: as told, else as looked up; a task's correct actions are asked for by whom they are about."""
+        if story.source == "task":
+            about = [write.arguments, *(call.arguments for call in reversed(write.before))]
+            return next(filter(None, map(self._tables.customer_of, about)), "")
+        looked_up = (
+            str(call.arguments.get("user_id", ""))
+            for call in reversed(write.before)
+            if call.succeeded and call.tool == "get_user_details"
+        )
+        return caller_id(write, self._tables.user_ids) or next(looked_up, "")
+
+    def _asking(
+        self, story: Story, write: Write, spec: ToolSpec, arguments: Canonical, session_id: str
+    ) -> _Asking:
         same = [call for call in write.before if (call.tool, call.arguments) == (write.tool, write.arguments)]
         own_id = action_id(
             session_id=session_id,
@@ -261,7 +278,7 @@ class Replay:
             ordinal=len(same) + 1,
         )
         evidence = slots_of(write.said, self._slots)
-        view = _view(write, session_id, evidence, caller=caller_id(write, self._user_ids))
+        view = _view(write, session_id, evidence, caller=self._caller(story, write))
         view.pack = self._desk.pack.name
         return _Asking(write, spec, arguments, own_id, view, evidence)
 
@@ -294,26 +311,6 @@ def _view(
 
 def _count(calls: Sequence[PastCall], succeeded: bool) -> int:
     return sum(1 for call in calls if call.succeeded is succeeded)
-
-
-def _values(arguments: Any) -> Iterator[str]:
-    """The plain values of the arguments, however deep: ids, dates, names, amounts."""
-    if isinstance(arguments, Mapping):
-        for value in arguments.values():
-            yield from _values(value)
-    elif isinstance(arguments, list):
-        for value in arguments:
-            yield from _values(value)
-    elif not isinstance(arguments, bool) and len(str(arguments)) >= VALUE_CHARS_MIN:
-        yield str(arguments)
-
-
-def _names(text: str, value: str) -> bool:
-    """Whether a written read-back names a value; what is written "basic_economy" is said with a blank."""
-    plain = value.replace("_", " ")
-    if plain.lower() in text.lower():
-        return True
-    return contains_value(text, plain) is not None
 
 
 def _judged(
