@@ -2,8 +2,10 @@
 
 import base64
 import itertools
+import sys
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 
 import orjson
 import pytest
@@ -17,6 +19,9 @@ from picows import (
     WSUpgradeResponseWithListener,
     ws_create_server,
 )
+
+# The made airline of this folder is a kit of its tests.
+sys.path.insert(0, str(Path(__file__).parent))
 
 KEY = "rb_test"
 SILENT_FRAMES_TO_STOP = 5

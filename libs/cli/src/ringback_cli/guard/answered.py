@@ -15,6 +15,8 @@ __all__ = ["changed_since_answer", "names_action"]
 VALUE_CHARS_MIN = 3
 # Who is served, and words that any question holds, name no action.
 UNTELLING = frozenset({"user_id", "insurance", "flight_type"})
+AMOUNT_CHARS_MIN = 2
+MONEY = frozenset({"amount"})
 # An action of many details is not listed by one of them.
 DETAILS_MANY = 8
 NAMED_MIN_OF_MANY = 2
@@ -54,6 +56,8 @@ def _details(arguments: Any, *, name: str = "") -> Iterator[str]:
     elif isinstance(arguments, list):
         for value in arguments:
             yield from _details(value, name=name)
+    elif name in MONEY and isinstance(arguments, int | float) and not isinstance(arguments, bool):
+        yield f"${arguments:g}" if float(arguments).is_integer() else f"${arguments:.2f}"
     elif not isinstance(arguments, bool) and len(str(arguments)) >= VALUE_CHARS_MIN:
         yield str(arguments)
 
@@ -61,6 +65,12 @@ def _details(arguments: Any, *, name: str = "") -> Iterator[str]:
 def _names(text: str, value: str) -> bool:
     """Whether a written read-back names a value; what is written "basic_economy" is said with a blank."""
     plain = value.replace("_", " ")
+    if plain.startswith("$"):
+        # Amounts are written with their currency, or as numbers; a short number may be anything's.
+        bare = plain.removeprefix("$")
+        return contains_value(text, plain) is not None or (
+            len(bare) >= AMOUNT_CHARS_MIN and contains_value(text, bare, "number") is not None
+        )
     if plain.lower() in text.lower():
         return True
     return contains_value(text, plain) is not None
