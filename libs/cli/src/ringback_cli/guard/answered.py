@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,13 +20,16 @@ AMOUNT_CHARS_MIN = 2
 MONEY = frozenset({"amount"})
 # An action of many details is not listed by one of them.
 DETAILS_MANY = 8
+# Names address a caller too, and a way of paying is asked for before there is anything to confirm.
+ADDRESSING = frozenset({"first_name", "last_name", "payment_id"})
 NAMED_MIN_OF_MANY = 2
 
 
 def names_action(read_back: str, arguments: Mapping[str, Any]) -> bool:
     """Whether a read-back names the action: one of its details, or two where it has many."""
-    details = set(_details(arguments))
-    needed = NAMED_MIN_OF_MANY if len(details) >= DETAILS_MANY else 1
+    details, needed = set(_details(arguments, but=UNTELLING)), 1
+    if len(details) >= DETAILS_MANY:
+        details, needed = set(_details(arguments, but=UNTELLING | ADDRESSING)), NAMED_MIN_OF_MANY
     return sum(_names(read_back, value) for value in details) >= needed
 
 
@@ -46,16 +50,16 @@ def _object(arguments: Mapping[str, Any]) -> Any:
     return arguments.get("reservation_id") or arguments.get("flights") or arguments.get("user_id")
 
 
-def _details(arguments: Any, *, name: str = "") -> Iterator[str]:
+def _details(arguments: Any, *, but: frozenset[str], name: str = "") -> Iterator[str]:
     """The plain values of the arguments, however deep: ids, dates, names, amounts."""
-    if name in UNTELLING:
+    if name in but:
         return
     if isinstance(arguments, Mapping):
         for own, value in arguments.items():
-            yield from _details(value, name=own)
+            yield from _details(value, but=but, name=own)
     elif isinstance(arguments, list):
         for value in arguments:
-            yield from _details(value, name=name)
+            yield from _details(value, but=but, name=name)
     elif name in MONEY and isinstance(arguments, int | float) and not isinstance(arguments, bool):
         yield f"${arguments:g}" if float(arguments).is_integer() else f"${arguments:.2f}"
     elif not isinstance(arguments, bool) and len(str(arguments)) >= VALUE_CHARS_MIN:
@@ -71,6 +75,9 @@ def _names(text: str, value: str) -> bool:
         return contains_value(text, plain) is not None or (
             len(bare) >= AMOUNT_CHARS_MIN and contains_value(text, bare, "number") is not None
         )
-    if plain.lower() in text.lower():
+    if any(
+        re.search(rf"(?<!\w){re.escape(form.lower())}(?!\w)", text.lower()) is not None
+        for form in (plain, value)
+    ):
         return True
     return contains_value(text, plain) is not None
