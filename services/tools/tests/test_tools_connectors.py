@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from ringback_errors import ConfigError
 from ringback_telemetry import current_traceparent, extract, span
 from ringback_telemetry.names import Span
-from ringback_testkit import NatsServer
+from ringback_testkit import NatsServer, free_port
 from ringback_tools.adapters.connectors import ConnectorsByKind
 from ringback_tools.adapters.credentials import Credentials
 from ringback_tools.adapters.function import FunctionConnector
@@ -219,6 +219,16 @@ async def test_a_workers_reply_is_the_answer(tmp_path):
         finally:
             await connector.close()
             await client.close()
+
+
+@pytest.mark.stack
+async def test_a_bus_that_is_away_from_the_start_leaves_nothing_in_doubt():
+    connector = WorkerConnector(f"nats://127.0.0.1:{free_port()}")
+    try:
+        answer = await connector.call(call("nats", subject="shop.stock", timeout_ms=400))
+        assert (answer.code, answer.in_doubt, answer.retryable) == (ErrorCode.TOOL_UNAVAILABLE, False, True)
+    finally:
+        await connector.close()
 
 
 @pytest.mark.stack

@@ -7,6 +7,7 @@ this process alone. Exit code 0: the tool answered; 1: it did not; 2: the call w
 from __future__ import annotations
 
 import argparse
+import asyncio
 import random
 import sys
 import tempfile
@@ -32,7 +33,7 @@ from ringback_tools.adapters.packs import tools_from_pack
 from ringback_tools.adapters.pauses import NoPauses
 from ringback_tools.adapters.tracing import NoTracing
 from ringback_tools.bootstrap import connectors_of
-from ringback_tools.domain.catalogue import Tool, find
+from ringback_tools.domain.catalogue import SideEffect, Tool, find
 from ringback_tools.domain.requests import ActionRequest
 from ringback_tools.domain.results import Answer, Answered, Result, Status
 from ringback_tools.ports import Call, Stored
@@ -41,6 +42,7 @@ from ringback_tools.usecases.assembly import Parts, Service, assemble
 from ringback_tools.usecases.execution import Attempting, Finished, Progress, Slow, Started
 
 TENANT = "local"
+_TURNS = 4
 
 
 def say(step: str, text: str) -> None:
@@ -77,14 +79,21 @@ class Told:
             if name in options
         ]
         key = f" {call.key_field}: {call.key}" if call.key else ""
+        # Whoever watches the execution says first that an attempt begins.
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         say("connector", f"{call.spec.kind} {' '.join(shown)}  {call.timeout_ms} ms left{key}")
         began = time.monotonic()
-        answer = await self._connectors.call(call)
+        try:
+            answer = await self._connectors.call(call)
+        except asyncio.CancelledError:
+            say("answer", f"none in {(time.monotonic() - began) * 1000:.1f} ms")
+            raise
         took_ms = (time.monotonic() - began) * 1000
         if isinstance(answer, Answered):
             say("answer", f"{answer.status or 'ok'} in {took_ms:.1f} ms  {_short(answer.data)}")
         else:
-            doubt = ", in doubt" if answer.in_doubt else ""
+            doubt = ", in doubt" if answer.in_doubt and call.side_effect is not SideEffect.READ else ""
             say("answer", f"{answer.code} in {took_ms:.1f} ms ({answer.detail}){doubt}")
         return answer
 

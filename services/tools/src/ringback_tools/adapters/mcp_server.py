@@ -44,7 +44,8 @@ class McpConnector:
             detail = f"no address is set for connector {reference}"
             return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=detail)
         try:
-            mcp = importlib.import_module("mcp")
+            # It takes its time, the first time: not the other calls'.
+            mcp = await asyncio.to_thread(importlib.import_module, "mcp")
         except ModuleNotFoundError:
             return Failed(
                 ErrorCode.TOOL_UNAVAILABLE, blames=False, detail="the extra ringback-tools[mcp] is missing"

@@ -56,7 +56,8 @@ class WorkerConnector:
         if not subject or subject.startswith(_FORBIDDEN):
             return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail="subject: expected a worker's own")
         try:
-            replies = await self._connected()
+            async with asyncio.timeout(min(CONNECT_S, call.timeout_ms / 2_000)):
+                replies = await self._connected()
         except (NatsError, OSError, TimeoutError) as error:
             return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, detail=type(error).__name__)
         headers: dict[str, str] = {call.key_field: call.key} if call.key else {}

@@ -88,6 +88,8 @@ class Finisher:
             confidence=0.0,
             retryable=failure.retryable,
             attempts=execution.attempts,
+            # What is wrong with arguments was said before; here it might repeat their values.
+            detail="" if failure.code is ErrorCode.INVALID_ARGUMENTS else failure.detail,
         )
         return self._fallback(execution, result) if failure.code in _FALL_BACK else result
 
