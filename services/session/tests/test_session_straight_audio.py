@@ -181,7 +181,7 @@ async def test_nothing_goes_straight_once_the_item_is_over(word):
         output_index=0,
         content_index=0,
     )
-    assert not straight.takes(peek(frame))
+    assert not straight.samples(peek(frame))
     assert len(told.client.raw) == before
 
 

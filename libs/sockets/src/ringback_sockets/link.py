@@ -8,10 +8,12 @@ import logging
 import socket
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from ringback_realtime import Close, closes
+
+from ringback_sockets.bursts import Bursts
 
 __all__ = ["FRAME_BYTES_MAX", "Closed", "RealtimeLink"]
 
@@ -34,6 +36,7 @@ BROKEN_RULE: Final = 1002
 LOST: Final = 1006
 # A member of an enumeration is looked up anew each time that it is named.
 _TEXT: Final = WSMsgType.TEXT
+_BURSTS: Final = Bursts()
 
 
 class Closed(NamedTuple):
@@ -73,6 +76,7 @@ class RealtimeLink(WSListener):
         # Whom messages are handed to, and where they are sent, while the connection is open.
         self._taker: Callable[[bytes], None] | None = None
         self._way: WSTransport | None = None
+        self._socket: Any = None
         self._full = False
         self._closed: Closed | None = None
         self._over = asyncio.Event()
@@ -136,6 +140,8 @@ class RealtimeLink(WSListener):
         transport = self._way
         if transport is None:
             return
+        if _BURSTS.coming:
+            _BURSTS.hold(self._socket)
         if not self._full:
             transport.send(_TEXT, message)
             return
@@ -192,7 +198,8 @@ class RealtimeLink(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        _no_delay(transport)
+        self._socket = transport.underlying_transport.get_extra_info("socket")
+        _no_delay(self._socket)
         if self._closed is not None:
             self.abort()
             return
@@ -208,9 +215,18 @@ class RealtimeLink(WSListener):
             and frame.fin
             and not self._fragments
         ):
-            # Nearly every frame: a whole message for somebody who waits for it.
-            taker(frame.get_payload_as_bytes())
+            # Nearly every frame: a whole message for somebody who waits for it. With as much behind it, another one
+            # is there already; a control frame, which the library may keep for itself, is smaller.
+            more = not frame.last_in_buffer and frame.tail_size >= frame.payload_size
+            _BURSTS.coming = more
+            try:
+                taker(frame.get_payload_as_bytes())
+            finally:
+                _BURSTS.coming = False
+            if not more and _BURSTS.waiting:
+                _BURSTS.end()
             return
+        _BURSTS.end()
         match frame.msg_type:
             case WSMsgType.TEXT | WSMsgType.BINARY | WSMsgType.CONTINUATION:
                 if self._closed is None:
@@ -320,8 +336,7 @@ def _broken_rule(transport: WSTransport) -> Closed | None:
     return Closed(code.value if isinstance(code, WSCloseCode) else int(code), handshake.sent.reason or "")
 
 
-def _no_delay(transport: WSTransport) -> None:
-    raw = transport.underlying_transport.get_extra_info("socket")
+def _no_delay(raw: Any) -> None:
     if raw is not None:
         with contextlib.suppress(OSError):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

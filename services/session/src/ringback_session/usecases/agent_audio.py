@@ -30,13 +30,11 @@ class AgentAudio:
     def passes(self, head: AudioHead, frame: bytes, client: ClientSocket | None) -> bool:
         """Pass a delta on as it is, and count it. False: nothing was done, it must go the long way."""
         straight = self._responses.straight
-        if straight is None or self._recorded or not straight.takes(head):
+        if straight is None or self._recorded or not (samples := straight.samples(head)):
             return False
-        samples = straight.samples(head)
         state, item_id = self._state, straight.item_id
-        if not samples or (
-            straight.counted
-            and not goes_on(state.playback, item_id, samples, straight.route.texts.get(item_id, ""))
+        if straight.counted and not goes_on(
+            state.playback, item_id, samples, straight.route.texts.get(item_id, "")
         ):
             return False
         if state.rules.resume_within_ms:

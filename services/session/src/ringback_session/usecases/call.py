@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 from ringback_errors import Unavailable
-from ringback_realtime import AudioHead, Close, MalformedFrameError, ProtocolError, peek
+from ringback_realtime import Close, MalformedFrameError, ProtocolError, peek
 from ringback_realtime.closes import GOING_AWAY, INTERNAL, NORMAL, invalid_request, session_expired
 
 from ringback_session.domain import effects, inputs
@@ -223,7 +223,12 @@ class Call:
         used: list[Input] = []
         try:
             head = peek(frame)
-            if head.type == AUDIO_DELTA and self._goes_straight(head, frame):
+            # Most frames need only be passed on and counted; within a step they wait for their turn.
+            if (
+                head.type == AUDIO_DELTA
+                and not self._stepping
+                and self._agent.passes(head, frame, self.client)
+            ):
                 return
             if head.type in METERED:
                 used = self._metering.read(head.type, frame)
@@ -235,10 +240,6 @@ class Call:
             self._tracing.bad_model_frame()
         out.inputs += used
         self._flush(out)
-
-    def _goes_straight(self, head: AudioHead, frame: bytes) -> bool:
-        """Most frames need only be passed on and counted; within a step they wait for their turn."""
-        return not self._stepping and self._agent.passes(head, frame, self.client)
 
     def feed(self, *events: Input) -> None:
         """Give inputs to the core; what they cause is carried out before the next one is taken."""

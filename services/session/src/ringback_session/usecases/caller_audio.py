@@ -53,6 +53,6 @@ class CallerAudio:
             sound = view.overhear(head, self.samples)
             if sound is not None:
                 self._feed(sound)
-        if not self.idling.armed:
+        if self.idling.since is None:
             return None
         return self.idling.due(view.config, self.samples, playback=self.playback.at(now_ms))

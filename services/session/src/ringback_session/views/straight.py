@@ -24,17 +24,17 @@ class Straight:
         self._index = head.output_index
         self._open = open_item
 
-    def takes(self, head: AudioHead) -> bool:
-        """Is this a frame of it that is whole, while the item is still being voiced and shown?"""
-        return (
-            head.item_id == self.item_id
-            and head.response_id == self._response_id
-            and head.output_index == self._index
-            and head.content_index is not None
-            and bool(head.event_id)
-            and not self.route.closed
-            and self._open.kind == "audio"
-        )
-
     def samples(self, head: AudioHead) -> int:
-        return clock_samples(head, telephone=True) if self.route.telephone else head.samples()
+        """How much audio of it a frame has, if that is whole and the item is still voiced and shown; else 0."""
+        route = self.route
+        if (
+            head.item_id != self.item_id
+            or head.response_id != self._response_id
+            or head.output_index != self._index
+            or head.content_index is None
+            or not head.event_id
+            or route.closed
+            or self._open.kind != "audio"
+        ):
+            return 0
+        return clock_samples(head, telephone=True) if route.telephone else head.samples()
