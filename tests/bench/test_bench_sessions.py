@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,8 @@ async def test_sessions_per_core(bench: Bench) -> None:
         section="sessions",
     )
     ways = _ways(bench)
-    direct = await _search(bench.model_url, ways)
+    search = _Search(bench.model_url)
+    await search.run(ways.values())
     for name, way in ways.items():
         added_us, looked = way.seen[way.carried or min(way.seen)]
         base = ways["picows"].seen[ways["picows"].carried or min(ways["picows"].seen)][1]
@@ -54,38 +56,46 @@ async def test_sessions_per_core(bench: Bench) -> None:
         "carried: beside the callers and the model, which have the same cores; the callers alone were timed"
     )
     table.note(
-        f"at up to {direct} sessions. per core: by the relay's own processor time at the number carried"
+        f"at up to {max(search.direct_us)} sessions. per core: by the relay's own processor time at the number carried"
     )
     table.note("goal: ≥ 0.75 × picows")
     table.show()
 
 
-async def _search(direct_url: str, ways: dict[str, _Way]) -> int:
-    """Look at every way at every number, then closer where it gave up. Returns the most sessions looked at."""
-    ends = time.monotonic() + SEARCH_S_MAX
-    direct_us: dict[int, float] = {}
+class _Search:
+    """Looks at every way at every number, then closer where it gave up."""
 
-    async def look(way: _Way, sessions: int) -> None:
-        if sessions not in direct_us:
-            direct_us[sessions] = _p99_us(await load(direct_url, sessions=sessions, seconds=PACED_S))
+    def __init__(self, direct_url: str) -> None:
+        self._direct_url = direct_url
+        self._ends = time.monotonic() + SEARCH_S_MAX
+        self.direct_us: dict[int, float] = {}
+
+    async def run(self, ways: Iterable[_Way]) -> None:
+        for sessions in GRID:
+            for way in ways:
+                if not way.seen or not (way.too_many or self._over()):
+                    await self._look(way, sessions)
+        for _ in range(HALVINGS):
+            for way in ways:
+                if way.too_many and not self._over():
+                    await self._look(way, (way.carried + way.too_many) // 2)
+
+    def _over(self) -> bool:
+        return time.monotonic() > self._ends
+
+    async def _look(self, way: _Way, sessions: int) -> None:
+        if sessions not in self.direct_us:
+            self.direct_us[sessions] = _p99_us(
+                await load(self._direct_url, sessions=sessions, seconds=PACED_S)
+            )
         for _ in range(2):
             # What else the machine does spoils a look, and never makes one better.
             seen = await load(way.url, sessions=sessions, seconds=PACED_S, key=way.key, pid=way.pid)
-            way.seen[sessions] = _p99_us(seen) - direct_us[sessions], seen
+            way.seen[sessions] = _p99_us(seen) - self.direct_us[sessions], seen
             if way.seen[sessions][0] < ADDED_MS_MAX * 1000:
                 way.carried = sessions
                 return
         way.too_many = sessions
-
-    for sessions in GRID:
-        for way in ways.values():
-            if not way.too_many and (time.monotonic() < ends or not way.seen):
-                await look(way, sessions)
-    for _ in range(HALVINGS):
-        for way in ways.values():
-            if way.too_many and time.monotonic() < ends:
-                await look(way, (way.carried + way.too_many) // 2)
-    return max(direct_us)
 
 
 def _p99_us(seen: Load) -> float:
