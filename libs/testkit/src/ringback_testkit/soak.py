@@ -1,6 +1,6 @@
 """Hours of calls in a row on one stack, with nothing killed: does anything grow, slow down or get lost?
 
-Callers of three kinds go side by side: short calls one after another, one call that never ends, and visitors who vanish
+Callers of three kinds go side by side: short calls one after another, long calls, and visitors who vanish
 or send garbage. Each program's memory, files and threads are looked at as they go.
 """
 
@@ -25,6 +25,8 @@ __all__ = ["Look", "Soak", "grown"]
 LOOK_S: Final = 5.0
 DECLINING_SHARE: Final = 0.3
 PAUSE_S: Final = 0.5
+# Well below the bound on a conversation's items.
+LONG_CALL_ROUNDS: Final = 300
 # Between the second third and the last: what an allocator does by itself stays below.
 GROWTH_KB_MAX: Final = 4_096
 GROWTH_SHARE_MAX: Final = 0.06
@@ -63,7 +65,7 @@ class Soak:
     calls: int = 0
     refunds: int = 0
     visits: int = 0
-    # Rounds of the one call that never ends: a wish and a no.
+    # Rounds of the long calls: a wish and a no.
     rounds: int = 0
     found: list[str] = field(default_factory=list)
     _turns_ms: list[float] = field(default_factory=list)
@@ -77,7 +79,7 @@ class Soak:
         async with asyncio.TaskGroup() as group:
             for _ in range(side_by_side):
                 group.create_task(self._short_calls(dice))
-            group.create_task(self._endless_call())
+            group.create_task(self._long_calls())
             group.create_task(self._visitors(dice))
             while not self._over:
                 self._look(time.monotonic() - began_s)
@@ -93,7 +95,7 @@ class Soak:
         third = self.looks[len(self.looks) // 3]
         lines = [
             f"seed {self.seed}: {last.at_s:.0f} s, {self.calls} calls, {self.refunds} refunds, {self.visits} rude "
-            f"visits, one call of {self.rounds * 2} turns",
+            f"visits, {self.rounds * 2} turns in long calls",
             f"{'program':<12}{'MB first':>10}{'third':>8}{'last':>8}{'files':>12}{'threads':>12}",
         ]
         for name in sorted(last.holds):
@@ -128,17 +130,24 @@ class Soak:
             self.calls += 1
             self.refunds += call.told_done
 
-    async def _endless_call(self) -> None:
-        async with TypedCaller(self.running.ws_url, self.running.stack.api_key) as caller:
-            while not self._over:
-                heard = len(caller.said)
-                wish = f"Please cancel reservation {next(self.fresh)}"
-                for line, answer in ((wish, "shall i go ahead"), ("no", "nothing|not changed|won't")):
-                    heard = await self._turn(caller, line, answer, heard)
-                self.rounds += 1
-                # The caller's own list of all events would be what grows.
-                caller.events.clear()
-        self.found += await lost_facts(self.running, [caller.session_id])
+    async def _long_calls(self) -> None:
+        while not self._over:
+            async with TypedCaller(self.running.ws_url, self.running.stack.api_key) as caller:
+                await self._long_call(caller)
+            self.found += await lost_facts(self.running, [caller.session_id])
+            self.running.watcher.forget(caller.session_id)
+
+    async def _long_call(self, caller: TypedCaller) -> None:
+        for _ in range(LONG_CALL_ROUNDS):
+            if self._over:
+                return
+            heard = len(caller.said)
+            wish = f"Please cancel reservation {next(self.fresh)}"
+            for line, answer in ((wish, "shall i go ahead"), ("no", "nothing|not changed|won't")):
+                heard = await self._turn(caller, line, answer, heard)
+            self.rounds += 1
+            # The caller's own list of all events would be what grows.
+            caller.events.clear()
 
     async def _turn(self, caller: TypedCaller, line: str, answer: str, heard: int) -> int:
         asked_s = time.monotonic()
