@@ -105,6 +105,50 @@ def test_no_utterance_is_too_strange_to_be_read(text, question):
     assert first == read_caller(FLIGHTS, text, question=question, state=State())
 
 
+BANK = schema_of_tools(
+    [
+        ToolOutline(
+            "transfer_money",
+            "Transfer money to somebody.",
+            {
+                "properties": {
+                    "account": {"enum": ["checking", "savings"], "description": "The account to pay from"},
+                    "recipient_account": {
+                        "enum": ["checking", "savings"],
+                        "description": "The account of the recipient",
+                    },
+                    "amount": {"type": "number", "description": "Amount of money to transfer"},
+                    "receipt": {"enum": ["None", "Paper copy", "Text message"], "description": "Receipt"},
+                    "branch_city": {"type": "string", "description": "City of the branch"},
+                    "branch_address": {"type": "string", "description": "Street address of the branch"},
+                }
+            },
+            changes=True,
+        )
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "expected"),
+    [
+        ("From savings to checking.", "", {"account": "savings", "recipient_account": "checking"}),
+        (
+            "one thousand two hundred and ninety dollars",
+            "",
+            {"amount": "one thousand two hundred and ninety dollars"},
+        ),
+        ("No receipt, please.", "", {"receipt": "None"}),
+        ("Send the receipt as a message.", "", {"receipt": "Text message"}),
+        ("the branch at 12 Long Hill Road", "", {"branch_address": "12 Long Hill Road"}),
+        ("i need the branch in san marino", "", {"branch_city": "san marino"}),
+    ],
+)
+def test_listed_values_and_names_are_read_as_they_are_said(text, question, expected):
+    reading = read_caller(BANK, text, question=question, state=State())
+    assert {found.name: found.value for found in reading.found} == expected
+
+
 @pytest.mark.parametrize(
     "piece", ["A B ", "1 ", "from Boston to ", "the ", "yes, ", "a", "5:30 pm ", "........ ", "'"]
 )
@@ -156,7 +200,10 @@ def test_the_evaluation_prints_and_writes_its_figures(tmp_path, capsys):
     [
         ("dialogues_x.json", "{", "dialogues_x.json"),
         ("dialogues_x.json", '[{"services":[]}]', "dialogue_id"),
-        ("schema_x.json", "[]", "no schema of"),
+        ("dialogues_x.json", '[{"dialogue_id":"1","services":[],"turns":[{"speaker":"USER"}]}]', "utterance"),
+        ("dialogues_x.json", "[" * 100_000, "dialogues_x.json"),
+        ("dialogues_x.json", "[]", "no dialogue"),
+        ("schema_x.json", "[]", "no schema"),
     ],
 )
 def test_data_that_cannot_be_read_is_named(tmp_path, capsys, name, text, named):
@@ -164,6 +211,20 @@ def test_data_that_cannot_be_read_is_named(tmp_path, capsys, name, text, named):
     (folder / name).write_text(text)
     assert main(["--data", str(folder)]) == 2
     assert named in capsys.readouterr().err
+
+
+def test_a_result_file_that_cannot_be_written_is_named_before_the_work(tmp_path, capsys):
+    assert main(["--data", str(_folder(tmp_path)), "--json", str(tmp_path / "none" / "out.json")]) == 2
+    assert "out.json" in capsys.readouterr().err
+
+
+def test_dialogues_without_annotations_are_read_and_counted_as_nothing(tmp_path, capsys):
+    folder = _folder(tmp_path)
+    turns = [{"speaker": "USER", "utterance": "A taxi."}, {"speaker": "SYSTEM", "utterance": "Where to?"}]
+    bare = [{"dialogue_id": "1", "services": ["Taxi_1"], "turns": turns}]
+    (folder / "dialogues_x.json").write_text(json.dumps(bare))
+    assert main(["--data", str(folder)]) == 0
+    assert "0 annotated caller turns" in capsys.readouterr().out
 
 
 def test_a_folder_without_data_is_named(tmp_path, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ringback_memory.adapters.tokens import O200kTokens
 from ringback_memory.usecases.evaluate import Report, evaluate
 
 EXIT_BAD_INPUT = 2
+PROGRESS_S = 5.0
 
 
 def main(argv: Sequence[str]) -> int:
@@ -26,15 +28,43 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--json", type=Path, help="file for the figures")
     options = parser.parse_args(argv)
     try:
+        if options.json:
+            _check_writable(options.json)
         dialogues, services = read_dialogues(options.data)
-    except InvalidInput as error:
+        report = evaluate(
+            dialogues, services, count=O200kTokens().count, progress=_Progress(total=len(dialogues))
+        )
+        print(_table(report))
+        if options.json:
+            options.json.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+    except (InvalidInput, OSError) as error:
         print(f"eval memory: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
-    report = evaluate(dialogues, services, count=O200kTokens().count)
-    print(_table(report))
-    if options.json:
-        options.json.write_text(json.dumps(report.as_json(), indent=2) + "\n")
     return 0
+
+
+class _Progress:
+    """Says now and then on standard error how far the work is."""
+
+    def __init__(self, *, total: int) -> None:
+        self._total = total
+        self._said_at = time.monotonic()
+
+    def __call__(self, done: int) -> None:
+        if time.monotonic() - self._said_at >= PROGRESS_S:
+            self._said_at = time.monotonic()
+            print(f"eval memory: {done} of {self._total} dialogues", file=sys.stderr, flush=True)
+
+
+def _check_writable(path: Path) -> None:
+    """Before the work, not after it. Raises InvalidInput."""
+    try:
+        with path.open("a"):
+            pass
+    except OSError as error:
+        raise InvalidInput(
+            f"{path}: a file that can be written expected: {error.strerror}", field="json"
+        ) from error
 
 
 def _table(report: Report) -> str:
@@ -53,6 +83,7 @@ def _table(report: Report) -> str:
             f"{f['task_recall']:>13.3f}{f['task_precision']:>12.3f}"
         )
     kept = f"{report.tokens_kept_share:.1%} of the tokens kept verbatim at the end"
+    lines.append("a task is closed by what tools report; the row transcript has none of it")
     lines.append(f"compacted: {report.compactions} compactions, {kept}")
     spread = sorted(one["f1"] for one in report.transcript.services.values())
     if spread:

@@ -13,7 +13,18 @@ from typing import Any, Literal
 import msgspec
 
 Kind = Literal[
-    "category", "flag", "number", "money", "date", "time", "code", "phone", "email", "name", "text"
+    "category",
+    "flag",
+    "number",
+    "money",
+    "date",
+    "time",
+    "code",
+    "phone",
+    "email",
+    "address",
+    "name",
+    "text",
 ]
 
 SLOTS_IN_SCHEMA_MAX = 256
@@ -44,6 +55,8 @@ class SlotSpec(msgspec.Struct, frozen=True):
     words: frozenset[str] = frozenset()
     needed: bool = False
     """Whether a tool that changes something cannot do without it: what an accepted offer must settle."""
+    sought: bool = False
+    """Whether a tool that only reads takes it: callers say such values, others come from what was found."""
     group: str = ""
     """Slots of different groups belong to different jobs; only those of the job at hand are read."""
     ttl_ms: int = 0
@@ -166,8 +179,9 @@ def schema_of_tools(tools: Iterable[ToolOutline]) -> SlotSchema:
                 str(name), schema if isinstance(schema, Mapping) else {}, needed=name in needed
             )
             known = specs.get(spec.name)
-            if known is None or (spec.needed and not known.needed):
-                specs[spec.name] = spec
+            sought = not tool.changes or (known is not None and known.sought)
+            kept = spec if known is None or (spec.needed and not known.needed) else known
+            specs[spec.name] = msgspec.structs.replace(kept, sought=sought)
     return schema_of(
         specs.values(),
         tools=(tool_words(tool.name, tool.description, changes=tool.changes) for tool in outlines),

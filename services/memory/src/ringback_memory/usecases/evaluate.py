@@ -14,7 +14,7 @@ and count against precision, not recall.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -107,13 +107,21 @@ class Report:
 
 
 def evaluate(
-    dialogues: Sequence[Mapping[str, Any]], services: Sequence[Mapping[str, Any]], *, count: Count
+    dialogues: Sequence[Mapping[str, Any]],
+    services: Sequence[Mapping[str, Any]],
+    *,
+    count: Count,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> Report:
-    """Replay `dialogues` (schema-guided dialogue format) and compare slots with the annotated ones."""
+    """Replay `dialogues` (schema-guided dialogue format) and compare slots with the annotated ones.
+
+    `progress` is told how many dialogues are done.
+    """
     by_name = {str(service["service_name"]): service for service in services}
     transcript, with_tools, compacted = Score(), Score(), Score()
     compactions, held, whole = 0, 0, 0
-    for dialogue in dialogues:
+    for number, dialogue in enumerate(dialogues):
+        progress(number)
         schema = service_schema([by_name[name] for name in dialogue["services"] if name in by_name])
         for score, tools in ((transcript, False), (with_tools, True)):
             for _ in _replayed(dialogue, schema, score, tools=tools, rules=None, count=count):
@@ -154,15 +162,21 @@ def service_schema(services: Iterable[Mapping[str, Any]]) -> SlotSchema:
         needed = {
             name for i in service["intents"] if i.get("is_transactional") for name in i["required_slots"]
         }
+        sought = {
+            name
+            for i in service["intents"]
+            if not i.get("is_transactional")
+            for name in (*i["required_slots"], *i["optional_slots"])
+        }
         specs.extend(
-            _spec(group, slot, needed=slot["name"] in needed)
+            _spec(group, slot, needed=slot["name"] in needed, sought=slot["name"] in sought)
             for slot in service["slots"]
             if slot["name"] in taken
         )
     return schema_of(specs, group_words=group_words, tools=tools)
 
 
-def _spec(group: str, slot: Mapping[str, Any], *, needed: bool) -> SlotSpec:
+def _spec(group: str, slot: Mapping[str, Any], *, needed: bool, sought: bool) -> SlotSpec:
     name, description = str(slot["name"]), str(slot.get("description", ""))
     values = tuple(str(one) for one in slot.get("possible_values", ()) if slot.get("is_categorical"))
     truth = {"True", "False"}
@@ -170,7 +184,16 @@ def _spec(group: str, slot: Mapping[str, Any], *, needed: bool) -> SlotSpec:
     if values:
         kind = "flag" if set(values) <= truth else "category"
     words = words_of(f"{name} {description}")
-    return SlotSpec(f"{group}/{name}", kind, description, values, "", words, needed, group)
+    return SlotSpec(
+        f"{group}/{name}",
+        kind,
+        description,
+        values,
+        words=words,
+        needed=needed,
+        sought=sought,
+        group=group,
+    )
 
 
 def _replayed(
@@ -196,14 +219,17 @@ def _replayed(
         if turn["speaker"] == "USER":
             fold(ev.CallerSpoke(f"item_{number}", str(turn["utterance"])))
             for frame in turn["frames"]:
-                _compare(score, frame, timeline.state, meanings)
-                _note_intent(wanted, frame)
+                if frame.get("state"):
+                    _compare(score, frame, timeline.state, meanings)
+                    _note_intent(wanted, frame)
             _compare_tasks(
                 score, {*wanted.values(), *_answered_by(dialogue["turns"], number)}, timeline.state
             )
         else:
-            for frame in turn["frames"]:
-                wanted = {k: v for k, v in wanted.items() if v != frame.get("service_call", {}).get("method")}
+            called = {
+                frame["service_call"]["method"] for frame in turn["frames"] if frame.get("service_call")
+            }
+            wanted = {service: intent for service, intent in wanted.items() if intent not in called}
             for body in _called(turn, number, schema) if tools else ():
                 fold(body)
             fold(ev.AgentSpoke(f"item_{number}", str(turn["utterance"]), str(turn["utterance"])))
@@ -242,7 +268,7 @@ def _called(turn: Mapping[str, Any], number: int, schema: SlotSchema) -> Iterato
         call = frame.get("service_call")
         if not call:
             continue
-        group, action_id = frame["service"], f"act_{number}"
+        group, action_id = frame["service"], f"act_{number}_{frame['service']}"
         arguments = json.dumps({f"{group}/{key}": value for key, value in call["parameters"].items()})
         results = json.dumps(frame.get("service_results", [])[:10])
         effect = "write" if call["method"] in changes else "read"
@@ -289,7 +315,7 @@ def _meanings(dialogue: Mapping[str, Any]) -> dict[str, str]:
                 for spelling, meaning in zip(
                     action.get("values", ()), action.get("canonical_values", ()), strict=False
                 ):
-                    meanings[normalise(spelling)] = meanings[_plain(spelling)] = normalise(meaning)
+                    meanings[normalise(spelling)] = meanings[_plain(str(spelling))] = normalise(meaning)
     return meanings
 
 

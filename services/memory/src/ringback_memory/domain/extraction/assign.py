@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 from ringback_spoken import read_id
 
+from ringback_memory.domain.extraction.phrases import asked_points, cue_points, is_category, rank_phrases
 from ringback_memory.domain.extraction.values import Value, find_kinds, find_names, find_values, number_of
 from ringback_memory.domain.schema import SlotSpec, stem, words_of
 
@@ -28,14 +29,29 @@ class Found(msgspec.Struct, frozen=True):
     confidence: float
 
 
-def assign(specs: Sequence[SlotSpec], text: str, *, asked: Sequence[str], floor: float = 1.0) -> list[Found]:
-    """The slots that `text` fills; `asked` are the names of those that were asked for, likeliest first."""
+def assign(
+    specs: Sequence[SlotSpec],
+    text: str,
+    *,
+    asked: Sequence[str],
+    floor: float = 1.0,
+    offers: str = "",
+    filled: Set[str] | None = None,
+) -> list[Found]:
+    """The slots that `text` fills; `asked` are the names of those that were asked for, likeliest first.
+
+    `offers`: what the agent had just said, where the caller speaks; `filled`: the slots that are filled already, where
+    the agent does.
+    """
+    folded = offers.casefold()
     values = find_values(text)
-    names = [one for one in find_names(text, taken=values) if not _is_category(specs, one.text)]
-    kinds = [one for one in find_kinds(text) if not _is_category(specs, one.text)]
-    found = {one.name: one for one in _named_values(specs, text, asked)}
+    names = [one for one in find_names(text, taken=values) if not is_category(specs, one.text)]
+    kinds = [one for one in find_kinds(text) if not is_category(specs, one.text)]
+    found = {one.name: one for one in _codes(specs, text, asked)}
     used: list[tuple[int, int]] = []
-    for score, spec, value in _ranked(specs, [*values, *names, *kinds], text, asked):
+    ranked = _ranked(specs, [*values, *names, *kinds], text, asked)
+    ranked += rank_phrases(specs, text, asked, floor=floor)
+    for score, spec, value in sorted(ranked, key=lambda one: _order(*one, offers=folded, filled=filled)):
         taken = any(value.start < end and start < value.end for start, end in used)
         if score < floor or spec.name in found or taken:
             continue
@@ -44,24 +60,21 @@ def assign(specs: Sequence[SlotSpec], text: str, *, asked: Sequence[str], floor:
     return list(found.values())
 
 
+def _order(
+    score: float, spec: SlotSpec, value: Value, *, offers: str, filled: Set[str] | None
+) -> tuple[float, int, str]:
+    """Of two slots that a value fits, callers mean the one to search by; what is offered settles the other."""
+    if filled is None:
+        likelier = spec.sought != (value.text.casefold() in offers)
+    else:
+        likelier = spec.sought and spec.name not in filled if spec.sought else spec.needed
+    return -score - _LIKELIER * likelier, value.start, spec.name
+
+
 @lru_cache(maxsize=_CODES_HELD_MAX)
 def names_in(text: str) -> tuple[str, ...]:
     """The names that `text` mentions, in order."""
     return tuple(one.text for one in find_names(text, taken=find_values(text)))
-
-
-def phrase_value(spec: SlotSpec, folded: str) -> str | None:
-    """The value of a category whose phrase is in the text; the longest phrase wins."""
-    best = ""
-    for value in spec.values:
-        phrase = value.replace("_", " ").casefold()
-        if (
-            len(phrase) > len(best)
-            and not phrase.isdigit()
-            and re.search(rf"\b{re.escape(phrase)}(?:s|ly)?\b", folded)
-        ):
-            best = value
-    return best or None
 
 
 def is_numeric(spec: SlotSpec) -> bool:
@@ -69,42 +82,19 @@ def is_numeric(spec: SlotSpec) -> bool:
     return spec.kind == "number" or (spec.kind == "category" and all(v.isdigit() for v in spec.values))
 
 
-def _named_values(specs: Sequence[SlotSpec], text: str, asked: Sequence[str]) -> list[Found]:
-    """Values that name themselves: a code by its pattern, a category by its phrase."""
-    found: list[Found] = []
-    folded = text.casefold()
+def _codes(specs: Sequence[SlotSpec], text: str, asked: Sequence[str]) -> list[Found]:
+    """Values that name themselves by their pattern; one code fills one slot, that asked for or else the first."""
+    best: dict[Any, Found] = {}
     for spec in specs:
-        value: str | None = None
-        if spec.kind == "code" and spec.pattern:
-            value = _code_in(text, spec.pattern)
-        elif spec.kind == "category":
-            value = phrase_value(spec, folded)
-        if value is not None:
-            found.append(Found(spec.name, value, 0.9 if spec.name in asked else 0.8))
-    return _without_rivals(found, specs, asked, folded)
+        value = _code_in(text, spec.pattern) if spec.kind == "code" and spec.pattern else None
+        if value is not None and (value not in best or spec.name in asked):
+            best[value] = Found(spec.name, value, 0.9 if spec.name in asked else 0.8)
+    return list(best.values())
 
 
 @lru_cache(maxsize=_CODES_HELD_MAX)
 def _code_in(text: str, pattern: str) -> str | None:
     return read_id(text, pattern=pattern)
-
-
-def _without_rivals(
-    found: list[Found], specs: Sequence[SlotSpec], asked: Sequence[str], folded: str
-) -> list[Found]:
-    """One phrase fills one slot: the one asked for, else the one whose other words are near, else the first."""
-    by_name = {spec.name: spec for spec in specs}
-    best: dict[Any, Found] = {}
-    spoken = words_of(folded)
-    for one in found:
-        rival = best.get(one.value)
-        if rival is None:
-            best[one.value] = one
-            continue
-        score = [(n.name in asked, len(by_name[n.name].words & spoken)) for n in (one, rival)]
-        if score[0] > score[1]:
-            best[one.value] = one
-    return list(best.values())
 
 
 def _ranked(
@@ -118,9 +108,9 @@ def _ranked(
         for spec in specs:
             score = _fit(spec, value)
             if score > 0:
-                score += _asked_points(spec, asked) + _near_points(spec, value, before, after)
+                score += asked_points(spec, asked) + _near_points(spec, value, before, after)
                 pairs.append((score, spec, value))
-    return sorted(pairs, key=lambda pair: (-pair[0], pair[2].start, pair[1].name))
+    return pairs
 
 
 def _fit(spec: SlotSpec, value: Value) -> float:
@@ -128,6 +118,8 @@ def _fit(spec: SlotSpec, value: Value) -> float:
         if spec.kind == "category" and is_numeric(spec):
             return 0.6 if value.text in spec.values else 0.0
         return 0.5 if spec.kind == "number" else 0.3 if spec.kind == "money" else 0.0
+    if value.kind == "address":
+        return _address_fit(spec)
     if spec.kind == value.kind == "date" and value.text.casefold() == "today":
         return 0.6
     if spec.kind == value.kind:
@@ -137,8 +129,10 @@ def _fit(spec: SlotSpec, value: Value) -> float:
     return 0.0
 
 
-def _asked_points(spec: SlotSpec, asked: Sequence[str]) -> float:
-    return 2.0 - 0.3 * min(3, asked.index(spec.name)) if spec.name in asked else 0.0
+def _address_fit(spec: SlotSpec) -> float:
+    if spec.kind not in ("name", "text") or spec.words & _TOWNS or not spec.words & _WHERE:
+        return 0.0
+    return 0.8 if "address" in words_of(spec.plain) else 0.3
 
 
 def _near_points(spec: SlotSpec, value: Value, before: str, after: str) -> float:
@@ -157,37 +151,25 @@ def _near_points(spec: SlotSpec, value: Value, before: str, after: str) -> float
         points += 1.0
     elif value.kind != "name" and _hit(spec.words, [*near, *following]):
         points += 0.5
-    return points + _cue_points(spec, near) + _place_points(own, value)
+    return points + cue_points(spec, near) + _place_points(own, value, in_town=bool(spec.words & _TOWNS))
 
 
-def _place_points(own: frozenset[str], value: Value) -> float:
+def _place_points(own: frozenset[str], value: Value, *, in_town: bool) -> float:
     """A city is not called a station or an airport, nor a town a hotel."""
     if value.kind != "name" or not own & _PLACES:
         return 0.0
     last = value.text.split()[-1].casefold()
-    if "city" in own:
-        return -0.4 if last in _FACILITIES else 0.2
+    if in_town:
+        return -0.6 if last in _FACILITIES or not _LODGINGS.isdisjoint(value.text.casefold().split()) else 0.2
     return -0.6 if last in _LODGINGS else 0.0
-
-
-def _cue_points(spec: SlotSpec, near: Sequence[str]) -> float:
-    about = " ".join(spec.description.split()[:4])
-    head = spec.plain.split("_of_")[0]
-    named = words_of(head) | frozenset(stem(word) for word in head.split("_")) | words_of(about)
-    for distance, token in enumerate(reversed(near)):
-        for cues, slots in _CUES:
-            if token in cues:
-                hit = bool(slots & named)
-                return (0.9 if hit else -0.2) if distance == 0 else (0.4 if hit else 0.0)
-    return 0.0
 
 
 def _unit_points(spec: SlotSpec, own: frozenset[str], near: Sequence[str]) -> float:
     counted = _COUNTED.search(spec.description)
     units = (own | (words_of(counted[1]) if counted else frozenset())) - {"number", "of"}
-    units |= _PEOPLE if units & _PEOPLE else frozenset()
+    units |= PEOPLE if units & PEOPLE else frozenset()
     units |= _NIGHTS if (units | spec.words) & _NIGHTS else frozenset()
-    for_people = bool(units & _PEOPLE) and near[-1:] == ["for"]
+    for_people = bool(units & PEOPLE) and (near[-1:] == ["for"] or near[:2] == ["of", "us"])
     return 1.0 if for_people or _hit(units, near) else 0.0
 
 
@@ -202,15 +184,6 @@ def _hit(words: frozenset[str], tokens: Sequence[str]) -> bool:
     )
 
 
-def _is_category(specs: Sequence[SlotSpec], text: str) -> bool:
-    folded = text.casefold().removesuffix("s")
-    return any(
-        folded == value.replace("_", " ").casefold().removesuffix("s")
-        for spec in specs
-        for value in spec.values
-    )
-
-
 def _stems(text: str) -> frozenset[str]:
     return frozenset(stem(word) for word in text.split())
 
@@ -220,7 +193,10 @@ def _stored(spec: SlotSpec, value: Value) -> str:
 
 
 _COUNTED = re.compile(r"number of ([\w ]+?)(?: (?:to|for|in|of|the|at|from)\b|$)", re.I)
-_PEOPLE = _stems("people person passenger travel traveler rider guest seat ticket adult")
+_LIKELIER = 0.35
+_TOWNS = _stems("city town")
+_WHERE = _stems("address location place destination where street")
+PEOPLE = _stems("people person passenger travel traveler rider guest seat ticket adult")
 _NIGHTS = _stems("day night stay")
 _KINDS = _stems("genre category subcategory type cuisine food style sport kind")
 _HEADS = _stems("name title")
@@ -245,25 +221,4 @@ _THINGS = frozenset(
         "event",
         "events",
     }
-)
-_CUES = tuple(
-    (frozenset(before.split()), _stems(named))
-    for before, named in (
-        (
-            "from leaving departing",
-            "from origin depart departure leave pickup source start outbound originate",
-        ),
-        ("to toward towards into visit reach", "to destination arrival arrive going dropoff end flying"),
-        ("until till return returning back through", "return dropoff end until back inbound checkout"),
-        ("in near around", "city location area town destination place where region"),
-        ("by artist singer band", "artist by director author perform"),
-        ("director directed directs", "director direct"),
-        ("starring actor actress stars acted", "starring actor star cast"),
-        ("album", "album"),
-        ("called named titled movie film song event", "name title song movie event"),
-        ("with", "therapist doctor actor starring artist stylist dentist"),
-        ("at", "place location station time restaurant"),
-        ("for", "name event people seat passenger number date"),
-        ("on", "date device day"),
-    )
 )

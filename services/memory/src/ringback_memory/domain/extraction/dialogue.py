@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from ringback_spoken import contains_value
 
-from ringback_memory.domain.extraction.assign import Found, assign, names_in
+from ringback_memory.domain.extraction.assign import PEOPLE, Found, assign, is_numeric, names_in
 from ringback_memory.domain.extraction.replies import NO, NO_MATTER, OTHERWISE, YES
 from ringback_memory.domain.schema import SlotSchema, SlotSpec, stem, words_of
 from ringback_memory.domain.slots import parse, to_json
@@ -27,7 +27,9 @@ _NEGATED = re.compile(r"\b(?:no|not|n't|without|don'?t|doesn'?t|isn'?t|never|nei
 _CONFIRMS = re.compile(
     r"\b(confirm\w*|verify|to be clear|is that (right|correct)|make sure|ensure|double[- ]check|"
     r"check that|you(?:'d| would)? "
-    r"(?:like|want)|right\?|correct\?)",
+    r"(?:like|want)|right\?|correct\?)|"
+    r"(?:^|[.!?,]) *(?:(?:and|so|sure|ok|okay|alright|great),? )*(?:do|are|is|will|should|shall) "
+    r"(?:you|it|that|this|i|we)\b[^.!?]*\?",
     re.I,
 )
 _OFFERS = re.compile(
@@ -38,6 +40,7 @@ _OFFERS = re.compile(
 _ADDRESS = re.compile(r"\d+ [A-Z]")
 _THANKS = re.compile(r"^\W*(thank|thanks)\b", re.I)
 _TITLES = frozenset({"name", "titl"})
+_TOWNS = frozenset({"city", "town"})
 _AGAIN = (
     (
         re.compile(
@@ -49,13 +52,18 @@ _AGAIN = (
     ),
     (re.compile(r"\b(that|the same) (day|date)\b", re.I), frozenset({"date", "day"})),
 )
+_WANTS = re.compile(
+    r"\b(?:(?:can|could|would|will) (?:you|i|we) (?:please |also |help )*(?:me |us )?(?:to )?(?:find|book|get|search|"
+    r"look|reserve|show|help)|i(?:'d| would)? (?:need|want|like)|looking for|find me|get me)\b"
+)
+"""A question that asks for a thing as described, not whether it is so."""
 _FROM = frozenset({"from", "origin", "departure", "source", "start"})
 """Where one sets out from is not where "there" is."""
 _ASKS = re.compile(r"\b(what|which|where|when|how many|how long|who)\b", re.I)
 _SENTENCE = re.compile(r"[^.!?]+[.!?]?")
 _LEAD_IN = re.compile(
     r"^\W*(?:(?:i(?:'d| would)? (?:like|want|need|prefer|am looking for|'m looking for)(?: (?:it|to|"
-    r"a|an|the|some))*|it'?s|"
+    r"look(?:ing)? for|search(?:ing)? for|find|see|watch|hear|a|an|the|some))*|look for|search for|find|it'?s|"
     r"that would be|make it|how about|try|maybe|just|please|name it|call it|(?:i'm |i am )?(?:in|to|"
     r"from|at|for))\b\W*)+",
     re.I,
@@ -78,7 +86,7 @@ def read_caller(schema: SlotSchema, text: str, *, question: str, state: State) -
     asked = _asked_slots(specs, question)
     # What was offered belongs to what was spoken of until now, also when the caller goes on to something else.
     found = {one.name: one for one in _accepted(schema.of_group(state.focus), text, question, state)}
-    found |= {one.name: one for one in assign(specs, text, asked=asked)}
+    found |= {one.name: one for one in assign(specs, text, asked=asked, offers=question)}
     for one in _carried(schema, specs, text, state):
         found.setdefault(one.name, one)
     for one in _short_answers(specs, text, asked, found):
@@ -115,6 +123,8 @@ def _asked_slots(specs: Sequence[SlotSpec], question: str) -> list[str]:
     for spec in specs:
         own = words_of(spec.plain)
         score = 2 * len(own & words) + len((spec.words - own) & words) + (2 if spec.kind in words else 0)
+        if is_numeric(spec) and spec.words & PEOPLE and words & PEOPLE:
+            score += 2
         if score > 0:
             scored.append((score / (1 + 0.05 * len(spec.words)), spec.name))
     return [name for _, name in sorted(scored, key=lambda one: (-one[0], one[1]))][:4]
@@ -153,13 +163,19 @@ def _accepted(specs: Sequence[SlotSpec], text: str, question: str, state: State)
     if not question or not takes or NO.match(text) or OTHERWISE.search(text[:60]):
         return []
     if confirming:
-        return _offered(specs, question, state)
+        confirmed = _offered(specs, question, state)
+        if confirmed:
+            return confirmed
     wanted = [spec for spec in specs if spec.needed and _open_to_offers(spec, state)]
+    titles = {spec.name for spec in wanted if words_of(spec.plain) & _TITLES}
+    taken: dict[str, Found] = {}
     for said in _recent_offers(state):
-        found = _offered(wanted, said, state)
-        if found:
-            return found
-    return []
+        for one in _offered(wanted, said, state):
+            taken.setdefault(one.name, one)
+        if not titles or titles & taken.keys():
+            # Details may have been given after the thing was named, but not before.
+            break
+    return list(taken.values())
 
 
 def _open_to_offers(spec: SlotSpec, state: State) -> bool:
@@ -175,7 +191,7 @@ def _carried(schema: SlotSchema, specs: Sequence[SlotSpec], text: str, state: St
     for cue, words in _AGAIN:
         if not cue.search(text):
             continue
-        mine = next(
+        mine = min(
             (
                 s
                 for s in specs
@@ -183,14 +199,18 @@ def _carried(schema: SlotSchema, specs: Sequence[SlotSpec], text: str, state: St
                 and words & (words_of(s.plain) | _start(s))
                 and not _FROM & frozenset(s.plain.split("_"))
             ),
-            None,
+            key=lambda s: not s.sought,
+            default=None,
         )
         others = {
             s.name: s for s in schema.slots if s not in specs and words & (words_of(s.plain) | _start(s))
         }
         said = [slot for slot in state.slots.values() if slot.name in others and slot.source != "tool"]
         if mine is not None and said:
-            newest = max(said, key=lambda slot: (slot.position, slot.name))
+            same = mine.words & _TOWNS
+            newest = max(
+                said, key=lambda slot: (bool(same & others[slot.name].words), slot.position, slot.name)
+            )
             found.append(Found(mine.name, parse(newest.value_json), CARRIED_CONFIDENCE))
     return found
 
@@ -206,7 +226,7 @@ def _recent_offers(state: State) -> list[str]:
 
 
 def _offered(specs: Sequence[SlotSpec], said: str, state: State) -> list[Found]:
-    offered = {one.name: one for one in assign(specs, said, asked=(), floor=1.4)}
+    offered = {one.name: one for one in assign(specs, said, asked=(), floor=1.4, filled=state.slots.keys())}
     offered |= {one.name: one for one in _from_results(specs, said, state)}
     entity = next((s for s in specs if s.kind in ("name", "text") and words_of(s.plain) & _TITLES), None)
     settled = entity is not None and entity.name in state.slots and not _OFFERS.search(said)
@@ -270,7 +290,8 @@ def _flag(spec: SlotSpec, folded: str, asked: Sequence[str]) -> str | bool | Non
     own = words_of(spec.plain) - {"has", "allow", "good", "number"}
     own = own or words_of(spec.name)
     for sentence in _SENTENCE.findall(folded):
-        if own & words_of(sentence) and not sentence.rstrip().endswith("?"):
+        asks = sentence.rstrip().endswith("?") and not _WANTS.search(sentence)
+        if own & words_of(sentence) and not asks:
             return _truth(spec, not _NEGATED.search(sentence))
     if asked and asked[0] == spec.name:
         if NO.match(folded):

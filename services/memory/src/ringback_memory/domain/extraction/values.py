@@ -46,16 +46,26 @@ _HOUR = r"(?:\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twe
 _AM = r"(?: ?[ap]\.?m\b\.?)"
 _PART = r"(?: in the (?:morning|afternoon|evening)| at night)"
 _CLOCK = r"(?: ?o['\"’ ]?clock)"
+_SPELLED = rf"(?:{_SMALL.replace(' ', '|')}|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand)"
 _PATTERNS: tuple[tuple[Kind, str], ...] = (
     ("email", r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{2,20}){1,3}"),
+    (
+        "address",
+        r"\d{1,5}(?:-\d{1,5})? (?:\w+\.? ){1,4}(?:street|st|avenue|ave|road|rd|boulevard|blvd|drive|lane|"
+        r"way|court|square|highway|parkway|terrace)\b\.?(?: # ?\d{1,4})?",
+    ),
     ("date", r"\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}(?:/\d{2,4})?"),
     ("phone", r"\+?\d[\d() -]{6,16}\d"),
-    ("money", r"[$€£] ?\d[\d,]*(?:\.\d+)?|\d[\d,]*(?:\.\d+)? ?(?:dollars|euros|pounds|bucks)"),
+    (
+        "money",
+        r"[$€£] ?\d[\d,]*(?:\.\d+)?|\d[\d,]*(?:\.\d+)? ?(?:dollars|euros|pounds|bucks)"
+        rf"|{_SPELLED}(?:(?: and |[ -]){_SPELLED}){{0,8}} (?:dollars|euros|pounds|bucks)",
+    ),
     (
         "date",
         rf"{_MONTH} (?:the )?(?:{_ORDINAL}|\d{{1,2}})(?!\d|:)(?:,? \d{{4}})?"
         rf"|(?:the )?(?:{_ORDINAL}|\d{{1,2}})(?: of)? {_MONTH}\b|(?:the )?{_ORDINAL} of (?:this|next) month"
-        rf"|(?:the )?day after tomorrow|tomorrow|today|tonight|{_WEEK} {_WEEKDAY}|{_WEEKDAY}(?: {_WEEK})?"
+        rf"|(?:the )?day after tomorrow|tomorrow|(?:later )?today|tonight|{_WEEK} {_WEEKDAY}|{_WEEKDAY}(?: {_WEEK})?"
         rf"|(?:this|next) (?:week|weekend|month)|the {_ORDINAL}\b(?! (?:one|time|option|of))",
     ),
     (
@@ -64,7 +74,7 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
         rf"]five)?{_CLOCK}?{_PART}|{_HOUR}{_CLOCK}"
         rf"|{_HOUR}(?: thirty)?{_AM}|(?:a )?(?:quarter|half|{_HOUR}|twenty) (?:to|past|after) "
         rf"{_HOUR}{_PART}?{_AM}?"
-        rf"|(?:afternoon|morning|evening) {_HOUR}(?:[:.]\d{{2}})?|noon|midday|midnight|(?:morning|"
+        rf"|(?:afternoon|morning|evening|night) {_HOUR}(?:[:.]\d{{2}})?|noon|midday|midnight|(?:morning|"
         rf"afternoon|evening)",
     ),
     ("number", r"\d[\d,]*(?:\.\d+)?|(?:" + "|".join(sorted(NUMBER_WORDS, key=len, reverse=True)) + ")"),
@@ -76,6 +86,7 @@ _HINTS = tuple(
     re.compile(hint)
     for hint in (
         r"@",
+        r"\d.{2,60}(?:st(?:reet)?\b|ave|highw|parkw|sq|r(?:oa)?d\b|b(?:ou)?l|drive|lane|way|court|square|terrace)",
         r"[-/]",
         r"\d",
         r"[$€£]|dollar|euro|pound|buck",
@@ -96,8 +107,26 @@ _KIND_OF = re.compile(
     r"restaurants?|music|food|cuisine|events?|games?|concerts?|shows?|flick|dishes|(?:type|kind)s? of)\b",
     re.I,
 )
-_WORD = r"(?:[A-Z]\.|(?:St|Mt|Dr|Mr|Mrs|Ms)\.|[A-Z0-9](?:[\w'’&/-]|\.(?=\w))*)"
+_WORD = r"(?:[A-Z]\.|(?:St|Mt|Dr|Mr|Mrs|Ms)\.|[A-Z0-9](?:[\w'’&/-]|\.(?=[A-Z](?![a-z])|\d|[a-z]))*)"
 _NAME = re.compile(rf"{_WORD}(?:,? (?:(?:of|the|de|la|le|du|&|-) ){{0,2}}{_WORD})*")
+_CAPITALS = re.compile(r"[A-Z]")
+_NO_NAME = (
+    r"(?!(?:a|an|the|my|your|our|his|her|their|its|me|you|it|us|them|him|this|that|these|those|i|we|they|he|she|some|any|"
+    r"something|anything|someone|one|two|three|four|five|six|seven|eight|nine|ten|more|other|another|be|do|go|see|get|"
+    r"find|book|reserve|buy|play|listen|hear|watch|know|make|have|take|rent|look|search|check|stay|leave|travel|visit|eat|"
+    r"send|transfer|pay|pick|drop|use|try|ask|order|schedule|call|come|attend|return|drive|ride|fly|confirm|set|add|help|"
+    r"for|from|to|in|on|at|by|with|of|and|or|but|so|if|when|where|which|who|what|how|then|there|here|now|please|thanks|"
+    r"is|are|was|will|would|can|could|should|not|no|yes|ok|okay|next|last|morning|afternoon|evening|night|today|"
+    r"tomorrow|tonight|week|weekend|month|day|days|area|city|town|place|till|until|around|about|near|works|also|too|"
+    r"least|most|all|just|tickets?|people|person|rooms?|seats?)\b)"
+)
+_SMALL_WORD = rf"{_NO_NAME}[a-z][\w'’&-]*"
+_SMALL_NAME = re.compile(
+    rf"\b(?:in|from|near|around|at|by|"
+    r"(?:go|going|get|travel|traveling|fly|flying|head|heading|trip|way|drive) to|"
+    rf"starring|called|named|how about|what about|recommend|directed by) "
+    rf"({_SMALL_WORD}(?:(?:,? | (?:by|of|the|and|at) ){_SMALL_WORD}){{0,5}})"
+)
 _COMMA = re.compile(",")
 _BEFORE_STATE = re.compile(r", [A-Z]{2}\b")
 _RUN = re.compile(r"[^\s,]+")
@@ -130,6 +159,13 @@ _NOT_LAST = frozenset(
 )
 
 
+_JUDGING_WORDS = (
+    "interesting fun cool nice good great best better nicer lovely exciting popular new old older recent "
+    "upcoming other different more same similar such certain few many several all which that favorite "
+    "favourite particular specific local nearby cheap free find search book get see watch hear listen"
+)
+_JUDGING = frozenset(_JUDGING_WORDS.split())
+"""Words before a thing that judge or choose, and do not say of which kind it is."""
 _TEXTS_HELD_MAX = 64
 """An utterance is read several times in a row: for each group of slots, for names, for offers."""
 
@@ -163,7 +199,9 @@ def find_values(text: str) -> tuple[Value, ...]:
 def find_names(text: str, *, taken: Sequence[Value]) -> list[Value]:
     """Runs of capitalised words, and what is in quotation marks, that are not typed values."""
     names = [Value("name", m[1].strip(), m.start(1), m.end(1)) for m in _QUOTED.finditer(text)]
-    timed = [one for one in taken if one.kind in ("date", "time", "money", "phone", "email")]
+    timed = [one for one in taken if one.kind in ("date", "time", "money", "phone", "email", "address")]
+    if not _CAPITALS.search(text):
+        names += _small_names(text, timed)
     for match in _NAME.finditer(text):
         for start, end in _parts(text, match.start(), match.end()):
             inside = [one for one in (*timed, *names) if start < one.end and one.start < end]
@@ -172,12 +210,22 @@ def find_names(text: str, *, taken: Sequence[Value]) -> list[Value]:
     return sorted(names, key=lambda one: one.start)
 
 
+def _small_names(text: str, timed: Sequence[Value]) -> list[Value]:
+    """Names where nobody writes capitals: what stands after a word that calls for a name or a place."""
+    found = []
+    for match in _SMALL_NAME.finditer(text):
+        value = Value("name", match[1], match.start(1), match.end(1))
+        if not any(value.start < one.end and one.start < value.end for one in timed):
+            found.append(value)
+    return found
+
+
 def find_kinds(text: str) -> list[Value]:
     """What stands before a thing to say of which kind it is: "a *country* song"."""
     return [
         Value("text", match[1], match.start(1), match.end(1))
         for match in _KIND_OF.finditer(text)
-        if not {word.casefold() for word in match[1].split()} & _NOT_NAMES
+        if not {word.casefold() for word in match[1].split()} & (_NOT_NAMES | _JUDGING)
     ]
 
 
