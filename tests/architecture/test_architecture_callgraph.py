@@ -22,6 +22,7 @@ PUBLISHED = {
 READ = {
     "ALL_EVENTS": "EVENTS",
     "session_events": "EVENTS",
+    "session_decisions": "DECISIONS",
     "ALL_FACTS": "FACTS",
     "session_facts": "FACTS",
     "ALL_CONTROL": "CONTROL",

@@ -52,7 +52,7 @@ def test_every_subject_belongs_to_its_stream() -> None:
         (session_facts("t", "s"), "FACTS"),
         (control_subject("k"), "CONTROL"),
         (audit_subject("t", "k"), "AUDIT"),
-        (decisions_subject("t", "p"), "DECISIONS"),
+        (decisions_subject("t", "p", "s"), "DECISIONS"),
         (recorded_decisions("p"), "DECISIONS"),
         (parked_subject("EVENTS", "memory"), "PARKED"),
     ):

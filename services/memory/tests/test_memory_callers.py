@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ringback.events.v1 import events_pb2 as ev_pb
 from ringback.memory.v1 import memory_pb2 as pb
 from ringback_errors import InvalidInput, NotFound
-from ringback_events import MemoryBus, event_subject, fact_subject, parked_subject
+from ringback_events import MemoryBus, decisions_subject, event_subject, fact_subject, parked_subject
 from ringback_memory.adapters.callers import KvCallerStore, caller_key
 from ringback_memory.adapters.tokens import O200kTokens
 from ringback_memory.bootstrap import build
@@ -250,6 +250,18 @@ async def test_an_erasure_is_told_for_the_audit_and_does_not_say_who_was_forgott
     assert (done.tenant, list(done.session_ids), done.left, done.actor) == ("local", ["sess_1"], 0, "bo@host")
     assert done.removed > 0
     assert CALLER.encode() not in stored.message.payload
+
+
+async def test_recorded_questions_to_policy_are_removed_with_their_call(line):
+    await line.call("sess_1")
+    for session in ("sess_1", "sess_9"):
+        subject = decisions_subject("local", "airline", session)
+        line.bus.publish(subject, b"masked", msg_id=f"recorded-{session}")
+    await line.bus.flush(1_000)
+    erased = await line.forget()
+    assert {p.place: (p.found, p.left) for p in erased.places}["DECISIONS"] == (1, 0)
+    (kept,) = line.bus.broker.streams["DECISIONS"].messages
+    assert kept.message.subject.endswith(".sess_9")
 
 
 async def test_background_work_that_was_parked_is_removed_with_its_call(line):

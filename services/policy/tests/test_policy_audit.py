@@ -175,6 +175,22 @@ async def test_a_forgotten_caller_is_audited_without_being_named():
     await bus.close()
 
 
+@pytest.mark.parametrize(("session_id", "named"), [("sess_1", "sess_1"), ("", "client secrets of a caller")])
+async def test_what_one_service_erased_is_audited(session_id, named):
+    bus = MemoryBus()
+    chain = AuditChain(bus, replica="one")
+    intake = AuditIntake(bus, Recording(chain), NoRollout())
+    done = events_pb2.SessionErased(tenant="local", session_id=session_id, removed=3, left=1, actor="bo@host")
+    fact = events_pb2.ControlFact(producer="tools", occurred_at=Timestamp(seconds=1), session_erased=done)
+    await intake.on_control(Delivery("ringback.control.session_erased", fact.SerializeToString(), {}, 7))
+    await turn()
+    await bus.flush()
+    (entry,) = entries(bus)
+    assert (entry.tenant, entry.actor, entry.change.kind) == ("local", "bo@host", "session_erased")
+    assert entry.change.reason == f"tools: 3 entries removed, 1 left; {named}"
+    await bus.close()
+
+
 def entries(bus):
     found = []
     for stored in bus.broker.streams["AUDIT"].messages:

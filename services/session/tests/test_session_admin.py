@@ -55,7 +55,7 @@ class Replica:
             presence=self.world.records,
             records=self.world.records,
             ledger=self.ledger,
-            erase=Erase(TracesInBucket(self.world.bus)),
+            erase=Erase(TracesInBucket(self.world.bus), told=control),
         )
         self.serving = asyncio.ensure_future(
             serve(

@@ -18,9 +18,24 @@ async def world():
     await made.close()
 
 
+class Told:
+    """Keeps what is told for the audit."""
+
+    def __init__(self):
+        self.erasures = []
+
+    def session_erased(self, *, tenant, session_id, removed, left, actor):
+        self.erasures.append((tenant, session_id, removed, left, actor))
+
+
 @pytest.fixture
-def erase(world):
-    return Erase(TracesInBucket(world.bus))
+def told():
+    return Told()
+
+
+@pytest.fixture
+def erase(world, told):
+    return Erase(TracesInBucket(world.bus), told=told)
 
 
 async def ended(world, session_id, *, token):
@@ -87,7 +102,7 @@ async def test_what_changes_between_the_look_and_the_removal_counts_as_left(worl
             await super().remove(trace)
 
     await world.bus.bucket("sessions").put("record.sess_1", b"\xff\xff")
-    erased = await Erase(Late(world.bus))(tenant="local", session_id="sess_1")
+    erased = await Erase(Late(world.bus), told=Told())(tenant="local", session_id="sess_1")
     assert erased == Erased(found=1, removed=0, left=1)
 
 
@@ -98,3 +113,13 @@ async def test_a_request_that_names_nothing_is_refused(erase, fields, named):
     with pytest.raises(InvalidInput, match="expected") as refused:
         await erase(**{"tenant": "local", "session_id": "sess_1", **fields})
     assert refused.value.field == named
+
+
+async def test_each_erasure_is_told_for_the_audit_with_who_asked(world, erase, told):
+    await ended(world, "sess_1", token=b"t1")
+    erased = await erase(tenant="local", session_id="sess_1", actor="bo@host")
+    assert told.erasures == [("local", "sess_1", erased.removed, 0, "bo@host")]
+    await erase(tenant="local", session_id="sess_1", actor="bo@host")
+    assert len(told.erasures) == 1
+    with pytest.raises(InvalidInput, match="actor"):
+        await erase(tenant="local", session_id="sess_1", actor="b" * 129)

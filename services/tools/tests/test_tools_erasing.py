@@ -2,7 +2,9 @@
 
 import pytest
 from msgspec.structs import replace
+from ringback_errors import InvalidInput
 from ringback_events import MemoryBus, load_topology
+from ringback_tools.adapters.facts import NoFacts
 from ringback_tools.adapters.journal import KvJournal
 from ringback_tools.adapters.memory_journal import MemoryJournal
 from ringback_tools.domain.outcomes import ActionState, OutcomeRecord
@@ -45,10 +47,24 @@ async def journal(request):
     await bus.close()
 
 
-def erasing(journal, *, open_here=()):
+def erasing(journal, *, open_here=(), facts=None):
     return Erasing(
-        journal=journal, clock=Now(), open_here=lambda session, action: (session, action) in open_here
+        journal=journal,
+        clock=Now(),
+        facts=facts or NoFacts(),
+        open_here=lambda session, action: (session, action) in open_here,
     )
+
+
+async def test_each_erasure_is_told_for_the_audit_with_who_asked(journal):
+    facts = NoFacts()
+    await journal.create(DONE)
+    erased = await erasing(journal, facts=facts).erase("local", "sess_1", actor="bo@host")
+    assert facts.erased == [("local", "sess_1", erased.removed, 0, "bo@host")]
+    await erasing(journal, facts=facts).erase("local", "sess_1", actor="bo@host")
+    assert len(facts.erased) == 1
+    with pytest.raises(InvalidInput, match="actor"):
+        await erasing(journal).erase("local", "sess_1", actor="b" * 129)
 
 
 async def test_finished_outcomes_and_the_epoch_go_and_other_sessions_stay(journal):

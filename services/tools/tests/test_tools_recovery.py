@@ -232,6 +232,9 @@ def test_a_fact_that_could_not_be_told_is_told_later(keyless, kit):
         def alert_changed(self, alert):
             pass
 
+        def session_erased(self, tenant, session_id, *, removed, left, actor):
+            pass
+
         async def outcome_known(self, stored, *, tool):
             self.tries += 1
             if self.tries < 3:

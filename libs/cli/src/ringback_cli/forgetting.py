@@ -81,9 +81,9 @@ async def forget_caller(addresses: Addresses, *, tenant: str, caller_id: str, ac
         looked = await _forget(memory, asked, deadline_ms=LOOK_MS)
         done = Forgotten(live_session_ids=list(looked.live_session_ids))
         # Its client secrets first: they would begin calls that nobody looked for.
-        _add(done, "sessions", await _erase_session(session, tenant, caller_id=caller_id))
+        _add(done, "sessions", await _erase_session(session, tenant, caller_id=caller_id, actor=actor))
         for session_id in looked.session_ids:
-            await _erase_call(done, session, tools, tenant=tenant, session_id=session_id)
+            await _erase_call(done, session, tools, tenant=tenant, session_id=session_id, actor=actor)
         asked = memory_pb2.ForgetCallerRequest(
             tenant=tenant,
             caller_id=caller_id,
@@ -99,15 +99,15 @@ async def forget_caller(addresses: Addresses, *, tenant: str, caller_id: str, ac
 
 
 async def _erase_call(
-    done: Forgotten, session: Channel, tools: Channel, *, tenant: str, session_id: str
+    done: Forgotten, session: Channel, tools: Channel, *, tenant: str, session_id: str, actor: str
 ) -> None:
     try:
-        counts = await _erase_session(session, tenant, session_id=session_id)
+        counts = await _erase_session(session, tenant, session_id=session_id, actor=actor)
     except Conflict:
         done.live_session_ids.append(session_id)
         return
     _add(done, "sessions", counts)
-    outcomes = await _erase_outcomes(tools, tenant, session_id=session_id)
+    outcomes = await _erase_outcomes(tools, tenant, session_id=session_id, actor=actor)
     _add(done, "outcomes", outcomes)
     for place, left in (("sessions", counts.left), ("outcomes", outcomes.left)):
         if left:
@@ -132,10 +132,12 @@ async def _forget(
 
 
 async def _erase_session(
-    channel: Channel, tenant: str, *, session_id: str = "", caller_id: str = ""
+    channel: Channel, tenant: str, *, session_id: str = "", caller_id: str = "", actor: str
 ) -> session_pb2.EraseSessionResponse:
     stub = session_pb2_grpc.SessionAdminServiceStub(channel.grpc)
-    request = session_pb2.EraseSessionRequest(tenant=tenant, session_id=session_id, caller_id=caller_id)
+    request = session_pb2.EraseSessionRequest(
+        tenant=tenant, session_id=session_id, caller_id=caller_id, actor=actor
+    )
     answer: session_pb2.EraseSessionResponse = await channel.unary(
         stub.EraseSession, request, deadline_ms=ERASE_MS, idempotent=True
     )
@@ -143,10 +145,10 @@ async def _erase_session(
 
 
 async def _erase_outcomes(
-    channel: Channel, tenant: str, *, session_id: str
+    channel: Channel, tenant: str, *, session_id: str, actor: str
 ) -> tools_pb2.EraseSessionResponse:
     stub = tools_pb2_grpc.ToolsServiceStub(channel.grpc)
-    request = tools_pb2.EraseSessionRequest(tenant=tenant, session_id=session_id)
+    request = tools_pb2.EraseSessionRequest(tenant=tenant, session_id=session_id, actor=actor)
     answer: tools_pb2.EraseSessionResponse = await channel.unary(
         stub.EraseSession, request, deadline_ms=ERASE_MS, idempotent=True
     )

@@ -47,6 +47,7 @@ from ringback_events.subjects import (
     parse_event_subject,
     parse_fact_subject,
     recorded_decisions,
+    session_decisions,
     session_events,
     session_facts,
 )
@@ -95,6 +96,7 @@ __all__ = [
     "parse_event_subject",
     "parse_fact_subject",
     "recorded_decisions",
+    "session_decisions",
     "session_events",
     "session_facts",
 ]

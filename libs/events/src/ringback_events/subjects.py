@@ -26,6 +26,7 @@ __all__ = [
     "parse_event_subject",
     "parse_fact_subject",
     "recorded_decisions",
+    "session_decisions",
     "session_events",
     "session_facts",
     "tenant_events",
@@ -93,14 +94,22 @@ def audit_subject(tenant: str, kind: str) -> str:
     return f"ringback.audit.{_token('tenant', tenant)}.{_token('kind', kind)}"
 
 
-def decisions_subject(tenant: str, pack: str) -> str:
-    """Return the subject of recorded questions about one pack."""
-    return f"ringback.decisions.{_token('tenant', tenant)}.{_token('pack', pack)}"
+def decisions_subject(tenant: str, pack: str, session_id: str) -> str:
+    """Return the subject of recorded questions of one session about one pack."""
+    return (
+        f"ringback.decisions.{_token('tenant', tenant)}.{_token('pack', pack)}"
+        f".{_token('session_id', session_id)}"
+    )
 
 
 def recorded_decisions(pack: str) -> str:
     """Return the filter for the recorded questions about one pack, of all tenants."""
-    return f"ringback.decisions.*.{_token('pack', pack)}"
+    return f"ringback.decisions.*.{_token('pack', pack)}.*"
+
+
+def session_decisions(tenant: str, session_id: str) -> str:
+    """Return the filter for the recorded questions of one session, whichever pack they are about."""
+    return f"ringback.decisions.{_token('tenant', tenant)}.*.{_token('session_id', session_id)}"
 
 
 def parked_subject(stream: str, durable: str) -> str:

@@ -77,5 +77,5 @@ async def make_upkeep(
     facts.listen(watchers.fact)
     facts.listen(Measuring(meters))
     watches = (await records.watch(), await spending.watch())
-    peers, erase = Peers(tls=settings.tls), Erase(TracesInBucket(bus))
+    peers, erase = Peers(tls=settings.tls), Erase(TracesInBucket(bus), told=control)
     return Upkeep(records, facts, control, meters, prices, ledger, watchers, peers, erase, watches)

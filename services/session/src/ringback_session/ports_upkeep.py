@@ -114,6 +114,14 @@ class Trace(msgspec.Struct, frozen=True):
     removable: bool = True
 
 
+class Erasures(Protocol):
+    """Tells of erasures, for the audit."""
+
+    def session_erased(
+        self, *, tenant: str, session_id: str, removed: int, left: int, actor: str
+    ) -> None: ...
+
+
 class Traces(Protocol):
     """Everything that KV `sessions` holds of a session and of its caller, for erasure."""
 

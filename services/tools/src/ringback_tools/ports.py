@@ -155,6 +155,9 @@ class Facts(Protocol):
     def breaker_changed(self, dependency: str, breaker: Breaker) -> None:
         """A breaker opened or closed; never waits."""
 
+    def session_erased(self, tenant: str, session_id: str, *, removed: int, left: int, actor: str) -> None:
+        """What was kept of a session was erased on request; never waits."""
+
     def alert_changed(self, alert: Alert) -> None:
         """Something needs an operator, or does not any more; never waits."""
 

@@ -1,4 +1,4 @@
-"""Owns where facts of sessions lie on the bus, for erasure: EVENTS, FACTS, and what was parked of them."""
+"""Owns where facts of sessions lie on the bus, for erasure: EVENTS, FACTS, recorded questions, and what was parked."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ringback_events.subjects import (
     ALL_PARKED,
     parse_event_subject,
     parse_fact_subject,
+    session_decisions,
     session_events,
     session_facts,
     tenant_events,
@@ -49,14 +50,14 @@ class BusTraces:
     async def count(self, key: SessionKey) -> list[Found]:
         """How many facts each stream holds of a session."""
         found = []
-        for place, subject in (("EVENTS", session_events(*key)), ("FACTS", session_facts(*key))):
+        for place, subject in _places(key):
             found.append(Found(place, len([one async for one in self._stored(subject)])))
         return [*found, Found("PARKED", len(await self._parked(key)))]
 
     async def remove(self, key: SessionKey) -> None:
         """Remove every fact of a session."""
-        await self._bus.purge(session_events(*key))
-        await self._bus.purge(session_facts(*key))
+        for _, subject in _places(key):
+            await self._bus.purge(subject)
         for seq in await self._parked(key):
             await self._bus.erase("PARKED", seq)
 
@@ -81,6 +82,14 @@ class BusTraces:
             return
         finally:
             await subscription.close()
+
+
+def _places(key: SessionKey) -> tuple[tuple[str, str], ...]:
+    return (
+        ("EVENTS", session_events(*key)),
+        ("FACTS", session_facts(*key)),
+        ("DECISIONS", session_decisions(*key)),
+    )
 
 
 def _is_of(key: SessionKey, *, subject: str, payload: bytes) -> bool:

@@ -76,7 +76,9 @@ class AuditIntake:
             )
             self._recording.record(f"control:{delivery.stream_seq}", record)
         if kind == "caller_forgotten":
-            self._recording.record(f"control:{delivery.stream_seq}", _erasure(fact))
+            self._recording.record(f"control:{delivery.stream_seq}", _forgotten(fact))
+        if kind == "session_erased":
+            self._recording.record(f"control:{delivery.stream_seq}", _erased(fact))
 
     async def _on_gate_failed(self, failed: events_pb2.GateFailed, seq: int) -> None:
         try:
@@ -96,7 +98,19 @@ def _parsed(message: events_pb2.SessionEvent | events_pb2.ControlFact, delivery:
     return True
 
 
-def _erasure(fact: events_pb2.ControlFact) -> ChangeRecord:
+def _erased(fact: events_pb2.ControlFact) -> ChangeRecord:
+    done = fact.session_erased
+    what = done.session_id or "client secrets of a caller"
+    return ChangeRecord(
+        at_ms=_ms(fact.occurred_at),
+        tenant=done.tenant or OPERATOR_TENANT,
+        actor=done.actor or fact.producer,
+        kind="session_erased",
+        reason=f"{fact.producer}: {done.removed} entries removed, {done.left} left; {what}",
+    )
+
+
+def _forgotten(fact: events_pb2.ControlFact) -> ChangeRecord:
     done = fact.caller_forgotten
     named = ", ".join(done.session_ids[:SESSIONS_NAMED_MAX])
     return ChangeRecord(

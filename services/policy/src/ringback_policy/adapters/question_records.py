@@ -6,7 +6,7 @@ from collections import deque
 
 from ringback.policy.v1 import audit_pb2
 from ringback.policy.v1 import policy_pb2 as pb
-from ringback_errors import RingbackError
+from ringback_errors import InvalidInput, RingbackError
 from ringback_events import Bus, decisions_subject
 from ringback_identity import digest, new_id
 
@@ -43,7 +43,7 @@ class QuestionRecords:
             self._timer = asyncio.get_running_loop().call_later(BATCH_MS / 1000, self.deliver)
 
     def deliver(self) -> None:
-        """Masks what waits and hands it to the bus, a message per tenant and pack."""
+        """Masks what waits and hands it to the bus, a message per tenant, pack and session."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -51,7 +51,12 @@ class QuestionRecords:
         while self._held:
             pack, question = self._held.popleft()
             asked = pb.DecideRequest.FromString(question)
-            subject = decisions_subject(asked.tenant, pack)
+            try:
+                subject = decisions_subject(asked.tenant, pack, asked.session.session_id)
+            except InvalidInput:
+                # What could not be found again for an erasure is not kept.
+                self.dropped += 1
+                continue
             batch = batches.setdefault(subject, audit_pb2.RecordedQuestions())
             batch.questions.append(masked_question(asked))
             batch.input_digests.append(digest(question))

@@ -79,6 +79,12 @@ class ControlOnBus:
         elif state is BreakerState.CLOSED:
             self._publish("breaker_closed", events_pb2.BreakerClosed(**named))
 
+    def session_erased(self, *, tenant: str, session_id: str, removed: int, left: int, actor: str) -> None:
+        body = events_pb2.SessionErased(
+            tenant=tenant, session_id=session_id, removed=removed, left=left, actor=actor
+        )
+        self._publish("session_erased", body)
+
     def _publish(self, kind: str, body: Message) -> None:
         fact = events_pb2.ControlFact(
             schema_version=wire.SCHEMA_VERSION,

@@ -170,7 +170,10 @@ class AdminServicer(session_pb2_grpc.SessionAdminServiceServicer):
         self, request: pb.EraseSessionRequest, context: _Context
     ) -> pb.EraseSessionResponse:
         erased = await self._erase(
-            tenant=request.tenant, session_id=request.session_id, caller_id=request.caller_id
+            tenant=request.tenant,
+            session_id=request.session_id,
+            caller_id=request.caller_id,
+            actor=request.actor,
         )
         return pb.EraseSessionResponse(found=erased.found, removed=erased.removed, left=erased.left)
 

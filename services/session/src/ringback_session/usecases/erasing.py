@@ -7,9 +7,11 @@ from contextlib import suppress
 import msgspec
 from ringback_errors import Conflict, InvalidInput
 
-from ringback_session.ports_upkeep import Traces
+from ringback_session.ports_upkeep import Erasures, Traces
 
-__all__ = ["Erase", "Erased"]
+__all__ = ["ACTOR_CHARS_MAX", "Erase", "Erased"]
+
+ACTOR_CHARS_MAX = 128
 
 
 class Erased(msgspec.Struct, frozen=True):
@@ -23,13 +25,21 @@ class Erased(msgspec.Struct, frozen=True):
 class Erase:
     """Any replica may do it, and again; the compare-and-set of each removal decides against a late write."""
 
-    def __init__(self, traces: Traces) -> None:
+    def __init__(self, traces: Traces, *, told: Erasures) -> None:
         self._traces = traces
+        self._told = told
 
-    async def __call__(self, *, tenant: str, session_id: str = "", caller_id: str = "") -> Erased:
-        """Raises InvalidInput; Conflict for a session that has not ended, before anything is removed; Unavailable."""
+    async def __call__(
+        self, *, tenant: str, session_id: str = "", caller_id: str = "", actor: str = ""
+    ) -> Erased:
+        """What was removed is told for the audit.
+
+        Raises InvalidInput; Conflict for a session that has not ended, before anything is removed; Unavailable.
+        """
         if not tenant:
             raise InvalidInput("the tenant of the session expected", field="tenant")
+        if len(actor) > ACTOR_CHARS_MAX:
+            raise InvalidInput(f"at most {ACTOR_CHARS_MAX} characters expected", field="actor")
         if not session_id and not caller_id:
             raise InvalidInput("a session or a caller expected", field="session_id")
         before = await self._traces.find(tenant=tenant, session_id=session_id, caller_id=caller_id)
@@ -40,4 +50,9 @@ class Erase:
             with suppress(Conflict):
                 await self._traces.remove(trace)
         left = len(await self._traces.find(tenant=tenant, session_id=session_id, caller_id=caller_id))
-        return Erased(found=len(before), removed=len(before) - min(len(before), left), left=left)
+        erased = Erased(found=len(before), removed=len(before) - min(len(before), left), left=left)
+        if before:
+            self._told.session_erased(
+                tenant=tenant, session_id=session_id, removed=erased.removed, left=left, actor=actor
+            )
+        return erased

@@ -69,6 +69,16 @@ class BusFacts:
             _log.info("alert %s for %s is over", alert.name, alert.subject)
         self._tell("alert_raised" if alert.open else "alert_cleared", fact)
 
+    def session_erased(self, tenant: str, session_id: str, *, removed: int, left: int, actor: str) -> None:
+        fact = events_pb2.ControlFact(
+            schema_version=1, producer="tools", occurred_at=timestamp(self._clock.now_ms())
+        )
+        body = events_pb2.SessionErased(
+            tenant=tenant, session_id=session_id, removed=removed, left=left, actor=actor
+        )
+        fact.session_erased.CopyFrom(body)
+        self._tell("session_erased", fact)
+
     def _tell(self, kind: str, fact: events_pb2.ControlFact) -> None:
         try:
             self._bus.publish(control_subject(kind), fact.SerializeToString(), msg_id=new_id("ctl"))
@@ -101,12 +111,16 @@ class NoFacts:
         self.breakers: list[tuple[str, BreakerState]] = []
         self.reconciled: list[Stored] = []
         self.alerts: list[Alert] = []
+        self.erased: list[tuple[str, str, int, int, str]] = []
 
     def breaker_changed(self, dependency: str, breaker: Breaker) -> None:
         self.breakers.append((dependency, breaker.state))
 
     def alert_changed(self, alert: Alert) -> None:
         self.alerts.append(alert)
+
+    def session_erased(self, tenant: str, session_id: str, *, removed: int, left: int, actor: str) -> None:
+        self.erased.append((tenant, session_id, removed, left, actor))
 
     async def outcome_known(self, stored: Stored, *, tool: Tool) -> None:
         self.reconciled.append(stored)

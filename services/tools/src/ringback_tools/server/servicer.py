@@ -74,7 +74,9 @@ class ToolsServicer(tools_pb2_grpc.ToolsServiceServicer):
     async def EraseSession(  # noqa: N802 - the contract's name
         self, request: tools_pb2.EraseSessionRequest, context: _Context
     ) -> tools_pb2.EraseSessionResponse:
-        erased = await self._erasing.erase(*session_key(request.tenant, request.session_id))
+        erased = await self._erasing.erase(
+            *session_key(request.tenant, request.session_id), actor=request.actor
+        )
         return tools_pb2.EraseSessionResponse(found=erased.found, removed=erased.removed, left=erased.left)
 
 

@@ -120,5 +120,5 @@ def assemble(parts: Parts) -> Service:
         roll=parts.roll,
     )
     listing = Listing(catalogue=parts.catalogue, breakers=breakers, switches=switches)
-    erasing = Erasing(journal=parts.journal, clock=clock, open_here=reconciler.looks_into)
+    erasing = Erasing(journal=parts.journal, clock=clock, facts=parts.facts, open_here=reconciler.looks_into)
     return Service(executor, listing, reconciler, breakers, switches, jobs, erasing)

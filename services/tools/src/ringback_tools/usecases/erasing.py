@@ -7,11 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from ringback_errors import InvalidInput
+
 from ringback_tools.domain.outcomes import ActionState, OutcomeRecord
-from ringback_tools.ports import Clock, Journal, LostRace
+from ringback_tools.ports import Clock, Facts, Journal, LostRace
 
 __all__ = ["Erased", "Erasing"]
 
+ACTOR_CHARS_MAX: Final = 128
 # Whoever would still begin an action that was taken on does so within this time.
 ABANDONED_MS: Final = 120_000
 # The queue of background work drops what nobody did in this time (JOBS in topology.yaml).
@@ -30,13 +33,18 @@ class Erased:
 class Erasing:
     """Any replica may do it, and again. `open_here`: whether the reconciler still looks into an action."""
 
-    def __init__(self, *, journal: Journal, clock: Clock, open_here: Callable[[str, str], bool]) -> None:
+    def __init__(
+        self, *, journal: Journal, clock: Clock, facts: Facts, open_here: Callable[[str, str], bool]
+    ) -> None:
         self._journal = journal
+        self._facts = facts
         self._clock = clock
         self._open_here = open_here
 
-    async def erase(self, tenant: str, session_id: str) -> Erased:
-        """Raises JournalAway; then ask again."""
+    async def erase(self, tenant: str, session_id: str, *, actor: str = "") -> Erased:
+        """What was removed is told for the audit. Raises InvalidInput; JournalAway, then ask again."""
+        if len(actor) > ACTOR_CHARS_MAX:
+            raise InvalidInput(f"at most {ACTOR_CHARS_MAX} characters expected", field="actor")
         found = await self._look(tenant, session_id)
         if not found:
             return Erased(found=0, removed=0, left=0)
@@ -49,7 +57,9 @@ class Erasing:
         if not await self._journal.of_session(session_id):
             await self._journal.forget_epoch(session_id)
         left = await self._look(tenant, session_id)
-        return Erased(found=found, removed=found - min(found, left), left=left)
+        erased = Erased(found=found, removed=found - min(found, left), left=left)
+        self._facts.session_erased(tenant, session_id, removed=erased.removed, left=erased.left, actor=actor)
+        return erased
 
     async def _look(self, tenant: str, session_id: str) -> int:
         stored = await self._journal.of_session(session_id)

@@ -1429,6 +1429,7 @@ class ControlFact(_message.Message):
     OPERATOR_ACTED_FIELD_NUMBER: _builtins.int
     BUDGET_CROSSED_FIELD_NUMBER: _builtins.int
     CALLER_FORGOTTEN_FIELD_NUMBER: _builtins.int
+    SESSION_ERASED_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     producer: _builtins.str
     @_builtins.property
@@ -1457,6 +1458,8 @@ class ControlFact(_message.Message):
     def budget_crossed(self) -> Global___BudgetCrossed: ...
     @_builtins.property
     def caller_forgotten(self) -> Global___CallerForgotten: ...
+    @_builtins.property
+    def session_erased(self) -> Global___SessionErased: ...
     def __init__(
         self,
         *,
@@ -1475,12 +1478,13 @@ class ControlFact(_message.Message):
         operator_acted: Global___OperatorActed | None = ...,
         budget_crossed: Global___BudgetCrossed | None = ...,
         caller_forgotten: Global___CallerForgotten | None = ...,
+        session_erased: Global___SessionErased | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alert_cleared", b"alert_cleared", "alert_raised", b"alert_raised", "body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_crossed", b"budget_crossed", "bundle_activated", b"bundle_activated", "caller_forgotten", b"caller_forgotten", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "operator_acted", b"operator_acted", "summariser_degraded", b"summariser_degraded", "summariser_recovered", b"summariser_recovered", "tool_disabled", b"tool_disabled"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alert_cleared", b"alert_cleared", "alert_raised", b"alert_raised", "body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_crossed", b"budget_crossed", "bundle_activated", b"bundle_activated", "caller_forgotten", b"caller_forgotten", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "operator_acted", b"operator_acted", "session_erased", b"session_erased", "summariser_degraded", b"summariser_degraded", "summariser_recovered", b"summariser_recovered", "tool_disabled", b"tool_disabled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_cleared", b"alert_cleared", "alert_raised", b"alert_raised", "body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_crossed", b"budget_crossed", "bundle_activated", b"bundle_activated", "caller_forgotten", b"caller_forgotten", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "operator_acted", b"operator_acted", "producer", b"producer", "schema_version", b"schema_version", "summariser_degraded", b"summariser_degraded", "summariser_recovered", b"summariser_recovered", "tool_disabled", b"tool_disabled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_cleared", b"alert_cleared", "alert_raised", b"alert_raised", "body", b"body", "breaker_closed", b"breaker_closed", "breaker_opened", b"breaker_opened", "budget_crossed", b"budget_crossed", "bundle_activated", b"bundle_activated", "caller_forgotten", b"caller_forgotten", "gate_failed", b"gate_failed", "occurred_at", b"occurred_at", "operator_acted", b"operator_acted", "producer", b"producer", "schema_version", b"schema_version", "session_erased", b"session_erased", "summariser_degraded", b"summariser_degraded", "summariser_recovered", b"summariser_recovered", "tool_disabled", b"tool_disabled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["bundle_activated", "breaker_opened", "breaker_closed", "tool_disabled", "gate_failed", "summariser_degraded", "summariser_recovered", "alert_raised", "alert_cleared", "operator_acted", "budget_crossed", "caller_forgotten"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["bundle_activated", "breaker_opened", "breaker_closed", "tool_disabled", "gate_failed", "summariser_degraded", "summariser_recovered", "alert_raised", "alert_cleared", "operator_acted", "budget_crossed", "caller_forgotten", "session_erased"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1629,6 +1633,40 @@ class CallerForgotten(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CallerForgotten: _TypeAlias = CallerForgotten  # noqa: Y015
+
+@_typing.final
+class SessionErased(_message.Message):
+    """What one service kept of a session, or session of a caller's client secrets, was erased on request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    REMOVED_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    session_id: _builtins.str
+    """Empty: client secrets of a caller, who is not named."""
+    removed: _builtins.int
+    left: _builtins.int
+    actor: _builtins.str
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+        removed: _builtins.int = ...,
+        left: _builtins.int = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "left", b"left", "removed", b"removed", "session_id", b"session_id", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionErased: _TypeAlias = SessionErased  # noqa: Y015
 
 @_typing.final
 class AlertRaised(_message.Message):
