@@ -54,6 +54,7 @@ _SAME_VERBS = tuple(
         "call phone ring",
     )
 )
+_VERBS = {verb: number for number, group in enumerate(_SAME_VERBS) for verb in group}
 _WEAK_VERBS = "see check get show make set order call stop move have"
 _WEAK = frozenset(stem(word) for word in _WEAK_VERBS.split())
 """Verbs that say little without the thing that they are about."""
@@ -191,11 +192,8 @@ def _parts(named: frozenset[str]) -> tuple[frozenset[int], frozenset[str]]:
 
 def _first_verb(sentence: str) -> int:
     """What is asked for is said before what it is for: "find a song to listen to"; -1 for no verb."""
-    for word in _WORD.findall(sentence.casefold()):
-        for number, group in enumerate(_SAME_VERBS):
-            if stem(word) in group:
-                return number
-    return -1
+    said = (_VERBS.get(stem(word)) for word in _WORD.findall(sentence.casefold()))
+    return next((number for number in said if number is not None), -1)
 
 
 @lru_cache(maxsize=_PARTS_HELD_MAX)

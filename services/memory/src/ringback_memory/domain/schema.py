@@ -66,7 +66,12 @@ class SlotSpec(msgspec.Struct, frozen=True):
     @property
     def plain(self) -> str:
         """The name without the group or tool before it."""
-        return re.split(r"[./]", self.name)[-1]
+        return _plain(self.name)
+
+
+@lru_cache(maxsize=WORDS_HELD_MAX)
+def _plain(name: str) -> str:
+    return re.split(r"[./]", name)[-1]
 
 
 class ToolWords(msgspec.Struct, frozen=True):

@@ -88,15 +88,30 @@ def last_agent_text(state: State) -> str:
 
 def _put(state: State, turn: Turn) -> State:
     if turn.item_id:
-        for index, known in enumerate(state.turns):
-            if known.item_id == turn.item_id and known.speaker == turn.speaker:
-                same_place = replace(turn, position=known.position)
-                return _with_turns(state, (*state.turns[:index], same_place, *state.turns[index + 1 :]))
+        index = _place_of(turn, state.turns)
+        if index is not None:
+            same_place = replace(turn, position=state.turns[index].position)
+            return _with_turns(state, (*state.turns[:index], same_place, *state.turns[index + 1 :]))
     size = state.turns_bytes + len(turn.text.encode())
     state = replace(state, turns=(*state.turns, turn), turns_bytes=size)
     if len(state.turns) <= limits.TURNS_MAX and size <= limits.TURNS_BYTES_MAX:
         return state
     return _spill(state)
+
+
+def _place_of(turn: Turn, turns: tuple[Turn, ...]) -> int | None:
+    # Most items are new: that is told without looking at each turn in turn.
+    ids = [known.item_id for known in turns]
+    if turn.item_id not in ids:
+        return None
+    return next(
+        (
+            index
+            for index, known in enumerate(turns)
+            if known.item_id == turn.item_id and known.speaker == turn.speaker
+        ),
+        None,
+    )
 
 
 def _with_turns(state: State, turns: tuple[Turn, ...]) -> State:

@@ -16,6 +16,7 @@ from ringback_memory.domain.schema import SlotSpec, stem, words_of
 
 _BEFORE_CHARS = 28
 _CODES_HELD_MAX = 256
+_HITS_HELD_MAX = 2_048
 _AFTER_CHARS = 24
 _COMPOUND_CHARS = 3
 _TOKEN = re.compile(r"[a-z']+")
@@ -45,7 +46,7 @@ def assign(
     """
     folded = offers.casefold()
     values = find_values(text)
-    names = [one for one in find_names(text, taken=values) if not is_category(specs, one.text)]
+    names = [one for one in _names(text) if not is_category(specs, one.text)]
     kinds = [one for one in find_kinds(text) if not is_category(specs, one.text)]
     found = {one.name: one for one in _codes(specs, text, asked)}
     used: list[tuple[int, int]] = []
@@ -74,7 +75,12 @@ def _order(
 @lru_cache(maxsize=_CODES_HELD_MAX)
 def names_in(text: str) -> tuple[str, ...]:
     """The names that `text` mentions, in order."""
-    return tuple(one.text for one in find_names(text, taken=find_values(text)))
+    return tuple(one.text for one in _names(text))
+
+
+@lru_cache(maxsize=_CODES_HELD_MAX)
+def _names(text: str) -> tuple[Value, ...]:
+    return tuple(find_names(text, taken=find_values(text)))
 
 
 def is_numeric(spec: SlotSpec) -> bool:
@@ -175,6 +181,11 @@ def _unit_points(spec: SlotSpec, own: frozenset[str], near: Sequence[str]) -> fl
 
 def _hit(words: frozenset[str], tokens: Sequence[str]) -> bool:
     """Whether a token is one of the words, or begins with one ("bedrooms" with "bed")."""
+    return bool(words and tokens) and _holds(words, tuple(tokens))
+
+
+@lru_cache(maxsize=_HITS_HELD_MAX)
+def _holds(words: frozenset[str], tokens: tuple[str, ...]) -> bool:
     stems = {stem(token) for token in tokens}
     return bool(words & stems) or any(
         token.startswith(word) and len(token) - len(word) >= _COMPOUND_CHARS

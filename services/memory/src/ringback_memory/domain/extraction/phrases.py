@@ -65,11 +65,12 @@ def cue_points(spec: SlotSpec, near: Sequence[str]) -> float:
 def is_category(specs: Sequence[SlotSpec], text: str) -> bool:
     """Whether the text is a listed value of one of the slots."""
     folded = text.casefold().removesuffix("s")
-    return any(
-        folded == value.replace("_", " ").casefold().removesuffix("s")
-        for spec in specs
-        for value in spec.values
-    )
+    return any(folded in _listed(spec.values) for spec in specs if spec.values)
+
+
+@lru_cache(maxsize=_PATTERNS_HELD_MAX)
+def _listed(values: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(value.replace("_", " ").casefold().removesuffix("s") for value in values)
 
 
 def _counts(spec: SlotSpec) -> bool:
