@@ -64,7 +64,9 @@ def published_by_the_core():
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Call(func=ast.Attribute(attr="publish"), args=[ast.Constant(value=str(kind))]):
-                    yield path.name, kind, [word.arg for word in node.keywords if word.arg]
+                    # `in_turn` says to which turn the fact belongs; it is in the envelope.
+                    names = [word.arg for word in node.keywords if word.arg and word.arg != "in_turn"]
+                    yield path.name, kind, names
                 case ast.Call(func=ast.Attribute(attr="applied")):
                     yield path.name, "turn_rule_applied", [word.arg for word in node.keywords if word.arg]
 
