@@ -99,8 +99,7 @@ async def _trace_of_the_yes_spans_all_services(running: RunningStack, session_id
     ), joined
     assert has("PolicyService/ReadConsent", "policy:policy.read_consent"), joined
     assert has(
-        "session:grpc ringback.tools.v1.ToolsService/Run > "
-        "tools:grpc ringback.tools.v1.ToolsService/Run",
+        "session:grpc ringback.tools.v1.ToolsService/Run > tools:grpc ringback.tools.v1.ToolsService/Run",
         "tools:tools.execute > tools:tools.attempt",
     ), joined
     assert has("session:turn > session:journal.write"), joined
