@@ -95,12 +95,15 @@ async def _everything(url: str) -> AsyncIterator[tuple[str, bytes]]:
     try:
         jetstream = client.jetstream()
         for stream in await jetstream.streams_info():
-            name = stream.config.name or ""
-            for seq in range(max(1, stream.state.first_seq), stream.state.last_seq + 1):
-                try:
-                    message = await jetstream.get_msg(name, seq=seq)
-                except NotFoundError:
-                    continue
-                yield name, (message.data or b"").lower()
+            name, seen = stream.config.name or "", stream.state.first_seq - 1
+            # A value that is written anew while it is looked for goes to the end of its stream.
+            while (last := (await jetstream.stream_info(name)).state.last_seq) > seen:
+                for seq in range(max(1, seen + 1), last + 1):
+                    try:
+                        message = await jetstream.get_msg(name, seq=seq)
+                    except NotFoundError:
+                        continue
+                    yield name, (message.data or b"").lower()
+                seen = last
     finally:
         await client.close()
