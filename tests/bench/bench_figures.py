@@ -6,12 +6,11 @@ import datetime
 import json
 import os
 import platform
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["ROOT", "Table", "cpu_s", "percentile", "private_kb"]
+__all__ = ["ROOT", "Table", "cpu_s", "percentile"]
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "var" / "bench"
@@ -29,12 +28,6 @@ def cpu_s(pid: int) -> float:
     for task in Path(f"/proc/{pid}/task").iterdir():
         total_ns += int((task / "schedstat").read_text().split()[0])
     return total_ns / 1e9
-
-
-def private_kb(pid: int) -> float:
-    """Memory that is this process's alone, kB; shared libraries do not count."""
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return float(sum(int(found) for found in re.findall(r"^Private_\w+:\s+(\d+) kB", text, re.MULTILINE)))
 
 
 class Table:

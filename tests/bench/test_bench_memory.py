@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from bench_callers import close_all
-from bench_figures import Table, private_kb
+from bench_figures import Table
 from ringback_sockets import RealtimeLink, dial
+from ringback_testkit.footprint import private_kb
 
 if TYPE_CHECKING:
     from conftest import Bench
@@ -41,7 +42,7 @@ async def test_memory_per_idle_session(bench: Bench) -> None:
 async def _grown(url: str, key: str, pid: int) -> dict[int, float]:
     links: list[RealtimeLink] = []
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    found = {}
+    found: dict[int, float] = {}
     # The first connection of all loads what every later one shares.
     await close_all([await _open(url, headers)])
     for step in STEPS:

@@ -18,7 +18,7 @@ from ringback_testkit.footprint import Footprint, footprint
 from ringback_testkit.running_stack import RunningStack
 from ringback_testkit.stubborn_caller import Goal, StubbornCaller
 from ringback_testkit.typed_caller import TypedCaller
-from ringback_testkit.verdict import faults, lost_facts
+from ringback_testkit.verdict import lost_facts, wrong_effects
 
 __all__ = ["Look", "Soak", "grown"]
 
@@ -68,6 +68,7 @@ class Soak:
     # Rounds of the long calls: a wish and a no.
     rounds: int = 0
     found: list[str] = field(default_factory=list)
+    _short: list[StubbornCaller] = field(default_factory=list)
     _turns_ms: list[float] = field(default_factory=list)
     _ends_at_s: float = 0.0
 
@@ -84,6 +85,7 @@ class Soak:
             while not self._over:
                 self._look(time.monotonic() - began_s)
                 await asyncio.sleep(LOOK_S)
+        self.found += await wrong_effects(self.running, self._short)
 
     def verdict(self) -> list[str]:
         """What grew, slowed down or went wrong, a line each. Growth is judged from the second third on."""
@@ -125,8 +127,11 @@ class Soak:
             caller = TypedCaller(self.running.ws_url, self.running.stack.api_key)
             call = StubbornCaller(caller, next(self.fresh), goal, lambda _: None)
             await call.run()
-            self.found += await faults(self.running, [call])
+            self.found += await lost_facts(self.running, [caller.session_id])
             self.running.watcher.forget(caller.session_id)
+            # What is judged at the end are its lines; the caller's own list of all events would be what grows.
+            caller.events.clear()
+            self._short.append(call)
             self.calls += 1
             self.refunds += call.told_done
 

@@ -13,13 +13,19 @@ from typing import Final
 from ringback_testkit.running_stack import RunningStack
 from ringback_testkit.stubborn_caller import StubbornCaller
 
-__all__ = ["faults", "lost_facts"]
+__all__ = ["faults", "lost_facts", "wrong_effects"]
 
 SETTLED_S: Final = 60.0
 
 
 async def faults(running: RunningStack, calls: Sequence[StubbornCaller]) -> list[str]:
     """Everything that is not as it must be, a line each: side effects, what was told, facts."""
+    found = await wrong_effects(running, calls)
+    return found + await lost_facts(running, {call.caller.session_id for call in calls})
+
+
+async def wrong_effects(running: RunningStack, calls: Sequence[StubbornCaller]) -> list[str]:
+    """Refunds that happened twice or without a yes, and those that were told and did not happen."""
     found = []
     ledger = Counter(line["reservation_id"] for line in await running.backend.ledger())
     for call in calls:
@@ -30,7 +36,7 @@ async def faults(running: RunningStack, calls: Sequence[StubbornCaller]) -> list
             found.append(f"{call.reservation_id}: a refund without a yes; {call.lines}")
         if call.told_done and booked != 1:
             found.append(f"{call.reservation_id}: told that it is done, {booked} refunds; {call.lines}")
-    return found + await lost_facts(running, {call.caller.session_id for call in calls})
+    return found
 
 
 async def lost_facts(running: RunningStack, sessions: Iterable[str]) -> list[str]:
