@@ -26,6 +26,8 @@ __all__ = [
     "ConditionError",
     "ConditionSyntaxError",
     "Environment",
+    "compiled",
+    "of_the_engine",
     "tokens_of",
 ]
 
@@ -118,7 +120,7 @@ class Condition:
                 "expected no comprehension inside another: its cost would have no bound"
             )
         self.source = source
-        program = _compile(source)
+        program = compiled(source)
         unknown = set(program.functions()) - _FUNCTIONS
         unknown = {name for name in unknown if name.isidentifier()}
         if unknown:
@@ -132,7 +134,7 @@ class Condition:
         # The path, when the expression is nothing else: then it need not go through the engine.
         self.path: Path | None = only if ".".join(only) == source.strip() else None
         self.shape, self.flat_source = _shape(source, tokens, uses)
-        self._execute = (program if self.flat_source == source else _compile(self.flat_source)).execute
+        self._execute = (program if self.flat_source == source else compiled(self.flat_source)).execute
 
     def value(self, environment: Environment) -> Any:
         """The expression's value; raises ConditionError."""
@@ -143,7 +145,7 @@ class Condition:
         except Exception as error:
             raise ConditionError(self._explained(error)) from None
         except BaseException as error:  # a panic of the engine must not end the service
-            if type(error).__name__ != "PanicException":
+            if not of_the_engine(error):
                 raise
             raise ConditionError("the engine panicked") from None
 
@@ -193,7 +195,13 @@ def _nested(tokens: list[Token]) -> bool:
     return False
 
 
-def _compile(source: str) -> Any:
+def of_the_engine(error: BaseException) -> bool:
+    """Whether it may come from the engine: its panics are no `Exception`, and must not end the service."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
+def compiled(source: str) -> Any:
+    """The engine's program; raises ConditionSyntaxError."""
     try:
         return cel.compile(source)
     except ValueError as error:
@@ -201,7 +209,7 @@ def _compile(source: str) -> Any:
         detail = next((line for line in lines if "ERROR" in line), lines[0]).split("Syntax error: ")[-1]
         raise ConditionSyntaxError(f"expected a CEL expression: {detail[:200]}") from None
     except BaseException as error:
-        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+        if of_the_engine(error):
             raise ConditionSyntaxError("expected a CEL expression that the engine accepts") from None
         raise
 

@@ -9,7 +9,14 @@ from typing import Any
 
 import cel
 
-from ringback_policy.domain.conditions import Condition, ConditionError, Environment
+from ringback_policy.domain.conditions import (
+    Condition,
+    ConditionError,
+    ConditionSyntaxError,
+    Environment,
+    compiled,
+    of_the_engine,
+)
 from ringback_policy.domain.direct import Direct
 from ringback_policy.domain.shapes import Shape
 
@@ -45,10 +52,8 @@ class Together:
             return found
         try:
             return self._from_engine(cel.Context(given))
-        except Exception:
-            return None
-        except BaseException as error:  # a panic of the engine must not end the service
-            if type(error).__name__ != "PanicException":
+        except BaseException as error:
+            if not of_the_engine(error):
                 raise
             return None
 
@@ -71,11 +76,7 @@ def _compiled(conditions: Sequence[Condition | None]) -> Callable[[Any], Any] | 
     # Each ends with its line: a comment at the end of one must not hide the next.
     members = [f"({condition.flat_source}\n)" if condition else "true" for condition in conditions]
     try:
-        execute: Callable[[Any], Any] = cel.compile(f"[{', '.join(members)}]").execute
-    except Exception:
-        return None
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":
-            raise
+        execute: Callable[[Any], Any] = compiled(f"[{', '.join(members)}]").execute
+    except ConditionSyntaxError:
         return None
     return execute
