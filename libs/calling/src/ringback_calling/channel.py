@@ -151,9 +151,8 @@ class Channel:
         span = self._span(method)
         try:
             self.breaker.allow()
-            timeout_s = None if deadline_ms is None else deadline_ms / 1000
             try:
-                await self._reach_for_probe(timeout_s)
+                timeout_s = await self._reach_for_probe(None if deadline_ms is None else deadline_ms / 1000)
             except BaseException:
                 self.breaker.record_abandoned()
                 raise
@@ -183,10 +182,8 @@ class Channel:
         metadata: _Metadata,
     ) -> _Reply:
         self.breaker.allow()
-        ends_at = time.monotonic() + timeout_s
         try:
-            await self._reach_for_probe(timeout_s)
-            reply = await method(request, timeout=max(0.0, ends_at - time.monotonic()), metadata=metadata)
+            reply = await method(request, timeout=await self._reach_for_probe(timeout_s), metadata=metadata)
         except aio.AioRpcError as error:
             raise self._judged(error) from None
         except BaseException:
@@ -195,11 +192,17 @@ class Channel:
         self._answered()
         return reply
 
-    async def _reach_for_probe(self, timeout_s: float | None) -> None:
-        """A probe is to learn whether the peer is there, not whether gRPC rests between two attempts to connect."""
-        if self.breaker.state is BreakerState.HALF_OPEN:
-            half_ms = PROBE_CONNECT_MS if timeout_s is None else int(timeout_s * 500)
-            await self.warm(min(PROBE_CONNECT_MS, half_ms))
+    async def _reach_for_probe(self, timeout_s: float | None) -> float | None:
+        """A probe is to learn whether the peer is there, not whether gRPC rests between two attempts to connect.
+
+        Returns the time that is left.
+        """
+        if self.breaker.state is not BreakerState.HALF_OPEN:
+            return timeout_s
+        began_at = time.monotonic()
+        half_ms = PROBE_CONNECT_MS if timeout_s is None else int(timeout_s * 500)
+        await self.warm(min(PROBE_CONNECT_MS, half_ms))
+        return None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - began_at))
 
     async def _again(
         self,
