@@ -34,6 +34,14 @@ def test_a_confirmed_action_is_held_read_back_and_run_after_the_yes(call):
     call.reply("It is done.")
 
 
+def test_whoever_owns_the_call_next_knows_at_once_what_the_caller_was_asked(call):
+    call.asks_to_cancel()
+    call.decides(Effect.CONFIRM)
+    call.new(fx.PersistNow)
+    call.speaks()
+    assert len(call.new(fx.PersistNow)) == 1
+
+
 def test_while_a_yes_is_waited_for_the_model_does_not_answer(call):
     call.is_read_back()
     call.says("Yes.")

@@ -236,6 +236,18 @@ async def test_what_is_set_while_a_write_is_under_way_is_in_the_next_one(shelf):
     assert found.token_hashes == [b"new"]
 
 
+async def test_what_must_be_written_at_once_is_left_to_the_next_write_while_the_store_is_away(shelf):
+    one = keeper(shelf, await made(shelf), take_snapshot=lambda: b"asked")
+    shelf._bucket.moods = ["away"]
+    await one.write_or_retry()
+    assert (await shelf.load("sess_1")).snapshot != b"asked"
+    running = asyncio.ensure_future(one.run())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(3 * GATHER_MS / 1000):
+            await running
+    assert (await shelf.load("sess_1")).snapshot == b"asked"
+
+
 async def test_a_record_that_does_not_fit_is_no_reason_to_drop_the_call(shelf):
     kept = keeper(shelf, await made(shelf), take_snapshot=lambda: b"x" * 2_000_000)
     with pytest.raises(Unavailable):

@@ -114,7 +114,8 @@ class TypedCaller:
             await self.until(lambda: bool(found()), timeout_s=timeout_s)
         except TimeoutError:
             raise AssertionError(
-                f"{pattern!r} was not said within {timeout_s} s; said: {self.said[after:]}; errors: {self.errors}"
+                f"{pattern!r} was not said within {timeout_s} s; said: {self.said[after:]}; errors: {self.errors};"
+                f" closed: {self.closed}; last events: {[event['type'] for event in self.events[-20:]]}"
             ) from None
         return found()
 

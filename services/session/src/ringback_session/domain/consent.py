@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ringback_session.domain import decisions, outcomes, playback, replies, speaking
-from ringback_session.domain.effects import Persist, ReadConsent, StartTimer, StopTimer
+from ringback_session.domain.effects import PersistNow, ReadConsent, StartTimer, StopTimer
 from ringback_session.domain.inputs import ConsentRead, ReadBack
 from ringback_session.domain.state import (
     Action,
@@ -92,7 +92,7 @@ def read_back_spoken(step: Step, speech: Speech) -> None:
     consent.expires_at_ms = step.at.now_ms + delay_ms
     step.effects.append(StartTimer(name=f"consent:{consent.consent_id}", delay_ms=delay_ms))
     # Whoever owns the call next knows what the caller was asked.
-    step.effects.append(Persist())
+    step.effects.append(PersistNow())
 
 
 def answer(step: Step, consent: Consent, utterance: Utterance) -> None:

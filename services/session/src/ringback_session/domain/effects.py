@@ -33,6 +33,7 @@ __all__ = [
     "PassSpeech",
     "PassWords",
     "Persist",
+    "PersistNow",
     "PlayAgain",
     "PrepareModel",
     "Publish",
@@ -255,6 +256,10 @@ class Persist(_Effect, frozen=True):
     """Write the record when convenient (a turn ended)."""
 
 
+class PersistNow(_Effect, frozen=True):
+    """Write the record at once: the caller is about to answer a question that the next owner must know."""
+
+
 class Publish(_Effect, frozen=True):
     """One fact of the call. `kind` is the event's field name in events.v1, `body` its fields."""
 
@@ -369,6 +374,7 @@ Effect = (
     | Journal
     | Execute
     | Persist
+    | PersistNow
     | Publish
     | FetchPacket
     | FetchAgent

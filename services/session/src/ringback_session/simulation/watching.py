@@ -22,7 +22,7 @@ from ringback_session.simulation.weather import Weather
 __all__ = ["Watch"]
 
 _CLOSED = (ConsentPhase.QUEUED, ConsentPhase.GIVEN, ConsentPhase.ENDED)
-_QUIET = (fx.StartTimer, fx.StopTimer, fx.Persist, fx.PullContext)
+_QUIET = (fx.StartTimer, fx.StopTimer, fx.Persist, fx.PersistNow, fx.PullContext)
 
 
 class Watch:

@@ -136,6 +136,11 @@ class Keeper:
                 self._dirty.set()
                 raise
 
+    async def write_or_retry(self) -> None:
+        """Write now, and while the store is away leave it to `run` to keep trying. Nobody waits for it."""
+        with suppress(Unavailable, Fenced):
+            await self.write()
+
     async def write_within(self, wait_ms: int) -> bool:
         """Keep trying for so long. False when the store stayed away."""
         until_ms = self._clock.now_ms() + wait_ms

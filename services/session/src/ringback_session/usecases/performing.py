@@ -39,6 +39,7 @@ TAKES_TIME = (
     FetchAgent,
     Execute,
     effects.Journal,
+    effects.PersistNow,
     FetchPacket,
     PullContext,
     Recall,
@@ -88,6 +89,8 @@ class Performer:
                 with self._keeper.pressing():
                     async for event in self._tools.execute(effect, self.pinned):
                         self._feed(event)
+            case effects.PersistNow():
+                await self._keeper.write_or_retry()
             case effects.Journal():
                 with self._keeper.pressing():
                     await self._journal(effect.action_id)
