@@ -225,6 +225,20 @@ CASES = [
         "'message'",
     ),
     ("tools.yaml", "kind: callback", "kind: cached", "tools[2].fallback", "cannot fall back"),
+    (
+        "tools.yaml",
+        "    connector: {kind: nats",
+        "    credential: notes_key\n    connector: {kind: nats",
+        "tools[3].credential",
+        "a worker holds its own secrets",
+    ),
+    (
+        "tools.yaml",
+        "      body: {text",
+        "      credential_header: X-Key\n      body: {text",
+        "tools[2].connector.credential_header",
+        "only with the tool's 'credential'",
+    ),
     ("tools.yaml", "internal: true", "internl: true", "tools[3].internl", "did you mean 'internal'?"),
     ("tools.yaml", "schema_version: 1", "schema_version: 7", "schema_version", "from 1 to 1 expected"),
     (

@@ -69,7 +69,9 @@ async def written(*, context):
 """
     exec(source, module.__dict__)
     sys.modules[module.__name__] = module
-    connectors = ConnectorsByKind({"function": FunctionConnector([module.__name__])})
+    connectors = ConnectorsByKind(
+        {"function": FunctionConnector([module.__name__], credentials=Credentials(None))}
+    )
     try:
         await expect(connectors, rule("function", entry_point=f"{module.__name__}:written"))
     finally:

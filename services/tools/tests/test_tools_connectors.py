@@ -80,7 +80,7 @@ getcwd = os.getcwd
 
 
 async def run_function(shop, name, **more):
-    connector = FunctionConnector([shop])
+    connector = FunctionConnector([shop], credentials=Credentials(None))
     try:
         return await connector.call(
             call("function", arguments={"item": "pen"}, entry_point=f"{shop}:{name}", **more)
@@ -129,7 +129,7 @@ def free(day: datetime.date, nights: int = 1) -> list[datetime.date]:
 """,
         module.__dict__,
     )
-    connector = FunctionConnector([shop])
+    connector = FunctionConnector([shop], credentials=Credentials(None))
 
     async def ask(**arguments):
         return await connector.call(call("function", arguments=arguments, entry_point=f"{shop}:free"))
@@ -145,7 +145,7 @@ def free(day: datetime.date, nights: int = 1) -> list[datetime.date]:
 @pytest.mark.parametrize("name", ["_private", "getcwd", "NotFound", "nothing"])
 async def test_only_public_functions_of_allowed_modules_run(shop, name):
     assert (await run_function(shop, name)).code is ErrorCode.TOOL_UNAVAILABLE
-    connector = FunctionConnector([])
+    connector = FunctionConnector([], credentials=Credentials(None))
     answer = await connector.call(call("function", entry_point="os:getcwd"))
     await connector.close()
     assert (answer.code, answer.blames) == (ErrorCode.TOOL_UNAVAILABLE, False)
@@ -153,7 +153,7 @@ async def test_only_public_functions_of_allowed_modules_run(shop, name):
 
 def test_a_module_that_cannot_be_imported_is_named_at_the_start():
     with pytest.raises(ConfigError, match="no_such_module"):
-        FunctionConnector(["no_such_module"])
+        FunctionConnector(["no_such_module"], credentials=Credentials(None))
 
 
 async def test_an_unknown_kind_is_an_answer_too():

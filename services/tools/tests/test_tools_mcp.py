@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from ringback_testkit import free_port
+from ringback_tools.adapters.credentials import Credentials
 from ringback_tools.adapters.mcp_server import McpConnector
 from ringback_tools.domain.catalogue import ConnectorSpec, SideEffect
 from ringback_tools.domain.results import ErrorCode, Failed
@@ -50,7 +51,7 @@ def call(tool, *, server_ref="shop", **arguments):
 
 
 async def test_without_an_address_nothing_is_started():
-    answer = await McpConnector(addresses={}).call(call("stock"))
+    answer = await McpConnector(addresses={}, credentials=Credentials(None)).call(call("stock"))
     assert (answer.code, answer.blames) == (ErrorCode.TOOL_UNAVAILABLE, False)
 
 
@@ -61,7 +62,7 @@ async def test_a_tool_of_a_server_is_called_and_a_dead_server_is_started_again(t
     script.write_text(f"import sys; sys.path[:0] = {[p for p in sys.path if p]!r}\n{SERVER}")
     address = "stdio://" + shlex.join([sys.executable, str(script)])
     missing = "stdio://" + str(tmp_path / "nothing")
-    connector = McpConnector(addresses={"shop": address, "gone": missing})
+    connector = McpConnector(addresses={"shop": address, "gone": missing}, credentials=Credentials(None))
     try:
         assert (await connector.call(call("stock", item="pen"))).data == {"left": 3}
         closed = await connector.call(call("closed"))
@@ -84,7 +85,9 @@ async def test_a_server_over_streamable_http_is_called_and_a_dead_one_is_in_doub
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(script), "streamable-http", str(port), stderr=asyncio.subprocess.DEVNULL
     )
-    connector = McpConnector(addresses={"shop": f"http://127.0.0.1:{port}/mcp"})
+    connector = McpConnector(
+        addresses={"shop": f"http://127.0.0.1:{port}/mcp"}, credentials=Credentials(None)
+    )
     try:
         async with asyncio.timeout(40):
             answer = await connector.call(call("stock", item="pen"))

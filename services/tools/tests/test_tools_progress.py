@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from ringback_testkit import NatsServer, free_port
+from ringback_tools.adapters.credentials import Credentials
 from ringback_tools.adapters.function import FunctionConnector
 from ringback_tools.adapters.mcp_server import McpConnector
 from ringback_tools.adapters.worker import WorkerConnector
@@ -122,7 +123,7 @@ async def running(*, context):
     module = type(sys)("talking_tools_for_test")
     exec(source, module.__dict__)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    connector = FunctionConnector([module.__name__])
+    connector = FunctionConnector([module.__name__], credentials=Credentials(None))
     said = []
     try:
         for name in ("plain", "running"):
@@ -230,7 +231,7 @@ async def test_progress_notifications_of_a_server_come_in_order_before_its_answe
         process = await asyncio.create_subprocess_exec(
             *command, transport, str(port), stderr=asyncio.subprocess.DEVNULL
         )
-    connector = McpConnector(addresses={"shop": address})
+    connector = McpConnector(addresses={"shop": address}, credentials=Credentials(None))
     said = []
 
     async def ask():

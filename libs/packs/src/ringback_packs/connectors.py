@@ -33,6 +33,7 @@ _STATUS = re.compile(r"(?:[45][0-9][0-9]|[45]xx)\Z")
 _ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
 _GRPC_METHOD = re.compile(r"[A-Za-z_][\w.]*/[A-Za-z_]\w*\Z")
 _NATS_SUBJECT = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}\Z")
 _SCHEME = re.compile(r"[A-Za-z-]{1,32}\Z")
 _PATH = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
 
@@ -64,6 +65,11 @@ def _of_kind(
             connector = McpConnector(
                 server_ref=fields.text("server_ref", pattern=forms.REFERENCE, form=forms.REFERENCE_FORM),
                 tool=fields.text("tool", chars_max=128),
+                credential_header=_credential_header(fields),
+                credential_scheme=_credential_scheme(fields),
+                credential_env=fields.text(
+                    "credential_env", "", pattern=_VARIABLE, form="a variable's name such as SHOP_TOKEN"
+                ),
             )
         case _:
             connector = _http(fields, parameters=parameters)
@@ -128,12 +134,18 @@ def _http(fields: Fields, *, parameters: Mapping[str, Any]) -> HttpConnector:
         body=_template(fields, "body", roots=REQUEST_ROOTS, parameters=parameters),
         result=_template(fields, "result", roots=ANSWER_ROOTS, parameters=parameters),
         errors=_errors(errors, parameters=parameters) if errors else {},
-        credential_header=fields.text(
-            "credential_header", "Authorization", pattern=forms.HEADER, form=forms.HEADER_FORM
-        ),
-        credential_scheme=fields.text(
-            "credential_scheme", "Bearer", pattern=_SCHEME, form="a scheme such as Bearer, or nothing"
-        ),
+        credential_header=_credential_header(fields),
+        credential_scheme=_credential_scheme(fields),
+    )
+
+
+def _credential_header(fields: Fields) -> str:
+    return fields.text("credential_header", "Authorization", pattern=forms.HEADER, form=forms.HEADER_FORM)
+
+
+def _credential_scheme(fields: Fields) -> str:
+    return fields.text(
+        "credential_scheme", "Bearer", pattern=_SCHEME, form="a scheme such as Bearer, or nothing"
     )
 
 

@@ -101,6 +101,11 @@ class McpConnector(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", 
 
     server_ref: str
     tool: str
+    # How the tool's credential is sent to a server over HTTP: "<scheme> <secret>" in this header.
+    credential_header: str = "Authorization"
+    credential_scheme: str = "Bearer"
+    # Where a server that is started over stdio finds it: the name of a variable of its environment.
+    credential_env: str = ""
 
 
 Connector = HttpConnector | FunctionConnector | GrpcConnector | NatsConnector | McpConnector

@@ -19,6 +19,7 @@ from ringback_packs.model import (
     HttpConnector,
     Idempotency,
     Mode,
+    NatsConnector,
     Retry,
     SideEffect,
     ToolSpec,
@@ -31,6 +32,7 @@ __all__ = ["read_tools"]
 
 TOOLS_MAX = 128
 DEADLINE_MS_MAX = 600_000
+CREDENTIAL_OPTIONS = ("credential_header", "credential_scheme", "credential_env")
 FallbackKind = Literal["none", "cached", "static", "callback", "person"]
 
 
@@ -200,6 +202,20 @@ def _check_mode(fields: Fields, tool: ToolSpec) -> None:
         fields.at("backlog_window_ms").warning("only a tool with 'mode: background' has a backlog")
 
 
+def _check_credential(fields: Fields, tool: ToolSpec) -> None:
+    """A secret that nobody would be sent, or a way to send one where there is none, is a mistake."""
+    reached = [tool.connector, *((tool.check.connector,) if tool.check else ())]
+    if tool.credential and all(isinstance(each, NatsConnector) for each in reached):
+        fields.at("credential").error("none expected with a nats connector: a worker holds its own secrets")
+    if tool.credential:
+        return
+    check = fields.below("check") if tool.check else None
+    for connector in (fields.below("connector"), check.below("connector") if check else None):
+        for option in CREDENTIAL_OPTIONS:
+            if connector is not None and connector.has(option):
+                connector.at(option).error("only with the tool's 'credential' expected")
+
+
 def _check_sense(fields: Fields, tool: ToolSpec) -> None:
     """Rules between fields."""
     if tool.attempt_timeout_ms > tool.deadline_ms:
@@ -215,6 +231,7 @@ def _check_sense(fields: Fields, tool: ToolSpec) -> None:
             f"below deadline_ms ({tool.deadline_ms}) expected, else it never shows"
         )
     _check_mode(fields, tool)
+    _check_credential(fields, tool)
     if tool.side_effect == "read":
         if tool.check is not None:
             fields.at("check").warning("a read has no effect to check for")

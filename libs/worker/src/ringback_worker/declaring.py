@@ -32,6 +32,8 @@ class Context:
     session_id: str = ""
     tenant: str = ""
     timeout_ms: int = 0
+    # Of a function that runs inside the tools service: the tool's credential. A worker holds its own secrets.
+    credential: str = field(default="", repr=False)
     tell: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
 
     def progress(self, message: str) -> None:

@@ -113,8 +113,8 @@ def connectors_of(settings: ToolsSettings) -> Mapping[str, Connector]:
     credentials = Credentials(settings.credentials_dir, given=settings.credentials)
     return {
         "http": HttpConnector(addresses=addresses, credentials=credentials),
-        "function": FunctionConnector(settings.tool_modules),
+        "function": FunctionConnector(settings.tool_modules, credentials=credentials),
         "nats": WorkerConnector(settings.nats_url),
         "grpc": GrpcConnector(addresses=addresses, credentials=credentials),
-        "mcp": McpConnector(addresses=addresses),
+        "mcp": McpConnector(addresses=addresses, credentials=credentials),
     }

@@ -89,8 +89,8 @@ def _credentials(environ: Mapping[str, str]) -> dict[str, str]:
         match = _CREDENTIAL.fullmatch(name)
         if match is None or name == f"{PREFIX}CREDENTIALS_DIR" or not value.strip():
             continue
-        if not value.strip().isprintable():
-            raise ConfigError(f"{name}: expected one line of printable text")
+        if not value.strip().isascii() or not value.strip().isprintable():
+            raise ConfigError(f"{name}: expected one line of printable ASCII text")
         found[match[1].lower()] = value.strip()
     return found
 

@@ -11,10 +11,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Credentials"]
+from ringback_tools.domain.catalogue import ConnectorSpec
+from ringback_tools.domain.results import ErrorCode, Failed
+
+__all__ = ["Credentials", "sent_in_header"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _BYTES_MAX: Final = 8_192
+
+
+def sent_in_header(spec: ConnectorSpec, secret: str) -> dict[str, str]:
+    """The header that a declaration sends its secret in."""
+    scheme = spec.options.get("credential_scheme", "Bearer")
+    return {spec.options.get("credential_header", "Authorization"): f"{scheme} {secret}".strip()}
 
 
 class Credentials:
@@ -32,6 +41,14 @@ class Credentials:
         if self._folder is not None and (self._folder / name).exists():
             return self._from_file(self._folder / name, name)
         return self._given.get(name)
+
+    def wanted(self, spec: ConnectorSpec) -> str | Failed:
+        """The secret that a declaration names, empty if it names none; what to answer where there is none set."""
+        name = str(spec.options.get("credential", ""))
+        secret = self.get(name) if name else ""
+        if secret is None:
+            return Failed(ErrorCode.AUTH, blames=False, detail=f"no secret is set for credential {name}")
+        return secret
 
     def _from_file(self, path: Path, name: str) -> str | None:
         known = self._read.get(name)

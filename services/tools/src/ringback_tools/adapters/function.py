@@ -19,6 +19,7 @@ from typing import Any, Final
 import orjson
 from ringback_errors import ConfigError, NotFound, RingbackError
 
+from ringback_tools.adapters.credentials import Credentials
 from ringback_tools.domain.catalogue import SideEffect
 from ringback_tools.domain.messages import clean_text
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
@@ -59,6 +60,8 @@ class CallContext:
     session_id: str
     tenant: str
     timeout_ms: int
+    # The tool's credential, as its file has it now; empty if it declares none.
+    credential: str = field(default="", repr=False)
     tell: Callable[[str], object] | None = field(default=None, repr=False, compare=False)
 
     def progress(self, message: str) -> None:
@@ -70,7 +73,8 @@ class CallContext:
 class FunctionConnector:
     """Calls functions of allowed modules."""
 
-    def __init__(self, modules: Sequence[str]) -> None:
+    def __init__(self, modules: Sequence[str], *, credentials: Credentials) -> None:
+        self._credentials = credentials
         self._modules = {name: _imported(name) for name in modules}
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="tool")
 
@@ -80,8 +84,14 @@ class FunctionConnector:
             function = self._function(str(call.spec.options.get("entry_point", "")))
         except NotFound as missing:
             return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=str(missing))
+        secret = self._credentials.wanted(call.spec)
+        if isinstance(secret, Failed):
+            return secret
+        if secret and "context" not in inspect.signature(function).parameters:
+            detail = "entry_point: expected a parameter 'context', which brings the tool's credential"
+            return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=detail)
         try:
-            data = await self._run(function, call)
+            data = await self._run(function, call, secret)
         except RingbackError as error:
             return _refused(error, call)
         except Exception as error:
@@ -93,9 +103,14 @@ class FunctionConnector:
         """Let the threads go; those still busy end with the process."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, function: Callable[..., Any], call: Call) -> Any:
+    async def _run(self, function: Callable[..., Any], call: Call, secret: str) -> Any:
         context = CallContext(
-            call.action_id, call.session_id, call.tenant, call.timeout_ms, tell=_teller(call)
+            call.action_id,
+            call.session_id,
+            call.tenant,
+            call.timeout_ms,
+            credential=secret,
+            tell=_teller(call),
         )
         typed = getattr(function, "ringback_tool", None)
         if typed is not None:

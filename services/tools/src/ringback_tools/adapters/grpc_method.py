@@ -128,11 +128,10 @@ class GrpcConnector:
 
     def _metadata(self, call: Call) -> tuple[tuple[str, str], ...] | Failed:
         headers = {call.key_field.lower(): call.key} if call.key else {}
-        if wanted := call.spec.options.get("credential"):
-            secret = self._credentials.get(wanted)
-            if secret is None:
-                detail = f"no secret is set for credential {wanted}"
-                return Failed(ErrorCode.AUTH, blames=False, detail=detail)
+        secret = self._credentials.wanted(call.spec)
+        if isinstance(secret, Failed):
+            return secret
+        if secret:
             headers["authorization"] = f"Bearer {secret}"
         inject(headers)
         return tuple(headers.items())

@@ -17,7 +17,7 @@ import httpx
 import orjson
 from ringback_telemetry import inject
 
-from ringback_tools.adapters.credentials import Credentials
+from ringback_tools.adapters.credentials import Credentials, sent_in_header
 from ringback_tools.domain.messages import clean_text
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
 from ringback_tools.domain.templates import ABSENT, fill, lookup, render, say
@@ -138,13 +138,11 @@ class HttpConnector:
             headers["content-type"] = "application/json"
         if call.key:
             headers[call.key_field] = call.key
-        if wanted := options.get("credential"):
-            secret = self._credentials.get(wanted)
-            if secret is None:
-                detail = f"no secret is set for credential {wanted}"
-                return Failed(ErrorCode.AUTH, blames=False, detail=detail)
-            scheme = options.get("credential_scheme", "Bearer")
-            headers[options.get("credential_header", "Authorization")] = f"{scheme} {secret}".strip()
+        secret = self._credentials.wanted(call.spec)
+        if isinstance(secret, Failed):
+            return secret
+        if secret:
+            headers.update(sent_in_header(call.spec, secret))
         inject(headers)
         return headers
 

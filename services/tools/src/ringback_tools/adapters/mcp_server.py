@@ -2,47 +2,56 @@
 
 Needs the extra `ringback-tools[mcp]`. `server_ref` names an address: `http://host/mcp`, or `stdio://command
 arguments…` for a server that this process starts. MCP cannot say whether a failed tool had an effect, so a
-write that fails is in doubt unless the server refused the request itself.
+write that fails is in doubt unless the server refused the request itself, or did not let us in. A tool's
+credential goes to a server over HTTP in a header, to one over stdio in the variable that the tool names.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib
-import logging
-import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import orjson
 from ringback_telemetry import inject
 
+from ringback_tools.adapters.credentials import Credentials, sent_in_header
+from ringback_tools.adapters.mcp_connection import Login, McpConnection, is_stdio
+from ringback_tools.domain.catalogue import ConnectorSpec
 from ringback_tools.domain.messages import clean_text
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
 from ringback_tools.ports import Call
 
 __all__ = ["McpConnector"]
 
-_log = logging.getLogger(__name__)
-CONNECT_S: Final = 10.0
 # JSON-RPC 2.0 §5.1: the request was refused before any tool ran.
 _REFUSED: Final = {-32700, -32600, -32601, -32602}
+_NOT_LET_IN: Final = Failed(
+    ErrorCode.AUTH, definitive=True, blames=False, detail="the server refuses the credential"
+)
 
 
 class McpConnector:
-    """Keeps one connection per server, made when it is first called and again after it broke."""
+    """Keeps one connection per server and credential, made when it is first called and again after it broke."""
 
-    def __init__(self, *, addresses: Mapping[str, str]) -> None:
+    def __init__(self, *, addresses: Mapping[str, str], credentials: Credentials) -> None:
         self._addresses = addresses
-        self._servers: dict[str, _Server] = {}
+        self._credentials = credentials
+        self._connections: dict[tuple[str, ...], McpConnection] = {}
+        # Replaced, and with calls still in flight.
+        self._retired: list[McpConnection] = []
 
     async def call(self, call: Call) -> Answer:
         """One attempt."""
-        reference, tool = str(call.spec.options.get("server_ref", "")), str(call.spec.options.get("tool", ""))
+        reference = str(call.spec.options.get("server_ref", ""))
         address = self._addresses.get(reference, "")
         if not address:
             detail = f"no address is set for connector {reference}"
             return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=detail)
+        login = self._login(call.spec, address)
+        if isinstance(login, Failed):
+            return login
         try:
             # It takes its time, the first time: not the other calls'.
             mcp = await asyncio.to_thread(importlib.import_module, "mcp")
@@ -50,89 +59,69 @@ class McpConnector:
             return Failed(
                 ErrorCode.TOOL_UNAVAILABLE, blames=False, detail="the extra ringback-tools[mcp] is missing"
             )
-        server = self._servers.setdefault(reference, _Server(address, mcp))
-        try:
-            client = await server.client()
-        except Exception as error:
-            return Failed(
-                ErrorCode.TOOL_UNAVAILABLE, retryable=True, detail=f"connect: {type(error).__name__}"
-            )
-        meta: dict[str, str] = {call.key_field: call.key} if call.key else {}
-        inject(meta)
-        try:
-            result = await client.call_tool(
-                tool, dict(call.arguments), meta=meta or None, progress_callback=_teller(call)
-            )
-        except mcp.MCPError as error:
-            if error.code in _REFUSED:
-                return Failed(ErrorCode.REJECTED, definitive=True, blames=False, detail=f"MCP {error.code}")
-            server.drop()
-            return Failed(
-                ErrorCode.TOOL_UNAVAILABLE, retryable=True, in_doubt=True, detail=f"MCP {error.code}"
-            )
-        except Exception as error:
-            server.drop()
-            return Failed(
-                ErrorCode.TOOL_UNAVAILABLE, retryable=True, in_doubt=True, detail=type(error).__name__
-            )
-        return _answer(result, bytes_max=call.bytes_max)
+        connection = self._connection(call.spec, address, login, mcp)
+        refusals = connection.refusals
+        answer = await _asked(connection, call, mcp)
+        if isinstance(answer, Failed) and connection.refusals > refusals:
+            connection.retire()
+            return _NOT_LET_IN
+        return answer
 
     async def close(self) -> None:
         """Close every connection, and with it the servers that this process started."""
-        for server in self._servers.values():
-            await server.close()
-        self._servers.clear()
+        for connection in (*self._connections.values(), *self._retired):
+            await connection.close()
+        self._connections.clear()
+        self._retired.clear()
+
+    def _login(self, spec: ConnectorSpec, address: str) -> Login | Failed:
+        secret = self._credentials.wanted(spec)
+        if isinstance(secret, Failed):
+            return secret
+        if not secret:
+            return Login()
+        if not is_stdio(address):
+            return Login(headers=sent_in_header(spec, secret))
+        if variable := str(spec.options.get("credential_env", "")):
+            return Login(environment={variable: secret})
+        detail = "credential_env: expected the variable in which a server over stdio gets its credential"
+        return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=detail)
+
+    def _connection(self, spec: ConnectorSpec, address: str, login: Login, mcp: Any) -> McpConnection:
+        """The connection for new calls. A new secret gets a new one; calls in flight keep theirs."""
+        named = ("server_ref", "credential", "credential_header", "credential_scheme", "credential_env")
+        key = tuple(str(spec.options.get(name, "")) for name in named)
+        known = self._connections.get(key)
+        if known is not None and known.usable and known.login == login:
+            return known
+        if known is not None:
+            known.retire()
+            self._retired = [each for each in (*self._retired, known) if not each.closed]
+        found = self._connections[key] = McpConnection(address, login, mcp)
+        return found
 
 
-class _Server:
-    """One connection; a task of its own holds it, since the package ties a connection to the task that opened it."""
-
-    def __init__(self, address: str, mcp: Any) -> None:
-        self._address = address
-        self._mcp = mcp
-        self._holder: asyncio.Task[None] | None = None
-        self._client: asyncio.Future[Any] | None = None
-
-    async def client(self) -> Any:
-        """The connected client; raises what kept it from connecting."""
-        if self._holder is None or self._holder.done():
-            self._client = asyncio.get_running_loop().create_future()
-            self._holder = asyncio.create_task(self._hold(self._client), name="mcp")
-        assert self._client is not None
-        async with asyncio.timeout(CONNECT_S):
-            return await asyncio.shield(self._client)
-
-    def drop(self) -> None:
-        """Let a broken connection go; the next call makes a new one."""
-        if self._holder is not None:
-            self._holder.cancel()
-            self._holder = None
-
-    async def close(self) -> None:
-        """Close the connection."""
-        holder = self._holder
-        self.drop()
-        if holder is not None:
-            await asyncio.gather(holder, return_exceptions=True)
-
-    async def _hold(self, connected: asyncio.Future[Any]) -> None:
-        try:
-            async with self._mcp.Client(self._target()) as client:
-                connected.set_result(client)
-                await asyncio.Event().wait()
-        except Exception as error:
-            _log.info("MCP server is gone: %s", type(error).__name__)
-            if not connected.done():
-                connected.set_exception(ConnectionError("the MCP server did not answer"))
-                # Read here too, for when whoever waited has gone.
-                connected.exception()
-
-    def _target(self) -> Any:
-        scheme, _, rest = self._address.partition("://")
-        if scheme != "stdio":
-            return self._address
-        command, *arguments = shlex.split(rest)
-        return self._mcp.StdioServerParameters(command=command, args=arguments)
+async def _asked(connection: McpConnection, call: Call, mcp: Any) -> Answer:
+    meta: dict[str, str] = {call.key_field: call.key} if call.key else {}
+    inject(meta)
+    sent = False
+    try:
+        async with connection.client() as client:
+            sent = True
+            result = await client.call_tool(
+                str(call.spec.options.get("tool", "")),
+                dict(call.arguments),
+                meta=meta or None,
+                progress_callback=_teller(call),
+            )
+    except Exception as error:
+        if isinstance(error, mcp.MCPError) and sent and error.code in _REFUSED:
+            return Failed(ErrorCode.REJECTED, definitive=True, blames=False, detail=f"MCP {error.code}")
+        connection.retire()
+        detail = f"MCP {error.code}" if isinstance(error, mcp.MCPError) else type(error).__name__
+        detail = detail if sent else f"connect: {detail}"
+        return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, in_doubt=sent, detail=detail)
+    return _answer(result, bytes_max=call.bytes_max)
 
 
 def _teller(call: Call) -> Callable[[float, float | None, str | None], Awaitable[None]] | None:

@@ -1,0 +1,131 @@
+"""Owns one connection to an MCP server, over stdio or streamable HTTP, and how it is let go.
+
+A connection that broke, or whose credential was replaced, takes no new calls and closes when the last one in
+flight has ended; each of those has its own deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import shlex
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+__all__ = ["Login", "McpConnection", "is_stdio"]
+
+_log = logging.getLogger(__name__)
+CONNECT_S: Final = 10.0
+_STDIO: Final = "stdio"
+_NOT_LET_IN: Final = (401, 403)
+
+
+def is_stdio(address: str) -> bool:
+    """Whether the server of this address is started by this process."""
+    return address.startswith(f"{_STDIO}://")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a server is sent to let us in: headers over HTTP, variables over stdio."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class McpConnection:
+    """One connection; a task of its own holds it, since the package ties a connection to the task that opened it."""
+
+    def __init__(self, address: str, login: Login, mcp: Any) -> None:
+        self._address = address
+        self._login = login
+        self._mcp = mcp
+        self._holder: asyncio.Task[None] | None = None
+        self._client: asyncio.Future[Any] | None = None
+        self._in_flight = 0
+        self._retired = False
+        self._refusals = 0
+
+    @property
+    def login(self) -> Login:
+        """What it was opened with."""
+        return self._login
+
+    @property
+    def refusals(self) -> int:
+        """How often the server has not let us in (HTTP 401 and 403); the package keeps that to itself."""
+        return self._refusals
+
+    @property
+    def usable(self) -> bool:
+        """Whether it takes new calls."""
+        return not self._retired and (self._holder is None or not self._holder.done())
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing of it is left."""
+        return self._holder is None or self._holder.done()
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Any]:
+        """The connected client, for one call; raises what kept it from connecting."""
+        self._in_flight += 1
+        try:
+            if self._holder is None:
+                self._client = asyncio.get_running_loop().create_future()
+                self._holder = asyncio.create_task(self._hold(self._client), name="mcp")
+            assert self._client is not None
+            async with asyncio.timeout(CONNECT_S):
+                client = await asyncio.shield(self._client)
+            yield client
+        finally:
+            self._in_flight -= 1
+            self._let_go()
+
+    def retire(self) -> None:
+        """Take no more calls."""
+        self._retired = True
+        self._let_go()
+
+    async def close(self) -> None:
+        """Close it now."""
+        self._retired = True
+        if self._holder is not None:
+            self._holder.cancel()
+            await asyncio.gather(self._holder, return_exceptions=True)
+
+    def _let_go(self) -> None:
+        if self._retired and not self._in_flight and self._holder is not None:
+            self._holder.cancel()
+
+    async def _hold(self, connected: asyncio.Future[Any]) -> None:
+        try:
+            async with AsyncExitStack() as opened:
+                target = await self._target(opened)
+                client = await opened.enter_async_context(self._mcp.Client(target))
+                connected.set_result(client)
+                await asyncio.Event().wait()
+        except Exception as error:
+            _log.info("MCP server is gone: %s", type(error).__name__)
+            if not connected.done():
+                connected.set_exception(ConnectionError("the MCP server did not answer"))
+                # Read here too, for when whoever waited has gone.
+                connected.exception()
+
+    async def _target(self, opened: AsyncExitStack) -> Any:
+        if is_stdio(self._address):
+            command, *arguments = shlex.split(self._address.partition("://")[2])
+            environment = dict(self._login.environment)
+            return self._mcp.StdioServerParameters(command=command, args=arguments, env=environment)
+        http = importlib.import_module("mcp.client.streamable_http")
+        client = http.create_mcp_http_client(headers=dict(self._login.headers))
+        client.event_hooks = {"response": [self._look]}
+        await opened.enter_async_context(client)
+        return http.streamable_http_client(self._address, http_client=client)
+
+    async def _look(self, response: Any) -> None:
+        if response.status_code in _NOT_LET_IN:
+            self._refusals += 1
