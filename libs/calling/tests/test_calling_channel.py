@@ -204,9 +204,15 @@ async def test_the_peer_gets_what_is_left_of_the_deadline():
 
 async def test_a_call_that_takes_too_long_ends_at_its_deadline():
     async with joined() as both:
-        with pytest.raises(DeadlineExceeded):
-            await both.channel.unary(both.stub.Hang, b"", deadline_ms=50, idempotent=True)
+        # Connected already: the deadline is the call's alone, and the peer has begun well before it.
+        await both.ask()
+        calling = asyncio.ensure_future(
+            both.channel.unary(both.stub.Hang, b"", deadline_ms=1_000, idempotent=True)
+        )
         async with asyncio.timeout(BOUND_S):
+            await both.peer.entered.wait()
+            with pytest.raises(DeadlineExceeded):
+                await calling
             await both.peer.cancelled.wait()
 
 
