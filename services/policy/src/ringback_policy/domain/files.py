@@ -170,6 +170,7 @@ class TurnRulesEntry(Entry, frozen=True, forbid_unknown_fields=True):
     """The core's parameters; what is left out has its stated default."""
 
     filler_after_ms: Ms | msgspec.UnsetType = msgspec.UNSET
+    model_slow_after_ms: Ms | msgspec.UnsetType = msgspec.UNSET
     fillers: list[Words] | msgspec.UnsetType = msgspec.UNSET
     silence_ms_max: Ms | msgspec.UnsetType = msgspec.UNSET
     progress_texts: list[Words] | msgspec.UnsetType = msgspec.UNSET

@@ -125,6 +125,7 @@ class TurnRules(Model, frozen=True):
     """Parameters that the core applies without asking; the proto states their meaning and units."""
 
     filler_after_ms: int = 600
+    model_slow_after_ms: int = 0
     fillers: tuple[str, ...] = ("One moment.", "Let me check that for you.")
     silence_ms_max: int = 4000
     progress_texts: tuple[str, ...] = ("I am still working on it.", "This takes a little longer than usual.")

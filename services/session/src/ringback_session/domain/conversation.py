@@ -14,6 +14,7 @@ from ringback_session.domain import (
     consent,
     early,
     escalation,
+    fillers,
     floor_inputs,
     guarded,
     guards,
@@ -59,7 +60,9 @@ def step(state: CallState, event: Input, at: At) -> Effects:
     on_record.pump(now)
     judging.pump(now)
     rotation.pump(now)
+    fillers.settle(now)
     replies.pump(now)
+    fillers.watch(now)
     prompting.watch(now)
     return now.effects
 
@@ -135,6 +138,8 @@ def _of_its_words(now: Step, event: Input) -> bool:
             guards.sentence(now, event)
         case guarded.WordsHeld():
             guards.held(now, event)
+            if event.waiting:
+                fillers.reply_waits(now, event.reply_id)
         case guarded.HoldExceeded():
             guards.exceeded(now, event)
         case guarded.WordsUnshown():
@@ -199,7 +204,7 @@ def _of_the_call(now: Step, event: Input) -> None:
         case inputs.TimerFired(name=guards.TIMER):
             guards.lapsed(now)
         case inputs.TimerFired():
-            if not tending.timer(now, event.name):
+            if not (tending.timer(now, event.name) or fillers.timer(now, event.name)):
                 _timer(now, event.name)
         case inputs.ModelLost() | inputs.ModelConnected() | inputs.ModelPrepared():
             _of_the_connection(now, event)
@@ -252,8 +257,6 @@ def _started(now: Step) -> None:
 
 def _timer(now: Step, name: str) -> None:
     match name.partition(":"):
-        case ("filler", _, _):
-            turns.filler_due(now)
         case ("transcript", _, _):
             turns.transcript_late(now)
         case ("played", _, _):

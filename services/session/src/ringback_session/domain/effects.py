@@ -82,7 +82,7 @@ class CancelReply(_Effect, frozen=True):
 
 
 class OpenReply(_Effect, frozen=True):
-    """What the reply answers has passed the input gate: it may be shown."""
+    """What the reply answers has passed the input gate, or what is said before it was said: it may be shown."""
 
     reply_id: str
 
@@ -117,12 +117,16 @@ class RefuseReply(_Effect, frozen=True):
 
 
 class RequestSpeech(_Effect, frozen=True):
-    """Have exactly these words spoken, out of band; hold the audio until released."""
+    """Have exactly these words spoken, out of band; hold the audio until released.
+
+    `beside`: while this reply, of which nothing is to be shown before OpenReply, has not begun; else not at all.
+    """
 
     speech_id: str
     kind: SpeechKind
     text: str
     hold: bool
+    beside: str = ""
 
 
 class ReleaseSpeech(_Effect, frozen=True):

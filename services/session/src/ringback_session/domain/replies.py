@@ -134,9 +134,11 @@ def silent(step: Step) -> str:
     """The model owes us a reply or a speech for too long. Gives up on it; returns the id of a speech given up."""
     state = step.state
     speech = state.speeches[0] if state.speeches and state.speeches[0].requested else None
-    if speech is not None:
-        return speech.speech_id
     reply = state.reply
+    if speech is not None and (reply is None or reply.begun):
+        if reply is not None:
+            watch(step)
+        return speech.speech_id
     if reply is not None:
         if not reply.cancelled:
             step.effects.append(CancelReply(reply_id=reply.reply_id, reason="client_cancelled"))

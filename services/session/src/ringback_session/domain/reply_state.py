@@ -34,6 +34,10 @@ class Reply(msgspec.Struct):
     instructions: str = ""
     # Begun before its utterance passed the input gate, and not shown until then.
     early: bool = False
+    # Watched for being slow to begin; `behind` which words of ours it is shown; `begun`: it waits for their end.
+    watched: bool = False
+    behind: str = ""
+    begun: bool = False
     # Policy refused it, or had words taken out: what passes from there on is said in our own words.
     refused: bool = False
     muted: bool = False

@@ -31,6 +31,7 @@ class RuleName(StrEnum):
     """The turn rules that are counted, by the name under which facts and metrics know them."""
 
     FILLER = "filler"
+    SLOW_MODEL = "slow_model"
     PROGRESS = "progress"
     BREVITY = "brevity"
     ONE_QUESTION = "one_question"
@@ -57,11 +58,12 @@ class GateFallback(msgspec.Struct, frozen=True):
 class TurnRules(msgspec.Struct, frozen=True):
     """Parameters of the interaction layer that the core applies without asking; times in ms.
 
-    At 0 `filler_after_ms`, `silence_ms_max`, `words_max`, `questions_max`, `backchannel_window_ms`, `resume_within_ms`
-    and `idle_ms` switch their rule off.
+    At 0 `filler_after_ms`, `model_slow_after_ms`, `silence_ms_max`, `words_max`, `questions_max`,
+    `backchannel_window_ms`, `resume_within_ms` and `idle_ms` switch their rule off.
     """
 
     filler_after_ms: int = 900
+    model_slow_after_ms: int = 0
     fillers: tuple[str, ...] = ("One moment, please.", "I'm still looking into it.")
     silence_ms_max: int = 6_000
     progress_texts: tuple[str, ...] = ("This is taking a little longer than usual.",)

@@ -101,6 +101,8 @@ class Speech(msgspec.Struct):
     response_id: str = ""
     resumes: str = ""
     from_ms: int = 0
+    # The reply that is shown behind it; empty: it is said when nothing else is.
+    beside: str = ""
 
 
 class Action(msgspec.Struct):

@@ -22,11 +22,9 @@ from ringback_session.domain.inputs import (
     UtteranceCommitted,
     UtteranceHeard,
 )
-from ringback_session.domain.rules import Effect, RuleName
+from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import (
     TEXT_CHARS_MAX,
-    Action,
-    ConsentPhase,
     HistoryItem,
     ReplyPurpose,
     SpeechKind,
@@ -39,7 +37,6 @@ __all__ = [
     "caller_stopped",
     "clear",
     "committed",
-    "filler_due",
     "gate",
     "greet",
     "heard",
@@ -212,41 +209,6 @@ def transcript_late(step: Step) -> None:
         gate(step)
 
 
-def filler_due(step: Step) -> None:
-    """An action takes its time: say so, without implying that it is done. Never into the caller's speech."""
-    state = step.state
-    if not state.rules.filler_after_ms:
-        return
-    waiting = [
-        action for action in state.open_actions() if action.consent_id == "" or _past_consent(step, action)
-    ]
-    if not (waiting or state.team.thinking) or state.agent_silent:
-        return
-    quiet = not (state.caller_speaking or state.reply or state.speeches or playback.audible(step))
-    if not quiet:
-        delay_ms = playback.remaining_ms(step) + state.rules.filler_after_ms
-        step.effects.append(StartTimer(name="filler", delay_ms=delay_ms))
-        return
-    texts = state.rules.fillers if state.filler_index == 0 else state.rules.progress_texts
-    texts = _progress(waiting) or texts or state.rules.fillers
-    if texts:
-        rule = RuleName.FILLER if state.filler_index == 0 else RuleName.PROGRESS
-        speaking.speak(step, SpeechKind.FILLER, texts[state.filler_index % len(texts)])
-        state.filler_index += 1
-        step.applied(rule, "said", count=state.filler_index)
-    if state.rules.silence_ms_max:
-        step.effects.append(StartTimer(name="filler", delay_ms=state.rules.silence_ms_max))
-
-
-def _progress(waiting: list[Action]) -> tuple[str, ...]:
-    """What a tool said of its progress and the caller has not heard; each word once."""
-    for action in reversed(waiting):
-        if action.progress:
-            said, action.progress = action.progress, ""
-            return (said,)
-    return ()
-
-
 def _begin_turn(step: Step, utterance: Utterance) -> None:
     state = step.state
     playback.settle(step)
@@ -269,12 +231,6 @@ def _needs_words(step: Step) -> bool:
     state = step.state
     gated = state.rules.input_gate != "off" or state.open_consent() is not None
     return gated or resuming.possible(step)
-
-
-def _past_consent(step: Step, action: object) -> bool:
-    consent_id = getattr(action, "consent_id", "")
-    given = step.state.consents.get(consent_id)
-    return given is None or given.phase in (ConsentPhase.GIVEN, ConsentPhase.ENDED)
 
 
 def _not_understood(step: Step) -> None:

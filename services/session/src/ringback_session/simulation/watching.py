@@ -86,7 +86,9 @@ class Watch:
 
     def _bounds(self) -> None:
         state = self._state
-        speaking = sum(speech.requested for speech in state.speeches) + (state.reply is not None)
+        # A filler for a model that is slow is said while nothing of its reply is shown.
+        ours = sum(speech.requested and not speech.beside for speech in state.speeches)
+        speaking = ours + (state.reply is not None)
         if speaking > 1:
             self._wrong(f"{speaking} of us speak at a time")
         if sum(consent.phase not in _CLOSED for consent in state.consents.values()) > 1:

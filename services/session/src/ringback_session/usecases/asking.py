@@ -8,6 +8,7 @@ from typing import Any
 from ringback_realtime import Pcm, resolve_response
 
 from ringback_session.domain.effects import RequestReply, RequestSpeech
+from ringback_session.domain.inputs import SpeechEnded
 from ringback_session.usecases.model_link import ModelLink
 from ringback_session.views.client import ClientView
 from ringback_session.views.model import ModelView
@@ -41,7 +42,12 @@ class Asking:
         )
         self._link.send(self._model_view.reply(effect, params, self._view.config))
 
-    def speech(self, effect: RequestSpeech) -> None:
+    def speech(self, effect: RequestSpeech) -> Out:
+        """Also what comes of it at once: words beside a reply that has begun are not said."""
+        out = Out()
+        if effect.beside and not self._view.responses.put_behind(effect.beside):
+            out.inputs.append(SpeechEnded(speech_id=effect.speech_id, status="failed"))
+            return out
         wanted = Wanted(
             owner="speech",
             own_id=effect.speech_id,
@@ -51,6 +57,7 @@ class Asking:
         )
         self._view.responses.want(wanted)
         self._link.send(self._model_view.speech(effect, self._view.config))
+        return out
 
     def cancel(self, own_id: str, reason: str, out: Out) -> None:
         known_as = "client_cancelled" if reason == "unverified" else reason

@@ -284,7 +284,7 @@ class Call:
             case effects.RequestReply():
                 self._asking.reply(effect)
             case effects.RequestSpeech():
-                self._asking.speech(effect)
+                self._flush(self._asking.speech(effect))
             case effects.PrepareModel() | effects.RotateModel():
                 self._model.perform(effect)
             case effects.Reconfigure():

@@ -180,7 +180,8 @@ class Holding:
 
     def _sentences(self, item_id: str, item: _Item) -> list[SentenceMade]:
         found: list[SentenceMade] = []
-        while end := sentence_end(item.words, item.asked):
+        # A reply that only waits for its turn is judged by nobody.
+        while self.watch and (end := sentence_end(item.words, item.asked)):
             text = item.words[item.asked : end]
             found.append(
                 SentenceMade(
@@ -197,7 +198,7 @@ class Holding:
     def _ended(self, item_id: str, words: str) -> list[SentenceMade]:
         """All words of an item are known; asked about once, and again only if the model tells them otherwise."""
         item = self._items.get(item_id)
-        if item is None or (item.judged is not None and words in ("", item.judged)):
+        if not self.watch or item is None or (item.judged is not None and words in ("", item.judged)):
             return []
         words = words or item.words
         item.judged = words

@@ -87,14 +87,7 @@ class Responses:
 
     def active(self) -> Route | None:
         """The response of the default conversation that the client sees as active."""
-        return next(
-            (
-                route
-                for route in reversed(self._routes.values())
-                if route.visible and not route.closed and not route.out_of_band
-            ),
-            None,
-        )
+        return next((route for route in reversed(self._routes.values()) if route.active), None)
 
     def by_own_id(self, own_id: str) -> Route | None:
         return next((route for route in self._routes.values() if route.own_id == own_id), None)
@@ -147,6 +140,11 @@ class Responses:
         else:
             self._part_of(route, head, frame, out)
         return ""
+
+    def put_behind(self, own_id: str) -> bool:
+        """Show nothing of a reply before OpenReply. False: the client sees it already, or it is over."""
+        found = self._wanted.get(own_id) or self.by_own_id(own_id)
+        return found is not None and found.put_behind()
 
     def show(self, effect: Showable, out: Out) -> None:
         """What the core says of words that wait."""

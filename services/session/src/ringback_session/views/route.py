@@ -71,6 +71,19 @@ class Route:
     def samples(self, head: AudioHead) -> int:
         return clock_samples(head, telephone=self.telephone)
 
+    @property
+    def active(self) -> bool:
+        """Does the client see it as the active response of the default conversation?"""
+        return self.visible and not self.closed and not self.out_of_band
+
+    def put_behind(self) -> bool:
+        """Show nothing of it for now. False: it is seen already, or over."""
+        if self.visible or self.closed or self.ended:
+            return False
+        self.holding = self.holding or Holding(self.own_id, "")
+        self.holding.shut = True
+        return True
+
     def hold(self, head: EventHead, frame: bytes) -> None:
         """Keep a frame of the model until it may be heard. Beyond the bound the rest is never heard."""
         self.waiting_bytes += len(frame)
@@ -109,6 +122,11 @@ class Wanted:
     telephone: bool = False
     shut: bool = False
     watch: str = ""
+
+    def put_behind(self) -> bool:
+        """Show nothing of it for now, once it begins. False: it is over."""
+        self.shut = True
+        return not self.cancel_reason
 
     def lost(self, response_id: str) -> Route:
         """The model's connection broke before it was announced."""

@@ -1275,6 +1275,7 @@ class TurnRules(_message.Message):
     QUESTIONS_OVER_FIELD_NUMBER: _builtins.int
     RESULT_GATE_FIELD_NUMBER: _builtins.int
     BACKCHANNEL_CONFIDENCE_MIN_FIELD_NUMBER: _builtins.int
+    MODEL_SLOW_AFTER_MS_FIELD_NUMBER: _builtins.int
     filler_after_ms: _builtins.int
     silence_ms_max: _builtins.int
     words_max: _builtins.int
@@ -1322,6 +1323,8 @@ class TurnRules(_message.Message):
     """off or blocking: whether the bundle has anything to say of results before the model sees them."""
     backchannel_confidence_min: _builtins.float
     """Over the agent, words that were heard with less confidence do not interrupt, but for `interruption_words`; 0 to 1."""
+    model_slow_after_ms: _builtins.int
+    """A model that has not begun its reply by then: a filler before it; 0: none."""
     @_builtins.property
     def fillers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Spoken in turn; none implies completion."""
@@ -1377,10 +1380,11 @@ class TurnRules(_message.Message):
         questions_over: _builtins.str = ...,
         result_gate: _builtins.str = ...,
         backchannel_confidence_min: _builtins.float = ...,
+        model_slow_after_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backchannel_confidence_min", b"backchannel_confidence_min", "backchannel_level_min", b"backchannel_level_min", "backchannel_ms_max", b"backchannel_ms_max", "backchannel_unsure", b"backchannel_unsure", "backchannel_window_ms", b"backchannel_window_ms", "backchannel_words", b"backchannel_words", "clarify_max", b"clarify_max", "client_instructions", b"client_instructions", "client_tools", b"client_tools", "confidence_min", b"confidence_min", "consent_without_confidence", b"consent_without_confidence", "decision_timeout_ms", b"decision_timeout_ms", "filler_after_ms", b"filler_after_ms", "fillers", b"fillers", "hold_audio_ms", b"hold_audio_ms", "idle_ms", b"idle_ms", "idle_prompts", b"idle_prompts", "idle_prompts_max", b"idle_prompts_max", "input_gate", b"input_gate", "interruption_words", b"interruption_words", "output_gate", b"output_gate", "output_tokens_max", b"output_tokens_max", "progress_texts", b"progress_texts", "questions_max", b"questions_max", "questions_over", b"questions_over", "result_gate", b"result_gate", "resume_within_ms", b"resume_within_ms", "say_bridge", b"say_bridge", "say_consent_expired", b"say_consent_expired", "say_goodbye", b"say_goodbye", "say_person", b"say_person", "say_unavailable", b"say_unavailable", "silence_ms_max", b"silence_ms_max", "words_max", b"words_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backchannel_confidence_min", b"backchannel_confidence_min", "backchannel_level_min", b"backchannel_level_min", "backchannel_ms_max", b"backchannel_ms_max", "backchannel_unsure", b"backchannel_unsure", "backchannel_window_ms", b"backchannel_window_ms", "backchannel_words", b"backchannel_words", "clarify_max", b"clarify_max", "client_instructions", b"client_instructions", "client_tools", b"client_tools", "confidence_min", b"confidence_min", "consent_without_confidence", b"consent_without_confidence", "decision_timeout_ms", b"decision_timeout_ms", "filler_after_ms", b"filler_after_ms", "fillers", b"fillers", "hold_audio_ms", b"hold_audio_ms", "idle_ms", b"idle_ms", "idle_prompts", b"idle_prompts", "idle_prompts_max", b"idle_prompts_max", "input_gate", b"input_gate", "interruption_words", b"interruption_words", "model_slow_after_ms", b"model_slow_after_ms", "output_gate", b"output_gate", "output_tokens_max", b"output_tokens_max", "progress_texts", b"progress_texts", "questions_max", b"questions_max", "questions_over", b"questions_over", "result_gate", b"result_gate", "resume_within_ms", b"resume_within_ms", "say_bridge", b"say_bridge", "say_consent_expired", b"say_consent_expired", "say_goodbye", b"say_goodbye", "say_person", b"say_person", "say_unavailable", b"say_unavailable", "silence_ms_max", b"silence_ms_max", "words_max", b"words_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
