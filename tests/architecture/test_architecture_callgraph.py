@@ -16,6 +16,7 @@ PUBLISHED = {
     "fact_subject": "FACTS",
     "control_subject": "CONTROL",
     "job_subject": "JOBS",
+    "replica_subject": "REPLICAS",
     "audit_subject": "AUDIT",
     "decisions_subject": "DECISIONS",
 }
@@ -28,9 +29,16 @@ READ = {
     "ALL_CONTROL": "CONTROL",
     "ALL_AUDIT": "AUDIT",
     "recorded_decisions": "DECISIONS",
+    "replica_subject": "REPLICAS",
 }
 # Streams with one writer; of the others each subject is written by the service that it names.
-ONLY_WRITER = {"EVENTS": "session", "AUDIT": "policy", "DECISIONS": "policy", "JOBS": "tools"}
+ONLY_WRITER = {
+    "EVENTS": "session",
+    "AUDIT": "policy",
+    "DECISIONS": "policy",
+    "JOBS": "tools",
+    "REPLICAS": "tools",
+}
 LINE = re.compile(r"^(\S+) +(\S+) +(\S+)(?: +#.*)?$")
 
 

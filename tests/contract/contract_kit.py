@@ -25,6 +25,7 @@ from ringback_tools.adapters.memory_jobs import MemoryJobQueue
 from ringback_tools.adapters.memory_journal import MemoryJournal
 from ringback_tools.adapters.packs import PackCatalogue
 from ringback_tools.adapters.pauses import NoPauses
+from ringback_tools.adapters.siblings import LocalSiblings
 from ringback_tools.adapters.tracing import NoTracing
 from ringback_tools.usecases.assembly import Parts, Service, assemble
 
@@ -80,6 +81,7 @@ def tools_replica(bus: Bus, keys: MacKeys, *, connectors: Any = None) -> Service
         Parts(
             journal=MemoryJournal(),
             jobs=MemoryJobQueue(),
+            siblings=LocalSiblings(),
             catalogue=PackCatalogue(PackStore(bus), settle_ms=1_000),
             connectors=connectors,
             proofs=keys,

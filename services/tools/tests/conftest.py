@@ -16,6 +16,7 @@ from ringback_tools.adapters.memory_jobs import MemoryJobQueue
 from ringback_tools.adapters.memory_journal import MemoryJournal
 from ringback_tools.adapters.packs import tools_from_pack
 from ringback_tools.adapters.pauses import NoPauses
+from ringback_tools.adapters.siblings import LocalSiblings
 from ringback_tools.adapters.tracing import NoTracing
 from ringback_tools.domain.results import Answered, ErrorCode, Failed
 from ringback_tools.usecases.assembly import Parts, assemble
@@ -258,6 +259,7 @@ class World:
         parts = {
             "journal": self.journal,
             "jobs": self.queue,
+            "siblings": LocalSiblings(),
             "catalogue": self.catalogue,
             "connectors": self.ledger,
             "proofs": self.mac,

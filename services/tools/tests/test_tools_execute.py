@@ -362,8 +362,8 @@ def test_cancel_stops_a_read_and_lets_a_sent_write_finish(world, kit):
         reading = asyncio.create_task(kit.result(service, read))
         writing = asyncio.create_task(kit.result(service, write))
         await kit.passed(500)
-        assert service.executor.cancel(read.key, epoch=1)
-        assert not service.executor.cancel(write.key, epoch=1)
+        assert await service.executor.cancel(read.key, epoch=1)
+        assert not await service.executor.cancel(write.key, epoch=1)
         return await reading, await writing
 
     read, write = kit.run(scene())
@@ -381,7 +381,7 @@ def test_a_write_that_waits_for_its_slot_can_be_cancelled(world, kit):
         first = asyncio.create_task(kit.result(service, world.request()))
         second = asyncio.create_task(kit.result(service, other))
         await kit.passed(200)
-        assert service.executor.cancel(other.key, epoch=1)
+        assert await service.executor.cancel(other.key, epoch=1)
         return await first, await second
 
     first, second = kit.run(scene())

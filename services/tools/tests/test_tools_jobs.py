@@ -215,10 +215,10 @@ def test_work_that_waits_is_taken_back_and_never_begun(jobs, kit, tool):
     async def scene():
         service = jobs.replica()
         await kit.result(service, request)
-        assert not await service.executor.cancel_job(("other", *request.key[1:]), epoch=1)
-        assert not await service.executor.cancel_job(request.key, epoch=0)
-        assert await service.executor.cancel_job(request.key, epoch=1)
-        assert not await service.executor.cancel_job(request.key, epoch=1)
+        assert not await service.executor.cancel(("other", *request.key[1:]), epoch=1)
+        assert not await service.executor.cancel(request.key, epoch=0)
+        assert await service.executor.cancel(request.key, epoch=1)
+        assert not await service.executor.cancel(request.key, epoch=1)
         await work_off(jobs, service)
         return await kit.result(service, request)
 
@@ -234,11 +234,11 @@ def test_work_that_somebody_has_begun_is_not_taken_back(jobs, kit):
 
     async def scene():
         service, other = jobs.replica(), jobs.replica("tools-2")
-        assert not await service.executor.cancel_job(request.key, epoch=1)
+        assert not await service.executor.cancel(request.key, epoch=1)
         await kit.result(service, request)
         working = asyncio.create_task(work_off(jobs, service))
         await kit.passed(100)
-        assert not await other.executor.cancel_job(request.key, epoch=1)
+        assert not await other.executor.cancel(request.key, epoch=1)
         await working
 
     kit.run(scene())

@@ -1,6 +1,7 @@
 """What is left when a replica dies at any state, when two act at once, when the journal goes away in between."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -315,7 +316,8 @@ class Schedule:
         self.background[index] = asyncio.create_task(self.replicas[index].reconciler.run())
 
     async def cancel(self, index):
-        self.replicas[index].executor.cancel(self.request.key, epoch=self.request.epoch)
+        with suppress(JournalAway):
+            await self.replicas[index].executor.cancel(self.request.key, epoch=self.request.epoch)
 
     async def journal(self, away):
         self.world.journal.away = away

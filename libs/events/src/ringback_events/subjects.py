@@ -26,6 +26,7 @@ __all__ = [
     "parse_event_subject",
     "parse_fact_subject",
     "recorded_decisions",
+    "replica_subject",
     "session_decisions",
     "session_events",
     "session_facts",
@@ -87,6 +88,11 @@ def control_subject(kind: str) -> str:
 def job_subject(service: str, tenant: str) -> str:
     """Return the subject of background work that `service` took on for a tenant."""
     return f"ringback.jobs.{_token('service', service)}.{_token('tenant', tenant)}"
+
+
+def replica_subject(service: str) -> str:
+    """Return the subject on which the replicas of `service` tell each other of work in hand."""
+    return f"ringback.replicas.{_token('service', service)}"
 
 
 def audit_subject(tenant: str, kind: str) -> str:

@@ -6,8 +6,8 @@ import asyncio
 import random
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from ringback_events import Bus, NatsBus
 from ringback_identity import MacKeys
@@ -28,6 +28,7 @@ from ringback_tools.adapters.mcp_server import McpConnector
 from ringback_tools.adapters.opening import background
 from ringback_tools.adapters.packs import PackCatalogue
 from ringback_tools.adapters.pauses import NoPauses, held_at
+from ringback_tools.adapters.siblings import BusSiblings
 from ringback_tools.adapters.tracing import OtelTracing
 from ringback_tools.adapters.worker import WorkerConnector
 from ringback_tools.adapters.working import work
@@ -51,17 +52,20 @@ class Tools:
     connectors: ConnectorsByKind
     catalogue: PackCatalogue
     queue: BusJobQueue
+    siblings: BusSiblings
 
 
 def build(bus: Bus, keys: MacKeys, *, settings: ToolsSettings) -> Tools:
     """One replica over a bus."""
     replica, clock = settings.instance or "tools", LoopClock()
+    owner = f"{replica}#{secrets.token_hex(4)}"
     connectors = ConnectorsByKind(connectors_of(settings))
     catalogue = PackCatalogue(PackStore(bus), settle_ms=settings.settle_ms)
-    queue = BusJobQueue(bus, clock=clock)
+    queue, siblings = BusJobQueue(bus, clock=clock), BusSiblings(bus, owner=owner)
     parts = Parts(
         journal=KvJournal(bus.bucket("outcomes")),
         jobs=queue,
+        siblings=siblings,
         catalogue=catalogue,
         connectors=connectors,
         proofs=keys,
@@ -70,9 +74,9 @@ def build(bus: Bus, keys: MacKeys, *, settings: ToolsSettings) -> Tools:
         tracing=OtelTracing(),
         pauses=held_at(settings.test_pause_at, folder=settings.state_dir) or NoPauses(),
         roll=random.SystemRandom().random,
-        owner=f"{replica}#{secrets.token_hex(4)}",
+        owner=owner,
     )
-    return Tools(assemble(parts), connectors, catalogue, queue)
+    return Tools(assemble(parts), connectors, catalogue, queue, siblings)
 
 
 async def serve_tools(settings: ToolsSettings) -> None:
@@ -82,18 +86,13 @@ async def serve_tools(settings: ToolsSettings) -> None:
     name = settings.instance or "tools"
     bus = NatsBus(settings.nats_url, name=name, spool_dir=settings.state_dir / "spool" / name)
     tools = build(bus, keys, settings=settings)
-    servicer = ToolsServicer(
-        executor=tools.service.executor, listing=tools.service.listing, erasing=tools.service.erasing
-    )
-
-    opened = asyncio.Event()
-
-    working = background(work(bus, tools.service, tools.catalogue, tools.queue, opened), name="tools-work")
-    with suppress(TimeoutError):
-        await asyncio.wait_for(opened.wait(), OPEN_S)
+    service = tools.service
+    servicer = ToolsServicer(executor=service.executor, listing=service.listing, erasing=service.erasing)
+    begin = partial(work, bus, service, tools.catalogue, tools.queue, tools.siblings)
+    working = await background(begin, name="tools-work", wait_s=OPEN_S)
 
     async def close() -> None:
-        await tools.service.executor.close(drain_ms=min(settings.drain_ms, DRAIN_MS_MAX))
+        await service.executor.close(drain_ms=min(settings.drain_ms, DRAIN_MS_MAX))
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
 

@@ -14,6 +14,7 @@ from ringback_identity import Proof
 from ringback_tools.domain.alerts import Alert
 from ringback_tools.domain.breaker import Breaker
 from ringback_tools.domain.catalogue import ConnectorSpec, SideEffect, Tool
+from ringback_tools.domain.notes import Note
 from ringback_tools.domain.outcomes import OutcomeRecord
 from ringback_tools.domain.requests import ActionRequest
 from ringback_tools.domain.results import Answer, Result
@@ -31,6 +32,7 @@ __all__ = [
     "LostRace",
     "Pauses",
     "Proofs",
+    "Siblings",
     "Stored",
     "Tracing",
     "Waiting",
@@ -181,6 +183,13 @@ class JobQueue(Protocol):
 
     async def waiting(self) -> Waiting:
         """What waits now; raises JournalAway."""
+
+
+class Siblings(Protocol):
+    """The other replicas."""
+
+    def tell(self, note: Note) -> None:
+        """Tell all of them; never waits, and may be lost."""
 
 
 class Tracing(Protocol):

@@ -31,6 +31,7 @@ from ringback_tools.adapters.memory_jobs import MemoryJobQueue
 from ringback_tools.adapters.memory_journal import MemoryJournal
 from ringback_tools.adapters.packs import tools_from_pack
 from ringback_tools.adapters.pauses import NoPauses
+from ringback_tools.adapters.siblings import LocalSiblings
 from ringback_tools.adapters.tracing import NoTracing
 from ringback_tools.bootstrap import connectors_of
 from ringback_tools.domain.catalogue import SideEffect, Tool, find
@@ -133,6 +134,7 @@ async def _through(
     parts = Parts(
         journal=journal,
         jobs=queue,
+        siblings=LocalSiblings(),
         catalogue=OnePack(pack, (tool,)),
         connectors=Told(connectors),
         proofs=keys,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 from ringback_errors import Unavailable
@@ -39,10 +40,18 @@ async def until_there(begin: Callable[[], Awaitable[object]]) -> None:
             await asyncio.sleep(AGAIN_S)
 
 
-def background(work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
-    """Start work that goes on until it is cancelled; its error is logged."""
-    task = asyncio.create_task(work, name=name)
+async def background(
+    begin: Callable[[asyncio.Event], Coroutine[Any, Any, None]], *, name: str, wait_s: float
+) -> asyncio.Task[None]:
+    """Start work that goes on until it is cancelled, and wait until it says by its event that it has begun, or so long.
+
+    Its error is logged.
+    """
+    begun = asyncio.Event()
+    task = asyncio.create_task(begin(begun), name=name)
     task.add_done_callback(_complain)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(begun.wait(), wait_s)
     return task
 
 

@@ -61,8 +61,7 @@ class ToolsServicer(tools_pb2_grpc.ToolsServiceServicer):
         self, request: tools_pb2.CancelRequest, context: _Context
     ) -> tools_pb2.CancelResponse:
         key = action_key(request.tenant, request.session_id, request.action_id)
-        cancelled = self._executor.cancel(key, epoch=request.epoch)
-        cancelled = cancelled or await self._executor.cancel_job(key, epoch=request.epoch)
+        cancelled = await self._executor.cancel(key, epoch=request.epoch)
         return tools_pb2.CancelResponse(cancelled=cancelled)
 
     async def GetOutcome(  # noqa: N802 - the contract's name

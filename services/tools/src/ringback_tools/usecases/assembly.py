@@ -14,12 +14,14 @@ from ringback_tools.ports import (
     Journal,
     Pauses,
     Proofs,
+    Siblings,
     Tracing,
 )
 from ringback_tools.usecases.alerts import AuthAlerts
 from ringback_tools.usecases.attempts import Attempts
 from ringback_tools.usecases.breakers import Breakers
 from ringback_tools.usecases.bulkheads import Bulkheads
+from ringback_tools.usecases.elsewhere import Elsewhere
 from ringback_tools.usecases.erasing import Erasing
 from ringback_tools.usecases.executor import Executor
 from ringback_tools.usecases.finishing import Finisher
@@ -41,6 +43,7 @@ class Parts:
 
     journal: Journal
     jobs: JobQueue
+    siblings: Siblings
     catalogue: Catalogue
     connectors: Connectors
     proofs: Proofs
@@ -104,6 +107,7 @@ def assemble(parts: Parts) -> Service:
         reading=Reading(attempts=attempts, finisher=finisher, clock=clock),
         writing=writing,
         jobs=jobs,
+        elsewhere=Elsewhere(siblings=parts.siblings),
         breakers=breakers,
         journal=parts.journal,
         clock=clock,

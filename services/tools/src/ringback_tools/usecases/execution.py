@@ -113,6 +113,10 @@ class Execution:
     task: asyncio.Task[None] | None = None
     # Takes what the tool says of its progress, in all attempts; see `telling`.
     progress: Callable[[str], None] | None = None
+    # Takes each word that was told here, for those who watch from another replica.
+    pass_on: Callable[[str], None] | None = None
+    # Another replica runs it, and this one only follows the record.
+    elsewhere: bool = False
     # Who waits for the next event, and who only for the end or a word; bounded by the calls that are being served.
     _observing: set[asyncio.Future[None]] = field(default_factory=set)
     _awaiting: set[asyncio.Future[None]] = field(default_factory=set)

@@ -10,14 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
 
+from ringback_tools.domain.notes import Note, Said, StopAsked, Stopped
 from ringback_tools.domain.outcomes import OutcomeRecord, Permit
 from ringback_tools.domain.results import ErrorCode, Result, Status
 from ringback_tools.ports import Clock, Fenced, Journal, JournalAway, Tracing
 from ringback_tools.usecases.breakers import Breakers
+from ringback_tools.usecases.elsewhere import Elsewhere
 from ringback_tools.usecases.execution import (
     ActionRequest,
     Checked,
@@ -51,6 +54,7 @@ class Executor:
         reading: Reading,
         writing: Writing,
         jobs: Jobs,
+        elsewhere: Elsewhere,
         breakers: Breakers,
         journal: Journal,
         clock: Clock,
@@ -61,6 +65,7 @@ class Executor:
         self._reading = reading
         self._writing = writing
         self._jobs = jobs
+        self._elsewhere = elsewhere
         self._breakers = breakers
         self._journal = journal
         self._clock = clock
@@ -111,29 +116,36 @@ class Executor:
         assert result is not None, "an execution ends with its result"
         await self._jobs.close(request, result)
 
-    def cancel(self, request_key: tuple[str, str, str], *, epoch: int) -> bool:
-        """Stop an action that has sent nothing that must finish; false when it is too late or unknown."""
-        execution = self._running.get(request_key)
-        if execution is None or execution.task is None or execution.result is not None:
-            return False
-        if execution.tool.background or (execution.tool.effectful and execution.sent):
-            return False
-        if epoch < execution.checked.request.epoch:
-            return False
-        execution.task.cancel()
-        return True
+    async def cancel(self, request_key: tuple[str, str, str], *, epoch: int) -> bool:
+        """Stop an action that has sent nothing that must finish, wherever it runs, or take it from the queue.
 
-    async def cancel_job(self, request_key: tuple[str, str, str], *, epoch: int) -> bool:
-        """Take back work from the queue, also while it runs as long as nothing was sent that must finish.
-
-        Raises JournalAway.
+        False when it is too late, or nobody knows it. Raises JournalAway.
         """
-        if not await self._jobs.cancel(request_key, epoch=epoch):
-            return False
         running = self._running.get(request_key)
-        if running is not None and running.task is not None:
-            running.task.cancel()
+        if running is not None and not running.elsewhere and not running.tool.background:
+            return self._stop(running, epoch=epoch)
+        if await self._jobs.cancel(request_key, epoch=epoch):
+            # Whoever runs it cannot store another outcome.
+            self._elsewhere.tell_stopped(request_key)
+        elif not await self._elsewhere.stop(request_key, epoch=epoch):
+            return False
+        self._let_go(request_key)
         return True
+
+    def heard(self, note: Note) -> None:
+        """Take what another replica tells."""
+        running = self._running.get(note.key)
+        match note.body:
+            case StopAsked(epoch=epoch):
+                here = running is not None and not running.elsewhere and not running.tool.background
+                if running is not None and here and self._stop(running, epoch=epoch):
+                    self._elsewhere.tell_stopped(note.key)
+            case Stopped():
+                self._elsewhere.was_stopped(note.key)
+                self._let_go(note.key)
+            case Said(message=message):
+                if running is not None and running.elsewhere:
+                    running.emit(Progress(message, int(self._clock.elapsed_ms() - running.started_ms)))
 
     async def outcome(self, tenant: str, session_id: str, action_id: str) -> OutcomeRecord | None:
         """What is stored of an action of this tenant; raises JournalAway."""
@@ -190,11 +202,34 @@ class Executor:
             if checked.request.epoch < running.checked.request.epoch:
                 raise Refused(refusal(ErrorCode.FENCED, tool=checked.tool)) from None
 
+    def _stop(self, execution: Execution, *, epoch: int) -> bool:
+        """Stop what runs here, unless it is too late."""
+        if execution.task is None or execution.result is not None:
+            return False
+        if execution.tool.effectful and execution.sent:
+            return False
+        if epoch < execution.checked.request.epoch:
+            return False
+        execution.task.cancel()
+        return True
+
+    def _let_go(self, request_key: tuple[str, str, str]) -> None:
+        """End what only follows an action that was stopped, or runs work that was taken back."""
+        running = self._running.get(request_key)
+        if (
+            running is not None
+            and running.task is not None
+            and (running.elsewhere or running.tool.background)
+        ):
+            running.task.cancel()
+
     def _open(self, checked: Checked) -> Execution:
         if len(self._running) >= self._executions_max:
             raise Refused(refusal(ErrorCode.OVERLOADED, tool=checked.tool, retryable=True))
         now_ms = self._clock.elapsed_ms()
         execution = Execution(checked, started_ms=now_ms, deadline_ms=now_ms + checked.tool.deadline_ms)
+        if checked.tool.journalled:
+            execution.pass_on = partial(self._elsewhere.tell_said, checked.request.key)
         self._running[checked.request.key] = execution
         execution.task = asyncio.create_task(self._run(execution), name=f"execute {checked.tool.name}")
         execution.task.add_done_callback(lambda _: self._ended(execution))

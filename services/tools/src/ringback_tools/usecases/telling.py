@@ -56,3 +56,5 @@ class Teller:
         self._told += 1
         self._next_ms = now_ms + GAP_MS
         self._execution.emit(Progress(text, int(now_ms - self._execution.started_ms)))
+        if self._execution.pass_on is not None:
+            self._execution.pass_on(text)

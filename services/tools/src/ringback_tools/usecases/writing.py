@@ -115,6 +115,7 @@ class Writing:
             owner=self._scribe.owner,
             now_ms=self._clock.now_ms(),
         )
+        execution.elsewhere = execution.elsewhere and step is Plan.WAIT
         match step:
             case Plan.START | Plan.RESUME:
                 return await self._start(execution, hand)
@@ -138,6 +139,7 @@ class Writing:
         _joined(execution)
         left_ms = stored.record.attempt_deadline_ms - self._clock.now_ms()
         pace_ms = _LOOK_AGAIN_MS[min(turn, len(_LOOK_AGAIN_MS) - 1)]
+        execution.elsewhere = True
         await self._clock.sleep(max(1, min(pace_ms, left_ms)))
 
     async def _start(self, execution: Execution, hand: _Hand) -> bool:

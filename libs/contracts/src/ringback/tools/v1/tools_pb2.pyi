@@ -746,6 +746,115 @@ class EraseSessionResponse(_message.Message):
 Global___EraseSessionResponse: _TypeAlias = EraseSessionResponse  # noqa: Y015
 
 @_typing.final
+class ReplicaNote(_message.Message):
+    """What replicas of tools tell each other on `ringback.replicas.tools` about an action in hand; nothing that must hold depends
+    on its arrival.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
+    REPLICA_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    ACTION_ID_FIELD_NUMBER: _builtins.int
+    STOP_ASKED_FIELD_NUMBER: _builtins.int
+    STOPPED_FIELD_NUMBER: _builtins.int
+    SAID_FIELD_NUMBER: _builtins.int
+    schema_version: _builtins.int
+    replica: _builtins.str
+    """Who tells it: a replica at one start."""
+    tenant: _builtins.str
+    session_id: _builtins.str
+    action_id: _builtins.str
+    @_builtins.property
+    def stop_asked(self) -> Global___StopAsked: ...
+    @_builtins.property
+    def stopped(self) -> Global___Stopped: ...
+    @_builtins.property
+    def said(self) -> Global___Said: ...
+    def __init__(
+        self,
+        *,
+        schema_version: _builtins.int = ...,
+        replica: _builtins.str = ...,
+        tenant: _builtins.str = ...,
+        session_id: _builtins.str = ...,
+        action_id: _builtins.str = ...,
+        stop_asked: Global___StopAsked | None = ...,
+        stopped: Global___Stopped | None = ...,
+        said: Global___Said | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "said", b"said", "stop_asked", b"stop_asked", "stopped", b"stopped"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action_id", b"action_id", "body", b"body", "replica", b"replica", "said", b"said", "schema_version", b"schema_version", "session_id", b"session_id", "stop_asked", b"stop_asked", "stopped", b"stopped", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["stop_asked", "stopped", "said"]  # noqa: Y015
+    _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
+
+Global___ReplicaNote: _TypeAlias = ReplicaNote  # noqa: Y015
+
+@_typing.final
+class StopAsked(_message.Message):
+    """Whoever runs the action shall stop it, if that is still possible."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopAsked: _TypeAlias = StopAsked  # noqa: Y015
+
+@_typing.final
+class Stopped(_message.Message):
+    """It was stopped."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Stopped: _TypeAlias = Stopped  # noqa: Y015
+
+@_typing.final
+class Said(_message.Message):
+    """The tool's own word of its progress."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    message: _builtins.str
+    def __init__(
+        self,
+        *,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Said: _TypeAlias = Said  # noqa: Y015
+
+@_typing.final
 class OutcomeRecord(_message.Message):
     """The value under `outcomes/<session_id>.<action_id>`: the only truth about execution. Every change is a compare-and-set."""
 
