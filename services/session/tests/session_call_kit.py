@@ -246,7 +246,16 @@ class World:
         self.limits = Limits(lease_ms=60_000, context_gather_ms=0)
 
     def replica(
-        self, owner, *, upstream=None, calls_max=10, records=None, limits=None, admission=None, facts=None
+        self,
+        owner,
+        *,
+        upstream=None,
+        calls_max=10,
+        records=None,
+        limits=None,
+        admission=None,
+        facts=None,
+        owners=None,
     ):
         services = Services(
             text=self.text,
@@ -265,6 +274,7 @@ class World:
             meters=self.meters,
             prices=self.prices,
             ledger=self.ledger,
+            owners=owners,
         )
         limits = limits or Limits(lease_ms=60_000, journal_wait_ms=2_000, context_gather_ms=0)
         return Calls(

@@ -32,8 +32,8 @@ class Replica:
         self.watchers = Watchers()
         observed = ObservedFacts(world.facts_bus)
         observed.listen(self.watchers.fact)
-        self.calls = world.replica(name, facts=observed)
         self.peers = Peers(tls=None)
+        self.calls = world.replica(name, facts=observed, owners=self.peers)
         self.stop = asyncio.Event()
 
     async def open(self):
@@ -127,6 +127,38 @@ async def test_a_session_whose_owner_does_not_answer_is_listed_as_such(replicas)
     await replicas[0].serving
     (info,) = (await replicas[1].ask.ListSessions(pb.ListSessionsRequest(), timeout=5)).sessions
     assert (info.session_id, info.phase, info.owner) == ("sess_1", "unreachable", "session-1")
+
+
+async def test_a_session_that_was_let_go_waits_and_is_shown_from_its_record(replicas, world):
+    one, two = replicas
+    call = one.calls.running["sess_1"]
+    world.upstream.hears("What is 482915?")
+    await one.calls.drain(0)
+    assert call.over
+    await world.until(lambda: world.records.find("sess_1") is not None)
+    for replica in replicas:
+        (info,) = (await replica.ask.ListSessions(pb.ListSessionsRequest(), timeout=5)).sessions
+        assert (info.session_id, info.phase, info.owner) == ("sess_1", "waiting", "session-1")
+        shown = (await replica.ask.GetSession(pb.GetSessionRequest(session_id="sess_1"), timeout=5)).session
+        assert (shown.phase, shown.connected, shown.pack, shown.epoch) == ("waiting", False, "airline", 1)
+        assert [line.text for line in shown.transcript] == ["What is 482915?"]
+    one.stop.set()
+    await one.serving
+    shown = (await two.ask.GetSession(pb.GetSessionRequest(session_id="sess_1"), timeout=5)).session
+    assert shown.phase == "unreachable"
+
+
+async def test_a_session_that_has_ended_is_said_to_have(replicas, world):
+    one, two = replicas
+    await one.ask.EndSession(pb.EndSessionRequest(session_id="sess_1", actor="anna"), timeout=5)
+    await world.until(lambda: not one.calls.running)
+    for replica in (one, two):
+        code, said = await refused(
+            replica.ask.GetSession(pb.GetSessionRequest(session_id="sess_1"), timeout=5)
+        )
+        assert (code, "has ended" in said) == (grpc.StatusCode.NOT_FOUND, True)
+    code, said = await refused(two.ask.GetSession(pb.GetSessionRequest(session_id="sess_9"), timeout=5))
+    assert (code, "no replica holds" in said) == (grpc.StatusCode.NOT_FOUND, True)
 
 
 async def test_acts_go_to_the_owner_and_each_is_a_fact(replicas, world):

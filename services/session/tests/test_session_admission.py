@@ -297,7 +297,8 @@ async def test_a_drained_callers_token_works_at_another_replica(door, world, tmp
         await second.close(drain_ms=0)
 
 
-async def test_two_workers_listen_on_one_port_and_one_of_them_stops_alone(world, tmp_path):
+@pytest.mark.parametrize("drained_by", ["its end", "an operator"])
+async def test_two_workers_listen_on_one_port_and_one_of_them_stops_alone(world, tmp_path, drained_by):
     tenants = tmp_path / "tenants.yaml"
     entry = {"tenant": "local", "key_hashes": [hash_key(KEY)], "packs": ["airline"]}
     tenants.write_text(json.dumps({"tenants": [entry]}))
@@ -307,7 +308,10 @@ async def test_two_workers_listen_on_one_port_and_one_of_them_stops_alone(world,
         gateways = [Gateway(calls, TenantsInFile(tenants)) for calls in workers]
         port = await gateways[0].open(host="127.0.0.1", port=0, shared=True)
         assert await gateways[1].open(host="127.0.0.1", port=port, shared=True) == port
-        gateways[0].stop_taking()
+        if drained_by == "an operator":
+            await workers[0].drain(0)
+        else:
+            gateways[0].stop_taking()
         for _ in range(8):
             link = await visit(f"ws://127.0.0.1:{port}")
             assert (await first_event(link))["type"] == "session.created"

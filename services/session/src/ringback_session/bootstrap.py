@@ -50,8 +50,7 @@ async def run_session(settings: SessionSettings) -> None:
     await bus.ensure(load_topology(), "session")
     upkeep = await make_upkeep(settings, bus, clock=clock, tenants=tenants, owner=owner)
     models.on_breaker = upkeep.control.breaker_changed
-    peers = {"policy": settings.policy_addr, "tools": settings.tools_addr, "memory": settings.memory_addr}
-    channels = [Channel(address, name=name, tls=settings.tls) for name, address in peers.items()]
+    channels = [Channel(address, name=name, tls=settings.tls) for name, address in settings.peers]
     await asyncio.gather(*(channel.warm() for channel in channels))
     services = _services(settings, models, bus, clock, upkeep, channels)
     calls = Calls(services, owner=owner, settings=settings.calls)
@@ -116,5 +115,6 @@ def _services(
         meters=upkeep.meters,
         prices=upkeep.prices,
         ledger=upkeep.ledger,
+        owners=upkeep.peers,
         recorder=recorders(settings.record_dir),
     )

@@ -42,6 +42,7 @@ __all__ = [
     "Memory",
     "ModelSocket",
     "Models",
+    "Owners",
     "PackInfo",
     "Packs",
     "Pinned",
@@ -245,6 +246,18 @@ class Records(Protocol):
 
     async def expired(self, *, before_ms: int) -> list[str]:
         """Sessions whose lease ran out before a time and that did not end; 100 at most."""
+        ...
+
+
+class Owners(Protocol):
+    """The other replicas."""
+
+    async def release(self, record: Record, *, token_hash: bytes, heir: str) -> bool:
+        """Have the owner that a record names write down what it lacks, and let the session go.
+
+        Within a short deadline. False, and nothing was let go, when the token was spent meanwhile. Raises NotFound
+        when it does not hold the session so, Unavailable or DeadlineExceeded when it is away or late.
+        """
         ...
 
 

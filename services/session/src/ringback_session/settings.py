@@ -51,6 +51,11 @@ class SessionSettings(CommonSettings):
         if bool(self.supervisor_url) != bool(self.supervisor_model):
             raise ConfigError("RINGBACK_SUPERVISOR_MODEL: expected together with RINGBACK_SUPERVISOR_URL")
 
+    @property
+    def peers(self) -> tuple[tuple[str, str], ...]:
+        """The services that calls ask, and where."""
+        return ("policy", self.policy_addr), ("tools", self.tools_addr), ("memory", self.memory_addr)
+
     @classmethod
     def read(cls, env: Env) -> dict[str, Any]:
         upstreams_file = env.optional_path("UPSTREAMS_FILE")

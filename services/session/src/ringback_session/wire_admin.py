@@ -6,10 +6,11 @@ from ringback.session.v1 import session_pb2
 
 from ringback_session.domain.state import CallState, ConsentPhase
 from ringback_session.domain.usage import ModelUsage, Tokens
+from ringback_session.ports import Record
 from ringback_session.ports_upkeep import DaySpend, Present
 from ringback_session.wire import timestamp
 
-__all__ = ["day_row", "info", "model_row", "phase_of", "unreachable"]
+__all__ = ["day_row", "info", "model_row", "phase_of", "recorded", "unheld"]
 
 LINES_TOLD = 12
 _NANO_IN_PICO = 1_000
@@ -65,16 +66,27 @@ def info(
     )
 
 
-def unreachable(present: Present) -> session_pb2.SessionInfo:
-    """All that is known of a session whose owner does not answer."""
+def unheld(present: Present, *, reached: bool) -> session_pb2.SessionInfo:
+    """All that is known at once of a session that nobody tells of; `reached`: its owner, who has let go of it."""
     return session_pb2.SessionInfo(
         session_id=present.session_id,
         tenant=present.tenant,
         epoch=present.epoch,
-        phase="unreachable",
+        phase=_unheld_phase(reached),
         owner=present.owner,
         owner_address=present.owner_address,
     )
+
+
+def recorded(record: Record, state: CallState, *, reached: bool) -> session_pb2.SessionInfo:
+    """The same of one session, with what its record holds of it."""
+    told = info(state, owner=record.owner, address=record.owner_address, connected=False, transcript=True)
+    told.epoch, told.phase = record.epoch, _unheld_phase(reached)
+    return told
+
+
+def _unheld_phase(reached: bool) -> str:
+    return "waiting" if reached else "unreachable"
 
 
 def model_row(model: str, usage: ModelUsage) -> session_pb2.UsageRow:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, Final
 
 import grpc
 from ringback.session.v1 import session_pb2, session_pb2_grpc
-from ringback_errors import InvalidInput, NotFound
+from ringback_errors import DeadlineExceeded, InvalidInput, NotFound, RingbackError, Unavailable
 
 from ringback_session import wire, wire_admin
 from ringback_session.ports import Records
@@ -25,6 +26,7 @@ from ringback_session.usecases.watching import Watchers
 
 __all__ = ["AdminServicer"]
 
+log: Final = logging.getLogger(__name__)
 LIST_MS: Final = 1_500
 PASS_ON_MS: Final = 5_000
 WATCH_MS: Final = 24 * 3_600_000
@@ -70,9 +72,15 @@ class AdminServicer(session_pb2_grpc.SessionAdminServiceServicer):
         return pb.ListSessionsResponse(sessions=list(found.values())[:SESSIONS_TOLD_MAX])
 
     async def GetSession(self, request: pb.GetSessionRequest, context: _Context) -> pb.GetSessionResponse:  # noqa: N802
-        if address := self._elsewhere(request):
-            return await self._pass_on("GetSession", request, address)  # type: ignore[no-any-return]
-        call = self._operators.find(request.session_id)
+        asked_here = request.here
+        try:
+            if address := self._elsewhere(request):
+                return await self._pass_on("GetSession", request, address)  # type: ignore[no-any-return]
+            call = self._operators.find(request.session_id)
+        except (NotFound, Unavailable, DeadlineExceeded) as error:
+            if asked_here:
+                raise
+            return pb.GetSessionResponse(session=await self._recorded(request.session_id, error))
         return pb.GetSessionResponse(session=self._info(call, transcript=True))
 
     async def EndSession(self, request: pb.EndSessionRequest, context: _Context) -> pb.EndSessionResponse:  # noqa: N802
@@ -177,6 +185,18 @@ class AdminServicer(session_pb2_grpc.SessionAdminServiceServicer):
         )
         return pb.EraseSessionResponse(found=erased.found, removed=erased.removed, left=erased.left)
 
+    async def ReleaseSession(  # noqa: N802
+        self, request: pb.ReleaseSessionRequest, context: _Context
+    ) -> pb.ReleaseSessionResponse:
+        released = await self._calls.release(
+            request.session_id, epoch=request.epoch, token_hash=request.token_hash
+        )
+        if released:
+            log.info(
+                "a session is let go: %s resumes it", request.heir, extra={"session_id": request.session_id}
+            )
+        return pb.ReleaseSessionResponse(token_spent=not released)
+
     def _info(self, call: Call, *, transcript: bool = False) -> pb.SessionInfo:
         return wire_admin.info(
             call.state,
@@ -194,7 +214,23 @@ class AdminServicer(session_pb2_grpc.SessionAdminServiceServicer):
         asked = pb.ListSessionsRequest(tenant=tenant, here=True)
         answers = await self._peers.ask_all(addresses, "ListSessions", asked, deadline_ms=LIST_MS)
         told = {found.session_id: found for answer in answers.values() for found in answer.sessions}
-        return {each.session_id: told.get(each.session_id, wire_admin.unreachable(each)) for each in present}
+        reached = answers.keys() | {self._calls.address}
+        return {
+            each.session_id: told.get(
+                each.session_id, wire_admin.unheld(each, reached=each.owner_address in reached)
+            )
+            for each in present
+        }
+
+    async def _recorded(self, session_id: str, error: RingbackError) -> pb.SessionInfo:
+        """What the record tells of a call that nobody holds, or whose owner did not answer: so says `error`."""
+        record = await self._records.load(session_id)
+        if record is None or not record.snapshot:
+            raise error
+        if record.ended:
+            raise NotFound("this call has ended", field="session_id")
+        state = load_saved(record.snapshot).core
+        return wire_admin.recorded(record, state, reached=isinstance(error, NotFound))
 
     def _elsewhere(self, request: Any) -> str:
         """Where another replica holds the session; empty when this one does, or is to answer."""

@@ -72,6 +72,7 @@ class Gateway:
         self._server: asyncio.Server | None = None
         self._shared = False
         self._visits: set[asyncio.Task[None]] = set()
+        calls.on_stop_taking = self._leave_port
 
     async def open(self, *, host: str, port: int, shared: bool = False) -> int:
         """Listen and return the port; `shared` with other workers of this machine. Raises ConfigError."""
@@ -83,16 +84,19 @@ class Gateway:
         return bound
 
     def stop_taking(self) -> None:
-        """Take no further call. Alone on the port, go on saying so; behind a shared one, leave it to the others."""
+        """Take no further call."""
         self._calls.stop_taking()
-        if self._shared and self._server is not None:
-            self._server.close()
 
     async def close(self, *, drain_ms: int) -> None:
         """Take no further call, let those that run finish or be resumed elsewhere, then stop listening."""
         self.stop_taking()
         await self._calls.drain(drain_ms)
         if self._server is not None:
+            self._server.close()
+
+    def _leave_port(self) -> None:
+        """Alone on the port, go on refusing calls; behind a shared one, leave it to the others."""
+        if self._shared and self._server is not None:
             self._server.close()
 
     def _admit(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:

@@ -1,4 +1,4 @@
-"""The admin service of other replicas, for requests about sessions that they hold."""
+"""The admin service of other replicas: for requests about sessions that they hold, and to have them let go of one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-from ringback.session.v1 import session_pb2_grpc
+from ringback.session.v1 import session_pb2, session_pb2_grpc
 from ringback_calling import Channel
 from ringback_errors import RingbackError
 from ringback_serving import TlsFiles
 
+from ringback_session.ports import Record
+
 __all__ = ["Peers"]
 
 PEERS_KEPT = 32
+# A caller who came back waits for it; what an owner that is gone could have told is in the record, but for a moment.
+RELEASE_MS = 300
 
 
 class Peers:
@@ -31,6 +35,14 @@ class Peers:
         return await channel.unary(
             self._stub(channel, method), request, deadline_ms=deadline_ms, idempotent=False
         )
+
+    async def release(self, record: Record, *, token_hash: bytes, heir: str) -> bool:
+        """As `ports.Owners` has it."""
+        request = session_pb2.ReleaseSessionRequest(
+            session_id=record.session_id, epoch=record.epoch, token_hash=token_hash, heir=heir
+        )
+        answer = await self.ask(record.owner_address, "ReleaseSession", request, deadline_ms=RELEASE_MS)
+        return not answer.token_spent
 
     async def follow(
         self, address: str, method: str, request: Any, *, deadline_ms: int

@@ -18,6 +18,7 @@ from ringback_session.ports import Caller as Account
 from ringback_session.ports import PackInfo
 from ringback_session.simulation.caller import Caller
 from ringback_session.simulation.model import ModelsOf, ModelWorld
+from ringback_session.simulation.peers import PeersOf
 from ringback_session.simulation.pipe import Pipe
 from ringback_session.simulation.process import Process
 from ringback_session.simulation.services import MemoryOf, PolicyOf, PolicyWorld
@@ -61,6 +62,7 @@ class Surroundings:
         self.policy = PolicyWorld()
         self.tools = ToolWorld(weather, self.policy)
         self.model = ModelWorld(weather)
+        self.owners: dict[str, Owner] = {}
         self.rules = TurnRules(input_gate=plan.gate, client_tools=plan.client_tools, client_instructions=True)
 
 
@@ -72,6 +74,7 @@ class Owner:
         self.name = name
         self.process = Process(name)
         self.calls = self._started()
+        around.owners[name] = self
 
     def dies(self) -> None:
         self.around.weather.note(self.name, "DIES")
@@ -110,10 +113,12 @@ class Owner:
                 meters=_Meters(),
                 prices=PriceTable(),
                 recorder=lambda state: Watch(state, weather, self.name),
+                owners=PeersOf(around.owners, weather, process),
             ),
             owner=self.name,
             settings=CallsSettings(model="gpt-realtime", limits=LIMITS),
         )
+        calls.address = self.name
         weather.loop.create_task(self._janitor(calls, process))
         return calls
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 from ringback_errors import Unavailable
 from ringback_realtime import Close, MalformedFrameError, ProtocolError, peek
-from ringback_realtime.closes import GOING_AWAY, INTERNAL, NORMAL, invalid_request, session_expired
+from ringback_realtime.closes import INTERNAL, NORMAL, invalid_request, session_expired
 
 from ringback_session.domain import effects, inputs
 from ringback_session.domain.conversation import step
@@ -41,6 +41,7 @@ from ringback_session.usecases.bounds import FENCED, Limits
 from ringback_session.usecases.caller_audio import CallerAudio
 from ringback_session.usecases.keeping import Keeper, Saved, save
 from ringback_session.usecases.model_side import ModelSide, RecentContext
+from ringback_session.usecases.parting import Parting
 from ringback_session.usecases.performing import TAKES_TIME, Performer
 from ringback_session.usecases.recording import Recorder, Unrecorded
 from ringback_session.usecases.timers import Timers
@@ -94,14 +95,12 @@ class Call:
         self._late_facts = late_facts
         self._on_over, self._recorder = on_over, recorder
         self._queue: deque[Input] = deque()
-        self._stepping = False
+        self._stepping = self._first_event_done = False
         self._turns = TurnTrace(tracing)
         self._stop_following: Callable[[], Awaitable[None]] | None = None
         self._timers = Timers(clock, self._fired)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._first_event_done = False
-        self._leaving = False
-        self.over = False
+        self.over = self._leaving = self._left = False
         recent = RecentContext(memory)
         self._model = ModelSide(
             models=models,
@@ -119,6 +118,8 @@ class Call:
         self._asking = Asking(view=view, model_view=model_view, link=self._link)
         self._caller = CallerAudio(view=view, link=self._link, clock=clock, feed=self.feed)
         self._agent = AgentAudio(view, recorded=not isinstance(recorder, Unrecorded))
+        wait_ms = limits.journal_wait_ms
+        self.parting = Parting(self.keeper, wait_ms=wait_ms, stop=self._stop, leave=self._leave)
         self._performer = Performer(
             policy=policy,
             tools=tools,
@@ -146,13 +147,6 @@ class Call:
         self._look_after()
         self.feed(resumed, inputs.ClientGone(reason="expired"))
         self._finish_if_settled()
-
-    async def hand_over(self) -> None:
-        """The replica stops: leave the call to whoever resumes it."""
-        if not self.over:
-            await self.keeper.write_within(self._limits.journal_wait_ms)
-            self._close_client(GOING_AWAY)
-            self._leave()
 
     def snapshot(self) -> bytes:
         return save(Saved(core=self.state, client=self.view.saved()))
@@ -194,13 +188,15 @@ class Call:
 
     def fence(self) -> None:
         """Another replica owns the session now: stop at once, without a word on any stream."""
-        self._close_client(FENCED)
-        self._leave()
+        self._leave(FENCED)
 
     # Frames.
 
     def client_frame(self, frame: bytes) -> None:
         """One frame of the client. Never raises: what is wrong with it goes back as an error event."""
+        if self.over:
+            # Answered now, it would be in no record.
+            return
         if not self._first_event_done:
             self._first_event_done = True
             self._retire_old_tokens()
@@ -369,8 +365,8 @@ class Call:
             del self.keeper.token_hashes[:-1]
             self.keeper.soon()
 
-    def _close_client(self, close: Close) -> None:
-        if self.client is not None:
+    def _close_client(self, close: Close | None) -> None:
+        if self.client is not None and close is not None:
             self.client.close(close.code, close.reason)
 
     def _finish_if_settled(self) -> None:
@@ -382,13 +378,21 @@ class Call:
         if await self.keeper.write_last(self._limits.journal_wait_ms):
             self._leave()
 
-    def _leave(self) -> None:
+    def _stop(self) -> None:
+        """Nothing moves here from now on."""
         self.over = True
         self._link.close()
-        self.keeper.hurry()
         self._timers.stop_all()
         for task in self._tasks - {asyncio.current_task()}:
             task.cancel()
+
+    def _leave(self, close: Close | None = None) -> None:
+        self._close_client(close)
+        self._stop()
+        if self._left:
+            return
+        self._left = True
+        self.keeper.hurry()
         if self._stop_following is not None:
             asyncio.ensure_future(self._stop_following())  # noqa: RUF006 - it outlives the call by a moment
         self._tracing.end_turn()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 EXPIRED_AT_ONCE_MAX = 20
 SETTLE_EVERY_MS = 5_000
+BAD_TOKEN = "the resume token is unknown, spent, or its session has ended"
 
 
 class Calls:
@@ -58,6 +59,7 @@ class Calls:
         self.running: dict[str, Call] = {}
         # Where other replicas and operators find this one; known once the admin service listens.
         self.address = ""
+        self.on_stop_taking: Callable[[], None] = lambda: None
         self.admission = Admission(
             limits=settings.admission,
             ours=lambda: {session_id: call.state.tenant for session_id, call in self.running.items()},
@@ -148,25 +150,31 @@ class Calls:
         full; Conflict when another one was faster; Unavailable.
         """
         services = self._services
-        session_id = await services.records.find_by_token(token_hash)
-        if session_id in self.running:
-            # It is ours: what happened since the last write is not lost on the way.
-            with suppress(RingbackError):
-                await self.running[session_id].keeper.write()
-        record = await services.records.load(session_id) if session_id else None
-        if record is None or record.ended or record.tenant != tenant or token_hash not in record.token_hashes:
-            raise NotFound("the resume token is unknown, spent, or its session has ended")
+        record = await self._behind(token_hash, tenant=tenant)
         self.admission.check_resume(record.session_id)
         # Before the record changes hands: a token that leads nowhere yet harms nobody.
         await services.records.bind_token(new_token_hash, record.session_id)
-        local = self.running.get(record.session_id)
+        await self._let_go(record, token_hash)
+        # What happened since the owner's last write is not lost on the way.
+        record = await self._behind(token_hash, tenant=tenant)
         call = await self._take_over(record, token_hashes=[token_hash, new_token_hash])
-        if local is not None:
-            local.fence()
         known = await services.memory.context(call.pinned, min_epoch=record.epoch, min_seq=0)
         first = Resumed(epoch=call.pinned.epoch, owner=self.owner)
         await self._open(call, client, first, context=known.text if known is not None else "")
         return call
+
+    async def release(self, session_id: str, *, epoch: int, token_hash: bytes) -> bool:
+        """Let a session go that its caller resumes elsewhere: written down whole, and nothing more is done here.
+
+        False, and it stays, when the token was spent meanwhile. Raises NotFound; Unavailable while the store is away.
+        """
+        call = self.running.get(session_id)
+        if call is None or call.pinned.epoch != epoch:
+            raise NotFound("this replica does not hold the session in that epoch", field="session_id")
+        if token_hash not in call.keeper.token_hashes:
+            return False
+        await call.parting.release()
+        return True
 
     async def settle_expired(self) -> int:
         """Take over sessions that nobody came back for, settle what was journalled, and end them.
@@ -194,6 +202,36 @@ class Calls:
             ended += 1
         return ended
 
+    async def _behind(self, token_hash: bytes, *, tenant: str) -> Record:
+        """The record that a resume token leads to. Raises NotFound, Unavailable."""
+        records = self._services.records
+        session_id = await records.find_by_token(token_hash)
+        record = await records.load(session_id) if session_id else None
+        if record is None or record.ended or record.tenant != tenant or token_hash not in record.token_hashes:
+            raise NotFound(BAD_TOKEN)
+        return record
+
+    async def _let_go(self, record: Record, token_hash: bytes) -> None:
+        """Have the session's owner write down what it knows and stop, unless it is away or does not answer soon.
+
+        Raises NotFound for a token that the owner knows as spent.
+        """
+        owners = self._services.owners
+        try:
+            if record.session_id in self.running:
+                kept = self.release(record.session_id, epoch=record.epoch, token_hash=token_hash)
+            elif owners is not None and record.owner_address not in ("", self.address):
+                kept = owners.release(record, token_hash=token_hash, heir=self.owner)
+            else:
+                return
+            valid = await kept
+        except RingbackError as error:
+            # The record is all there is; from the new epoch on the owner's writes fail, should it live.
+            log.info("a session is resumed without its owner: %s", error.code)
+            return
+        if not valid:
+            raise NotFound(BAD_TOKEN)
+
     async def _bury(self, record: Record) -> None:
         """Nothing can be settled of a session whose owner died before its first write."""
         log.error("a session's record holds no state and is closed", extra={"session_id": record.session_id})
@@ -220,6 +258,7 @@ class Calls:
     def stop_taking(self) -> None:
         """From now on no call is taken in, new or resumed; those that run go on."""
         self.admission.draining = True
+        self.on_stop_taking()
 
     async def drain(self, drain_ms: int) -> None:
         """No new calls; running ones may finish; the rest go to whoever resumes them."""
@@ -231,7 +270,7 @@ class Calls:
                     await self._one_over.wait()
         # All at once, and whatever becomes of the others; what was still starting comes last.
         while left := list(self.running.values()):
-            await asyncio.gather(*(call.hand_over() for call in left), return_exceptions=True)
+            await asyncio.gather(*(call.parting.hand_over() for call in left), return_exceptions=True)
 
     def _config(
         self,

@@ -14,6 +14,7 @@ from ringback_session.ports import (
     LateFacts,
     Memory,
     Models,
+    Owners,
     Packs,
     Policy,
     Records,
@@ -48,6 +49,7 @@ class Services(msgspec.Struct, frozen=True):
     prices: PriceTable
     text: TextModel | None = None
     ledger: Ledger | None = None
+    owners: Owners | None = None
     recorder: Callable[[CallState], Recorder] = Unrecorded
 
 

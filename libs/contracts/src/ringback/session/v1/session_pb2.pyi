@@ -186,7 +186,9 @@ class SessionInfo(_message.Message):
     seq: _builtins.int
     turn: _builtins.int
     phase: _builtins.str
-    """idle, listening, thinking, speaking, confirming, acting, handed_over, operator, or unreachable (its owner does not answer)."""
+    """idle, listening, thinking, speaking, confirming, acting, handed_over, operator; unreachable (its owner does not answer) or
+    waiting (its owner has let go of it: its caller may come back to any replica).
+    """
     open_consent: _builtins.str
     owner: _builtins.str
     """The replica that holds it, and where its admin service answers."""
@@ -756,3 +758,54 @@ class EraseSessionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EraseSessionResponse: _TypeAlias = EraseSessionResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseSessionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    TOKEN_HASH_FIELD_NUMBER: _builtins.int
+    HEIR_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    epoch: _builtins.int
+    """As the record tells it."""
+    token_hash: _builtins.bytes
+    """Of the resume token that the caller came back with."""
+    heir: _builtins.str
+    """The replica that asks."""
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        token_hash: _builtins.bytes = ...,
+        heir: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "heir", b"heir", "session_id", b"session_id", "token_hash", b"token_hash"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseSessionRequest: _TypeAlias = ReleaseSessionRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseSessionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_SPENT_FIELD_NUMBER: _builtins.int
+    token_spent: _builtins.bool
+    """The token was spent meanwhile: nothing was let go."""
+    def __init__(
+        self,
+        *,
+        token_spent: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token_spent", b"token_spent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseSessionResponse: _TypeAlias = ReleaseSessionResponse  # noqa: Y015

@@ -89,6 +89,11 @@ class SessionAdminServiceStub:
                 request_serializer=ringback_dot_session_dot_v1_dot_session__pb2.EraseSessionRequest.SerializeToString,
                 response_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.EraseSessionResponse.FromString,
                 _registered_method=True)
+        self.ReleaseSession = channel.unary_unary(
+                '/ringback.session.v1.SessionAdminService/ReleaseSession',
+                request_serializer=ringback_dot_session_dot_v1_dot_session__pb2.ReleaseSessionRequest.SerializeToString,
+                response_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.ReleaseSessionResponse.FromString,
+                _registered_method=True)
 
 
 class SessionAdminServiceServicer:
@@ -172,6 +177,15 @@ class SessionAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReleaseSession(self, request, context):
+        """Between replicas: a caller came back to another one, which is about to take the session over. The owner writes down
+        what the record lacks and lets go. NOT_FOUND when it does not hold the session in this epoch: the record is all there
+        is. While the store is away it goes on as the owner (UNAVAILABLE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SessionAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -229,6 +243,11 @@ def add_SessionAdminServiceServicer_to_server(servicer, server):
                     servicer.EraseSession,
                     request_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.EraseSessionRequest.FromString,
                     response_serializer=ringback_dot_session_dot_v1_dot_session__pb2.EraseSessionResponse.SerializeToString,
+            ),
+            'ReleaseSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseSession,
+                    request_deserializer=ringback_dot_session_dot_v1_dot_session__pb2.ReleaseSessionRequest.FromString,
+                    response_serializer=ringback_dot_session_dot_v1_dot_session__pb2.ReleaseSessionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -528,6 +547,33 @@ class SessionAdminService:
             '/ringback.session.v1.SessionAdminService/EraseSession',
             ringback_dot_session_dot_v1_dot_session__pb2.EraseSessionRequest.SerializeToString,
             ringback_dot_session_dot_v1_dot_session__pb2.EraseSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ringback.session.v1.SessionAdminService/ReleaseSession',
+            ringback_dot_session_dot_v1_dot_session__pb2.ReleaseSessionRequest.SerializeToString,
+            ringback_dot_session_dot_v1_dot_session__pb2.ReleaseSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,11 @@ class SessionAdminServiceStub:
     """Removes what this service keeps of a session that has ended, and of client secrets of its caller. A session that
     has not ended is refused (CONFLICT). Any replica answers; asking again is safe.
     """
+    ReleaseSession: _grpc.UnaryUnaryMultiCallable[_session_pb2.ReleaseSessionRequest, _session_pb2.ReleaseSessionResponse]
+    """Between replicas: a caller came back to another one, which is about to take the session over. The owner writes down
+    what the record lacks and lets go. NOT_FOUND when it does not hold the session in this epoch: the record is all there
+    is. While the store is away it goes on as the owner (UNAVAILABLE).
+    """
 
 @_typing.type_check_only
 class SessionAdminServiceAsyncStub(SessionAdminServiceStub):
@@ -88,6 +93,11 @@ class SessionAdminServiceAsyncStub(SessionAdminServiceStub):
     EraseSession: _aio.UnaryUnaryMultiCallable[_session_pb2.EraseSessionRequest, _session_pb2.EraseSessionResponse]  # type: ignore[assignment]
     """Removes what this service keeps of a session that has ended, and of client secrets of its caller. A session that
     has not ended is refused (CONFLICT). Any replica answers; asking again is safe.
+    """
+    ReleaseSession: _aio.UnaryUnaryMultiCallable[_session_pb2.ReleaseSessionRequest, _session_pb2.ReleaseSessionResponse]  # type: ignore[assignment]
+    """Between replicas: a caller came back to another one, which is about to take the session over. The owner writes down
+    what the record lacks and lets go. NOT_FOUND when it does not hold the session in this epoch: the record is all there
+    is. While the store is away it goes on as the owner (UNAVAILABLE).
     """
 
 class SessionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -181,6 +191,17 @@ class SessionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_session_pb2.EraseSessionResponse, _abc.Awaitable[_session_pb2.EraseSessionResponse]]:
         """Removes what this service keeps of a session that has ended, and of client secrets of its caller. A session that
         has not ended is refused (CONFLICT). Any replica answers; asking again is safe.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleaseSession(
+        self,
+        request: _session_pb2.ReleaseSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_pb2.ReleaseSessionResponse, _abc.Awaitable[_session_pb2.ReleaseSessionResponse]]:
+        """Between replicas: a caller came back to another one, which is about to take the session over. The owner writes down
+        what the record lacks and lets go. NOT_FOUND when it does not hold the session in this epoch: the record is all there
+        is. While the store is away it goes on as the owner (UNAVAILABLE).
         """
 
 def add_SessionAdminServiceServicer_to_server(servicer: SessionAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
