@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 import time
@@ -11,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 from nats.aio.client import Client, Server
-from nats.aio.msg import Msg
 from nats.errors import (
     ConnectionClosedError,
     ConnectionDrainingError,
@@ -24,6 +23,7 @@ from nats.errors import Error as NatsError
 from ringback_errors import ConfigError, InvalidInput
 
 from ringback_events.failures import BusAway, WriteUnknown
+from ringback_events.nats_lane import Answer
 from ringback_events.nats_replies import Replies
 
 __all__ = ["ApiError", "NatsLink", "redacted_url"]
@@ -107,7 +107,7 @@ class NatsLink:
 
     async def request(
         self, subject: str, payload: bytes = b"", *, timeout_ms: int, headers: Mapping[str, str] | None = None
-    ) -> Msg:
+    ) -> Answer:
         """Ask and return the answer; BusAway if nothing was sent, WriteUnknown if no answer came in time."""
         if not self.connected:
             raise BusAway(f"bus: {self.url} is not reachable; nothing was sent")
@@ -135,7 +135,7 @@ class NatsLink:
         """Ask JetStream's API; ApiError carries its error."""
         message = await self.request(
             f"$JS.API.{subject}",
-            json.dumps(body).encode() if body is not None else b"",
+            orjson.dumps(body) if body is not None else b"",
             timeout_ms=timeout_ms,
         )
         return answer_of(message)
@@ -165,6 +165,7 @@ class NatsLink:
 
     async def _back(self) -> None:
         self._last_error = ("", 0.0)
+        self._replies.reopen()
         _log.info("NATS at %s: connected again", self.url)
         self._on_change(True)
 
@@ -177,10 +178,10 @@ class NatsLink:
         return server, wait_s
 
 
-def answer_of(message: Msg) -> dict[str, Any]:
+def answer_of(message: Answer) -> dict[str, Any]:
     """Return a JetStream answer, or raise its error as ApiError."""
     try:
-        answer: dict[str, Any] = json.loads(message.data)
+        answer: dict[str, Any] = orjson.loads(message.data)
     except ValueError as error:
         raise WriteUnknown("bus: JetStream answered with something that is not JSON") from error
     if "error" in answer:
