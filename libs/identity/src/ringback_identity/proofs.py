@@ -19,6 +19,7 @@ from typing import Final
 
 from ringback_errors import ConfigError, Forbidden
 
+from ringback_identity.followed import FollowedFile
 from ringback_identity.ids import framed
 
 _LABEL: Final = "ringback-proof-v1"
@@ -42,11 +43,12 @@ class MacKeys:
     """The keys of a file, followed as the file changes."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stamp = _stamp(path)
-        self._current, self._keys = _read(path)
-        self.reload_error: str | None = None
+        self._file = FollowedFile(path, _read)
+
+    @property
+    def reload_error(self) -> str | None:
         """Why the last changed file was refused (the keys before it stay in use), or None."""
+        return self._file.refusal.message if self._file.refusal else None
 
     @classmethod
     def load(cls, path: Path | str) -> MacKeys:
@@ -85,10 +87,10 @@ class MacKeys:
         expires_at_ms: int,
     ) -> Proof:
         """A proof for exactly this action, under the current key."""
-        self._follow()
+        current, keys = self._file.content
         mac = _mac(
-            self._keys[self._current],
-            self._current,
+            keys[current],
+            current,
             tenant,
             session_id,
             action_id,
@@ -100,7 +102,7 @@ class MacKeys:
             expires_at_ms,
         )
         return Proof(
-            key_id=self._current,
+            key_id=current,
             mac=mac,
             decision_id=decision_id,
             consent_id=consent_id,
@@ -120,8 +122,8 @@ class MacKeys:
         arguments_digest: str,
     ) -> None:
         """Raise Forbidden, saying which check failed, unless the proof was signed for exactly this action."""
-        self._follow()
-        key = self._keys.get(proof.key_id)
+        _, keys = self._file.content
+        key = keys.get(proof.key_id)
         if key is None:
             raise Forbidden("the decision's key is not known here", field="proof.key_id")
         expected = _mac(
@@ -142,29 +144,9 @@ class MacKeys:
         if now_ms >= proof.expires_at_ms:
             raise Forbidden("the decision has expired", field="proof.expires_at_ms")
 
-    def _follow(self) -> None:
-        try:
-            stamp = _stamp(self._path)
-            if stamp == self._stamp:
-                return
-            self._stamp = stamp
-            self._current, self._keys = _read(self._path)
-            self.reload_error = None
-        except ConfigError as error:
-            # A half-written or withdrawn file must not stop running calls: the last good keys stay.
-            self.reload_error = error.message
-
 
 def _mac(key: bytes, *parts: str | int) -> bytes:
     return hmac.digest(key, framed(_LABEL, *parts), hashlib.sha256)
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    try:
-        found = os.stat(path)
-    except OSError as error:
-        raise ConfigError(f"MAC key file {path}: expected a readable file ({error.strerror})") from None
-    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _read(path: Path) -> tuple[str, dict[str, bytes]]:

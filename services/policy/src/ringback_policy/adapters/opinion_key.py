@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 from ringback_errors import ConfigError
+from ringback_identity import FollowedFile
 
 __all__ = ["KeyFile"]
 
@@ -18,28 +19,15 @@ class KeyFile:
     """The key as its file has it now. Raises ConfigError when there is none at the start."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stamp = _stamp(path)
-        self._key = _read(path)
+        self._file = FollowedFile(path, _read, on_refused=_kept)
 
     def __call__(self) -> str:
         """The key; the one before while the file is away or holds none."""
-        stamp = _stamp(self._path)
-        if stamp != self._stamp:
-            self._stamp = stamp
-            try:
-                self._key = _read(self._path)
-            except ConfigError as error:
-                _log.warning("the key of the second opinion stays the one before: %s", error)
-        return self._key
+        return self._file.content
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0, 0)
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
+def _kept(error: ConfigError) -> None:
+    _log.warning("the key of the second opinion stays the one before: %s", error)
 
 
 def _read(path: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 from ringback_errors import ConfigError, Unauthenticated
-from ringback_identity import hash_key
+from ringback_identity import FollowedFile, hash_key
 
 from ringback_session.adapters.budgets_file import read_budgets
 from ringback_session.ports import Caller
@@ -30,75 +30,63 @@ class TenantsInFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._mtime_ns = -1
-        self._callers: dict[str, Caller] = {}
-        self._read()
+        self._file = FollowedFile(path, _read, on_refused=_kept)
 
     def find(self, tenant: str) -> Caller | None:
-        self._read_again()
-        return next((caller for caller in self._callers.values() if caller.tenant == tenant), None)
+        return next((caller for caller in self._file.content.values() if caller.tenant == tenant), None)
 
     def authenticate(self, api_key: str) -> Caller:
-        self._read_again()
         presented = hash_key(api_key)
-        for known, caller in self._callers.items():
+        for known, caller in self._file.content.items():
             if hmac.compare_digest(known, presented):
                 return caller
         raise Unauthenticated("Incorrect API key provided.")
 
-    def _read_again(self) -> None:
-        if self._changed():
-            try:
-                self._read()
-            except ConfigError as error:
-                # Half-written, perhaps: the keys that there were hold until it is right again.
-                log.error("the tenants that there were are kept: %s", error)
 
-    def _changed(self) -> bool:
-        try:
-            return self._path.stat().st_mtime_ns != self._mtime_ns
-        except OSError:
-            return False
+def _kept(error: ConfigError) -> None:
+    # Half-written, perhaps: the keys that there were hold until it is right again.
+    log.error("the tenants that there were are kept: %s", error)
 
-    def _read(self) -> None:
-        try:
-            self._mtime_ns = self._path.stat().st_mtime_ns
-            data = yaml.safe_load(self._path.read_bytes()[:FILE_BYTES_MAX])
-        except OSError as error:
-            raise ConfigError(
-                f"RINGBACK_TENANTS_FILE: {self._path} can not be read ({error.strerror}); expected a tenants.yaml"
-            ) from None
-        except yaml.YAMLError:
-            raise ConfigError(f"{self._path}: expected YAML") from None
-        callers: dict[str, Caller] = {}
-        for number, entry in enumerate(_list(data, "tenants", self._path)):
-            caller = self._caller(entry, number)
-            for key_hash in _list(entry, "key_hashes", self._path):
-                callers[str(key_hash)] = caller
-        self._callers = callers
 
-    def _caller(self, entry: Any, number: int) -> Caller:
-        where = f"{self._path}: tenants[{number}]"
-        if not isinstance(entry, dict) or not isinstance(entry.get("tenant"), str):
-            raise ConfigError(f"{where}.tenant: expected a slug")
-        packs = tuple(str(pack) for pack in _list(entry, "packs", self._path))
-        default = str(entry.get("default_pack") or (packs[0] if packs else ""))
-        if default not in packs:
-            raise ConfigError(f"{where}.default_pack: expected one of its packs")
-        quotas = entry.get("quotas") or {}
-        if not isinstance(quotas, dict):
-            raise ConfigError(f"{where}.quotas: expected a mapping")
-        sessions_max = quotas.get("sessions_max", 0)
-        if not isinstance(sessions_max, int) or sessions_max < 0:
-            raise ConfigError(f"{where}.quotas.sessions_max: expected a number, 0 for no bound")
-        return Caller(
-            tenant=entry["tenant"],
-            packs=packs,
-            default_pack=default,
-            sessions_max=sessions_max,
-            budgets=read_budgets(entry.get("budgets") or {}, f"{where}.budgets"),
-        )
+def _read(path: Path) -> dict[str, Caller]:
+    """Who calls, by the hash of each key."""
+    try:
+        data = yaml.safe_load(path.read_bytes()[:FILE_BYTES_MAX])
+    except OSError as error:
+        raise ConfigError(
+            f"RINGBACK_TENANTS_FILE: {path} can not be read ({error.strerror}); expected a tenants.yaml"
+        ) from None
+    except yaml.YAMLError:
+        raise ConfigError(f"{path}: expected YAML") from None
+    callers: dict[str, Caller] = {}
+    for number, entry in enumerate(_list(data, "tenants", path)):
+        caller = _caller(entry, number, path)
+        for key_hash in _list(entry, "key_hashes", path):
+            callers[str(key_hash)] = caller
+    return callers
+
+
+def _caller(entry: Any, number: int, path: Path) -> Caller:
+    where = f"{path}: tenants[{number}]"
+    if not isinstance(entry, dict) or not isinstance(entry.get("tenant"), str):
+        raise ConfigError(f"{where}.tenant: expected a slug")
+    packs = tuple(str(pack) for pack in _list(entry, "packs", path))
+    default = str(entry.get("default_pack") or (packs[0] if packs else ""))
+    if default not in packs:
+        raise ConfigError(f"{where}.default_pack: expected one of its packs")
+    quotas = entry.get("quotas") or {}
+    if not isinstance(quotas, dict):
+        raise ConfigError(f"{where}.quotas: expected a mapping")
+    sessions_max = quotas.get("sessions_max", 0)
+    if not isinstance(sessions_max, int) or sessions_max < 0:
+        raise ConfigError(f"{where}.quotas.sessions_max: expected a number, 0 for no bound")
+    return Caller(
+        tenant=entry["tenant"],
+        packs=packs,
+        default_pack=default,
+        sessions_max=sessions_max,
+        budgets=read_budgets(entry.get("budgets") or {}, f"{where}.budgets"),
+    )
 
 
 def _list(data: Any, key: str, path: Path) -> list[Any]:

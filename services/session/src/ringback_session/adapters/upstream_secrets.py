@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from ringback_errors import ConfigError
+from ringback_identity import FollowedFile
 
 from ringback_session.adapters.upstream_spec import SecretRef
 
@@ -24,50 +26,36 @@ class Secret:
 
     def __init__(self, ref: SecretRef, variable: Callable[[str], str]) -> None:
         self._ref = ref
-        self._variable = variable
-        self._stamp: tuple[int, int] | None = None
-        self._value = self._read()
+        self._file = FollowedFile(ref.file, self._read, on_refused=_kept) if ref.file is not None else None
+        self._set = "" if ref.file is not None else self._variable(variable)
 
     def __repr__(self) -> str:
         return f"Secret({self._ref.where})"
 
     def value(self) -> str:
         """The credential; while its file cannot be read the one before is kept."""
-        if self._ref.file is not None and self._changed():
-            try:
-                self._value = self._read()
-            except ConfigError as error:
-                log.error("the credential that there was is kept: %s", error)
-        return self._value
+        return self._file.content if self._file is not None else self._set
 
-    def _changed(self) -> bool:
-        return self._now() not in (None, self._stamp)
+    def _variable(self, variable: Callable[[str], str]) -> str:
+        name = self._ref.variable
+        return self._sound(variable(name), f"the variable {name} to be set")
 
-    def _now(self) -> tuple[int, int] | None:
-        """What tells one version of the file from the next: mounted secrets are replaced, not written to."""
-        assert self._ref.file is not None
+    def _read(self, path: Path) -> str:
         try:
-            found = self._ref.file.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_ino
-
-    def _read(self) -> str:
-        ref = self._ref
-        if ref.file is None:
-            return self._sound(self._variable(ref.variable), f"the variable {ref.variable} to be set")
-        self._stamp = self._now()
-        try:
-            with ref.file.open("rb") as opened:
+            with path.open("rb") as opened:
                 text = opened.read(SECRET_BYTES_MAX + 1).decode("ascii")
         except OSError as error:
-            raise ConfigError(f"{ref.where}: {ref.file} cannot be read ({error.strerror})") from None
+            raise ConfigError(f"{self._ref.where}: {path} cannot be read ({error.strerror})") from None
         except UnicodeDecodeError:
             text = ""
-        return self._sound(text, f"{ref.file} to hold a credential")
+        return self._sound(text, f"{path} to hold a credential")
 
     def _sound(self, text: str, expected: str) -> str:
         value = text.strip()
         if len(value) > SECRET_BYTES_MAX or not _SOUND.match(value):
             raise ConfigError(f"{self._ref.where}: expected {expected}: one line of printable characters")
         return value
+
+
+def _kept(error: ConfigError) -> None:
+    log.error("the credential that there was is kept: %s", error)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ringback_errors import ConfigError
+from ringback_identity import FollowedFile
 
 from ringback_session.adapters.upstream_spec import Upstream, read_upstreams, single_upstream
 from ringback_session.settings import SessionSettings
@@ -35,24 +36,17 @@ class UpstreamSource:
     """What is configured now. Raises ConfigError only to begin with: later the list that there was is kept."""
 
     def __init__(self, configured: Path | Upstream) -> None:
-        self._path = configured if isinstance(configured, Path) else None
-        self._stamp = self._now()
-        self._upstreams = read_upstreams(configured) if isinstance(configured, Path) else (configured,)
+        self._file: FollowedFile[tuple[Upstream, ...]] | None = None
+        self._single: tuple[Upstream, ...] = ()
+        if isinstance(configured, Path):
+            self._file = FollowedFile(configured, read_upstreams, on_refused=_kept)
+        else:
+            self._single = (configured,)
 
     def current(self) -> tuple[Upstream, ...]:
-        stamp = self._now()
-        if self._path is not None and stamp is not None and stamp != self._stamp:
-            self._stamp = stamp
-            try:
-                self._upstreams = read_upstreams(self._path)
-            except ConfigError as error:
-                # Half-written, perhaps.
-                log.error("the upstreams that there were are kept: %s", error)
-        return self._upstreams
+        return self._file.content if self._file is not None else self._single
 
-    def _now(self) -> tuple[int, int] | None:
-        try:
-            found = self._path.stat() if self._path is not None else None
-        except OSError:
-            return None
-        return (found.st_mtime_ns, found.st_ino) if found is not None else None
+
+def _kept(error: ConfigError) -> None:
+    # Half-written, perhaps.
+    log.error("the upstreams that there were are kept: %s", error)

@@ -6,16 +6,21 @@ were sent with.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+
+from ringback_errors import ConfigError
+from ringback_identity import FollowedFile
 
 from ringback_tools.domain.catalogue import ConnectorSpec
 from ringback_tools.domain.results import ErrorCode, Failed
 
 __all__ = ["Credentials", "sent_in_header"]
 
+_log = logging.getLogger(__name__)
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _BYTES_MAX: Final = 8_192
 
@@ -32,14 +37,14 @@ class Credentials:
     def __init__(self, folder: Path | None, *, given: Mapping[str, str] | None = None) -> None:
         self._folder = folder
         self._given = dict(given or {})
-        self._read: dict[str, tuple[tuple[int, int], str]] = {}
+        self._files: dict[str, FollowedFile[str]] = {}
 
     def get(self, name: str) -> str | None:
         """The secret of that name, as its file has it now; None if there is none."""
         if not _NAME.fullmatch(name):
             return None
         if self._folder is not None and (self._folder / name).exists():
-            return self._from_file(self._folder / name, name)
+            return self._from_file(self._folder / name)
         return self._given.get(name)
 
     def wanted(self, spec: ConnectorSpec) -> str | Failed:
@@ -50,21 +55,33 @@ class Credentials:
             return Failed(ErrorCode.AUTH, blames=False, detail=f"no secret is set for credential {name}")
         return secret
 
-    def _from_file(self, path: Path, name: str) -> str | None:
-        known = self._read.get(name)
-        try:
-            found = path.stat()
-            stamp = (found.st_mtime_ns, found.st_size)
-            if known is not None and known[0] == stamp:
-                return known[1]
-            secret = path.read_bytes()[:_BYTES_MAX].decode().strip()
-        except (OSError, UnicodeDecodeError):
-            return None
-        if not secret or not secret.isprintable():
-            # Caught while it is being replaced: the one before is still the best there is.
-            return known[1] if known else None
-        self._read[name] = (stamp, secret)
-        return secret
+    def _from_file(self, path: Path) -> str | None:
+        followed = self._files.get(path.name)
+        if followed is None:
+            try:
+                followed = self._files[path.name] = FollowedFile(path, _read, on_refused=_kept)
+            except ConfigError as error:
+                _log.error("%s", error)
+                return None
+        return followed.content
 
     def __repr__(self) -> str:
-        return f"Credentials({len(self._read)} read)"
+        return f"Credentials({len(self._files)} read)"
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as opened:
+            secret = opened.read(_BYTES_MAX + 1).decode("ascii").strip()
+    except OSError as error:
+        raise ConfigError(f"credential {path.name}: expected a readable file ({error.strerror})") from None
+    except UnicodeDecodeError:
+        secret = ""
+    if not secret.isprintable() or not 0 < len(secret) <= _BYTES_MAX:
+        raise ConfigError(f"credential {path.name}: expected one line of printable ASCII text")
+    return secret
+
+
+def _kept(error: ConfigError) -> None:
+    # Caught while it is being replaced, perhaps.
+    _log.error("the one before is kept: %s", error)

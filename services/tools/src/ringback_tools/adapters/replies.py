@@ -1,6 +1,7 @@
 """Owns requests over NATS whose answer comes in several messages: word of progress, then the reply.
 
-One subscription for all requests of a connection; each request has its own token below it.
+One subscription for all requests of a connection; each request has its own token below it. (Those of the bus have
+one answer and a connection of their own.)
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
-__all__ = ["Replies"]
+__all__ = ["StreamedReplies"]
 
 # The server's own answer when nobody is subscribed (NATS, "no responders").
 _NOBODY = "503"
 
 
-class Replies:
+class StreamedReplies:
     """The requests of one connection."""
 
     def __init__(self, client: Client) -> None:

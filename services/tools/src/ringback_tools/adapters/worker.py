@@ -22,7 +22,7 @@ from nats.errors import ConnectionClosedError, NoRespondersError, OutboundBuffer
 from nats.errors import Error as NatsError
 from ringback_telemetry import inject
 
-from ringback_tools.adapters.replies import Replies
+from ringback_tools.adapters.replies import StreamedReplies
 from ringback_tools.domain.messages import clean_text
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
 from ringback_tools.ports import Call
@@ -47,7 +47,7 @@ class WorkerConnector:
     def __init__(self, url: str) -> None:
         self._url = url
         self._client: Client | None = None
-        self._replies: Replies | None = None
+        self._replies: StreamedReplies | None = None
         self._connecting = asyncio.Lock()
 
     async def call(self, call: Call) -> Answer:
@@ -88,7 +88,7 @@ class WorkerConnector:
             await self._client.close()
             self._client = self._replies = None
 
-    async def _connected(self) -> Replies:
+    async def _connected(self) -> StreamedReplies:
         async with self._connecting:
             if self._client is None or self._replies is None or self._client.is_closed:
                 self._client = await nats.connect(
@@ -101,7 +101,7 @@ class WorkerConnector:
                     # A request that waits for a reconnect would be sent after its time.
                     pending_size=0,
                 )
-                self._replies = Replies(self._client)
+                self._replies = StreamedReplies(self._client)
                 await self._replies.start()
             if not self._client.is_connected:
                 raise ConnectionError("not connected")
