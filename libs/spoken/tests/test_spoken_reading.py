@@ -15,9 +15,12 @@ from ringback_spoken import (
     read_money,
     read_number,
     read_time,
+    runs,
     speakable,
     spoken_ids,
+    vocabulary,
 )
+from ringback_spoken.scanning import scan
 
 TODAY = date(2026, 11, 22)  # a Sunday
 
@@ -143,3 +146,20 @@ def test_times_are_read_when_they_are_sure(heard: str, value: time | None) -> No
 )
 def test_numbers_are_read_in_words_and_digits(heard: str, value: float | None) -> None:
     assert read_number(heard) == (None if value is None else Decimal(str(value)))
+
+
+_WORDS = sorted({*vocabulary.UNITS, *vocabulary.TENS, *vocabulary.NATO, *vocabulary.LETTER_SOUNDS, "hundred"})
+
+
+@given(
+    st.lists(
+        st.sampled_from([*_WORDS, "an", "a", "double", "u", "x", "ray", "seat", "48", "7b"]), max_size=6
+    ),
+    st.sampled_from([" ", ", ", "", ". "]),
+)
+def test_a_word_taken_for_plain_begins_no_piece(words: list[str], between: str) -> None:
+    scanned = scan(between.join(words))
+    grammars = (runs._repeat, runs._number, runs._code, runs._letter, runs._soft)
+    for index in range(len(scanned.tokens)):
+        if runs.is_plain(scanned, index):
+            assert not any(read(scanned, index) for read in grammars)

@@ -118,6 +118,16 @@ async def _context(stub, session_id, seq, *, timeout_s=20):
     return await stub.GetContext(request, timeout=timeout_s)
 
 
+async def _refusal(stub, session_id, seq):
+    """The code that it is refused with, in time; where the machine is too slow for that, with more time."""
+    for timeout_s in (2, 8, 32):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await _context(stub, session_id, seq, timeout_s=timeout_s)
+        if refused.value.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+            break
+    return refused.value.code()
+
+
 async def test_two_replicas_one_killed_in_the_midst_keep_every_fact_once(start, bus):
     first, second = start("one"), start("two")
     await first.stub()
@@ -171,10 +181,6 @@ async def test_behind_and_unknown_are_told_apart(start, bus):
     channel, stub = await start("one").stub()
     seq = await _publish(bus, "sess_1")
     await _context(stub, "sess_1", seq)
-    with pytest.raises(grpc.aio.AioRpcError) as behind:
-        await _context(stub, "sess_1", seq + 1, timeout_s=2.0)
-    assert behind.value.code() is grpc.StatusCode.FAILED_PRECONDITION
-    with pytest.raises(grpc.aio.AioRpcError) as unknown:
-        await _context(stub, "sess_none", 1, timeout_s=2.0)
-    assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
+    assert await _refusal(stub, "sess_1", seq + 1) is grpc.StatusCode.FAILED_PRECONDITION
+    assert await _refusal(stub, "sess_none", 1) is grpc.StatusCode.NOT_FOUND
     await channel.close()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ringback_spoken.runs import Atom, atom_at, past_fillers
+from ringback_spoken.runs import Atom, atom_at, is_plain, past_fillers
 from ringback_spoken.scanning import STRONG, Scan, scan
 from ringback_spoken.vocabulary import FILLERS
 
@@ -46,27 +46,34 @@ def spoken_ids(text: str, *, pattern: str | None = None) -> tuple[SpokenId, ...]
     With a pattern only candidates that match it whole are given. Without one, a candidate has three
     characters or more; readings that take in doubtful words at the ends come after those that do not.
     """
-    scanned = scan(text)
-    wanted = re.compile(pattern, re.IGNORECASE) if pattern is not None else None
-    found: dict[SpokenId, None] = {}
-    for group in _groups(scanned):
-        for atoms in _readings(scanned, group):
-            candidate = _candidate(scanned, atoms)
-            if wanted is None:
-                fits = len(candidate.value) >= _CHARS_MIN
-            else:
-                candidate = _fitted(candidate, wanted)
-                fits = wanted.fullmatch(candidate.value) is not None
-            if fits:
-                found.setdefault(candidate)
-    ranked = found if wanted else sorted(found, key=lambda heard: not any(map(str.isdigit, heard.value)))
+    if pattern is not None:
+        return tuple(dict.fromkeys(_matching(text, pattern)))[:CANDIDATES_MAX]
+    found = dict.fromkeys(one for one in _candidates(text) if len(one.value) >= _CHARS_MIN)
+    ranked = sorted(found, key=lambda heard: not any(map(str.isdigit, heard.value)))
     return tuple(ranked)[:CANDIDATES_MAX]
 
 
 def read_id(text: str, *, pattern: str | None = None) -> str | None:
     """The likeliest identifier in the text, in capitals, or None."""
-    heard = spoken_ids(text, pattern=pattern)
-    return heard[0].value if heard else None
+    heard = _matching(text, pattern) if pattern is not None else iter(spoken_ids(text))
+    likeliest = next(heard, None)
+    return likeliest.value if likeliest is not None else None
+
+
+def _matching(text: str, pattern: str) -> Iterator[SpokenId]:
+    """The candidates that match the pattern whole, likeliest first."""
+    wanted = re.compile(pattern, re.IGNORECASE)
+    for candidate in _candidates(text):
+        fitted = _fitted(candidate, wanted)
+        if wanted.fullmatch(fitted.value) is not None:
+            yield fitted
+
+
+def _candidates(text: str) -> Iterator[SpokenId]:
+    scanned = scan(text)
+    for group in _groups(scanned):
+        for atoms in _readings(scanned, group):
+            yield _candidate(scanned, atoms)
 
 
 def _candidate(scanned: Scan, atoms: tuple[Atom, ...]) -> SpokenId:
@@ -77,10 +84,10 @@ def _candidate(scanned: Scan, atoms: tuple[Atom, ...]) -> SpokenId:
 
 def _fitted(candidate: SpokenId, wanted: re.Pattern[str]) -> SpokenId:
     """The candidate, its letters taken for the digits that sound like them if only so it fits."""
+    if wanted.fullmatch(candidate.value) is not None:
+        return candidate
     respelled = candidate.value.translate(_HEARD_FOR_DIGITS)
-    if wanted.fullmatch(candidate.value) is None and wanted.fullmatch(respelled):
-        return SpokenId(respelled, candidate.span)
-    return candidate
+    return SpokenId(respelled, candidate.span) if wanted.fullmatch(respelled) else candidate
 
 
 def _groups(scanned: Scan) -> Iterator[list[_Segment]]:
@@ -88,7 +95,7 @@ def _groups(scanned: Scan) -> Iterator[list[_Segment]]:
     group: list[_Segment] = []
     index = 0
     while index < len(scanned.tokens):
-        atoms = _segment(scanned, index)
+        atoms = [] if is_plain(scanned, index) else _segment(scanned, index)
         if not atoms:
             index += 1
             continue

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ringback_spoken.numerals import cardinal_at, plain_digits
 from ringback_spoken.scanning import GLUED, STRONG, Scan
-from ringback_spoken.vocabulary import DIGIT_HOMOPHONES, FILLERS, LETTER_SOUNDS, NATO
+from ringback_spoken.vocabulary import DIGIT_HOMOPHONES, FILLERS, LETTER_SOUNDS, NATO, TEENS, TENS, UNITS
 
 AtomKind = Literal["code", "number", "letter", "soft"]
 
@@ -17,6 +17,8 @@ _SOFT_IN_A_ROW_MAX = 2
 _GROUPED = re.compile(r"[0-9]{3}\.[0-9]{3}")
 _REPEATS = {"double": 2, "triple": 3}
 _ARTICLES = frozenset({"a", "i", "o"})
+# Every word that can begin a piece; most words of a sentence are none of these.
+_BEGINNINGS = frozenset({*UNITS, *TEENS, *TENS, *DIGIT_HOMOPHONES, *LETTER_SOUNDS, *NATO, *_REPEATS, "an"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,21 @@ class Run:
 
 def atom_at(scan: Scan, index: int) -> Atom | None:
     """The piece of an identifier that starts at the token, if one does."""
-    if index >= len(scan.tokens) or scan.tokens[index].text in "$€£%":
+    if index >= len(scan.tokens) or scan.tokens[index].text in "$€£%" or is_plain(scan, index):
         return None
     for read in (_repeat, _number, _code, _letter, _soft):
         atom = read(scan, index)
         if atom is not None:
             return atom
     return None
+
+
+def is_plain(scan: Scan, index: int) -> bool:
+    """Whether it is an everyday word that begins no piece, known as such without asking each grammar."""
+    text = scan.tokens[index].text
+    if len(text) == 1 or text in _BEGINNINGS or not text[0].isalpha():
+        return False
+    return scan.gap(index + 1) != GLUED
 
 
 def hard_at(scan: Scan, index: int) -> Atom | None:

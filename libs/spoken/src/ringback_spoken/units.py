@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from ringback_spoken.numerals import INTEGER_DIGITS_MAX, cardinal_at, ordinal_at, ordinal_ending, plain_digits
@@ -42,6 +43,11 @@ _BEGINNINGS = frozenset(
 _STRUCTURED = frozenset({*MONTHS, *CURRENCY_WORDS, *CURRENCY_SIGNS, *ORDINAL_UNITS, *ORDINAL_TENS, "the"})
 
 
+_HELD_MAX = 256
+_HELD_CHARS_MAX = 1_024
+"""One utterance is asked for many values in a row; longer texts are read anew each time."""
+
+
 class Unit(NamedTuple):
     """One unit with its span; `value` is its canonical text, `year` a date's year if it was said."""
 
@@ -63,6 +69,11 @@ class _Found(NamedTuple):
 
 def units_of(text: str) -> tuple[Unit, ...]:
     """The text as units, in order; what is neither number, word nor sign is left out."""
+    return _held_units(text) if len(text) <= _HELD_CHARS_MAX else tuple(_units(scan(text)))
+
+
+@lru_cache(maxsize=_HELD_MAX)
+def _held_units(text: str) -> tuple[Unit, ...]:
     return tuple(_units(scan(text)))
 
 

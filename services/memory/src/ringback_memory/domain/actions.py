@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ringback_memory.domain import events as ev
 from ringback_memory.domain import limits
-from ringback_memory.domain.events import Event
+from ringback_memory.domain.events import Event, Position
 from ringback_memory.domain.schema import SlotSchema
 from ringback_memory.domain.slots import (
     AGENT_CONFIDENCE,
@@ -23,6 +23,7 @@ from ringback_memory.domain.slots import (
     with_evidence,
 )
 from ringback_memory.domain.state import (
+    OPEN_STATUSES,
     TRUSTED_SOURCES,
     Action,
     Consent,
@@ -217,10 +218,15 @@ def _put_action(state: State, action: Action) -> State:
     actions = {**state.actions, action.action_id: action}
     dropped = 0
     while len(actions) > limits.ACTIONS_MAX:
-        oldest = min(actions.values(), key=lambda one: (one.is_open, one.position, one.action_id))
+        settled = [one for one in actions.values() if one.status not in OPEN_STATUSES]
+        oldest = min(settled or actions.values(), key=_age)
         del actions[oldest.action_id]
         dropped += oldest.is_open
     return replace(state, actions=actions, counts=with_dropped(state.counts, dropped))
+
+
+def _age(action: Action) -> tuple[Position, str]:
+    return action.position, action.action_id
 
 
 def void_consents(state: State) -> State:

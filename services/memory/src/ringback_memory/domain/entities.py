@@ -19,7 +19,8 @@ _LETTERS_LEAST = 2
 
 def with_mentions(state: State, text: str, *, position: Position) -> State:
     """`state` with the names that `text` mentions."""
-    return _with(state, ((name, PLAIN) for name in names_in(text)[:_NAMES_PER_TURN]), position)
+    names = names_in(text)[:_NAMES_PER_TURN]
+    return _with(state, ((name, PLAIN) for name in names), position) if names else state
 
 
 def with_slot_entities(state: State, before: State, *, position: Position) -> State:
@@ -33,7 +34,7 @@ def with_slot_entities(state: State, before: State, *, position: Position) -> St
         value = parse(slot.value_json)
         if isinstance(value, str) and _is_name(value):
             found.append((value, slot.name.rsplit(".", 1)[-1]))
-    return _with(state, found, position)
+    return _with(state, found, position) if found else state
 
 
 def newest_entities(state: State) -> list[Entity]:

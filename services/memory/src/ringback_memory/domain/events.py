@@ -24,14 +24,14 @@ START = Position()
 """Before the first fact."""
 
 
-class Started(msgspec.Struct, frozen=True, tag="started", array_like=True):
+class Started(msgspec.Struct, frozen=True, tag="started", array_like=True, gc=False):
     pack: str = ""
     pack_digest: str = ""
     bundle_digest: str = ""
     caller_id: str = ""
 
 
-class CallerSpoke(msgspec.Struct, frozen=True, tag="caller", array_like=True):
+class CallerSpoke(msgspec.Struct, frozen=True, tag="caller", array_like=True, gc=False):
     """`confidence` is None where the provider gives none; `audio_ms` 0 for typed text."""
 
     item_id: str
@@ -42,7 +42,7 @@ class CallerSpoke(msgspec.Struct, frozen=True, tag="caller", array_like=True):
     typed: bool = False
 
 
-class AgentSpoke(msgspec.Struct, frozen=True, tag="agent", array_like=True):
+class AgentSpoke(msgspec.Struct, frozen=True, tag="agent", array_like=True, gc=False):
     """`said` is what was generated, `heard` what the caller can have heard of it."""
 
     item_id: str
@@ -53,12 +53,12 @@ class AgentSpoke(msgspec.Struct, frozen=True, tag="agent", array_like=True):
     kind: str = "reply"
 
 
-class Interrupted(msgspec.Struct, frozen=True, tag="interrupted", array_like=True):
+class Interrupted(msgspec.Struct, frozen=True, tag="interrupted", array_like=True, gc=False):
     item_id: str
     heard_ms: int = 0
 
 
-class ActionRequested(msgspec.Struct, frozen=True, tag="requested", array_like=True):
+class ActionRequested(msgspec.Struct, frozen=True, tag="requested", array_like=True, gc=False):
     action_id: str
     call_id: str
     tool: str
@@ -67,7 +67,7 @@ class ActionRequested(msgspec.Struct, frozen=True, tag="requested", array_like=T
     attached: bool = False
 
 
-class ActionDecided(msgspec.Struct, frozen=True, tag="decided", array_like=True):
+class ActionDecided(msgspec.Struct, frozen=True, tag="decided", array_like=True, gc=False):
     decision_id: str
     gate: str
     action_id: str
@@ -79,13 +79,13 @@ class ActionDecided(msgspec.Struct, frozen=True, tag="decided", array_like=True)
     fallback: bool = False
 
 
-class ActionProgressed(msgspec.Struct, frozen=True, tag="progressed", array_like=True):
+class ActionProgressed(msgspec.Struct, frozen=True, tag="progressed", array_like=True, gc=False):
     action_id: str
     stage: str
     attempt: int = 0
 
 
-class ActionFinished(msgspec.Struct, frozen=True, tag="finished", array_like=True):
+class ActionFinished(msgspec.Struct, frozen=True, tag="finished", array_like=True, gc=False):
     """`status` is ok, failed, unknown or not_started."""
 
     action_id: str
@@ -98,7 +98,7 @@ class ActionFinished(msgspec.Struct, frozen=True, tag="finished", array_like=Tru
     side_effect: str = ""
 
 
-class ConsentAsked(msgspec.Struct, frozen=True, tag="asked", array_like=True):
+class ConsentAsked(msgspec.Struct, frozen=True, tag="asked", array_like=True, gc=False):
     consent_id: str
     action_id: str
     read_back: str
@@ -106,7 +106,7 @@ class ConsentAsked(msgspec.Struct, frozen=True, tag="asked", array_like=True):
     round: int = 1
 
 
-class ConsentAnswered(msgspec.Struct, frozen=True, tag="answered", array_like=True):
+class ConsentAnswered(msgspec.Struct, frozen=True, tag="answered", array_like=True, gc=False):
     """`reading` is yes, no, correction, unclear or void."""
 
     consent_id: str
@@ -116,7 +116,7 @@ class ConsentAnswered(msgspec.Struct, frozen=True, tag="answered", array_like=Tr
     confidence: float | None = None
 
 
-class FactsFetched(msgspec.Struct, frozen=True, tag="facts", array_like=True):
+class FactsFetched(msgspec.Struct, frozen=True, tag="facts", array_like=True, gc=False):
     name: str
     tool: str
     arguments_json: str
@@ -124,7 +124,7 @@ class FactsFetched(msgspec.Struct, frozen=True, tag="facts", array_like=True):
     ttl_ms: int = 0
 
 
-class SlotNote(msgspec.Struct, frozen=True, array_like=True):
+class SlotNote(msgspec.Struct, frozen=True, array_like=True, gc=False):
     name: str
     value_json: str
     source: str = "agent"
@@ -132,11 +132,11 @@ class SlotNote(msgspec.Struct, frozen=True, array_like=True):
     ttl_ms: int = 0
 
 
-class SlotsChanged(msgspec.Struct, frozen=True, tag="slots", array_like=True):
+class SlotsChanged(msgspec.Struct, frozen=True, tag="slots", array_like=True, gc=False):
     slots: tuple[SlotNote, ...] = ()
 
 
-class TaskOpened(msgspec.Struct, frozen=True, tag="task", array_like=True):
+class TaskOpened(msgspec.Struct, frozen=True, tag="task", array_like=True, gc=False):
     task_id: str
     title: str
     kind: str = "request"
@@ -145,36 +145,36 @@ class TaskOpened(msgspec.Struct, frozen=True, tag="task", array_like=True):
     action_id: str = ""
 
 
-class TaskClosed(msgspec.Struct, frozen=True, tag="task_closed", array_like=True):
+class TaskClosed(msgspec.Struct, frozen=True, tag="task_closed", array_like=True, gc=False):
     task_id: str
     outcome: str = "done"
 
 
-class HandedOff(msgspec.Struct, frozen=True, tag="handed_off", array_like=True):
+class HandedOff(msgspec.Struct, frozen=True, tag="handed_off", array_like=True, gc=False):
     from_agent: str
     to_agent: str
     reason: str = ""
 
 
-class HandoffRefused(msgspec.Struct, frozen=True, tag="handoff_refused", array_like=True):
+class HandoffRefused(msgspec.Struct, frozen=True, tag="handoff_refused", array_like=True, gc=False):
     from_agent: str
     asked_for: str
     outcome: str = ""
 
 
-class Consulted(msgspec.Struct, frozen=True, tag="consulted", array_like=True):
+class Consulted(msgspec.Struct, frozen=True, tag="consulted", array_like=True, gc=False):
     """A text agent was asked; its answer is heard as a turn of the agent."""
 
     agent: str
     outcome: str = ""
 
 
-class Escalated(msgspec.Struct, frozen=True, tag="escalated", array_like=True):
+class Escalated(msgspec.Struct, frozen=True, tag="escalated", array_like=True, gc=False):
     reason: str = ""
     rule: str = ""
 
 
-class Compacted(msgspec.Struct, frozen=True, tag="compacted", array_like=True):
+class Compacted(msgspec.Struct, frozen=True, tag="compacted", array_like=True, gc=False):
     """The session applied a plan: these items and calls left the model's conversation."""
 
     epoch: int
@@ -185,20 +185,20 @@ class Compacted(msgspec.Struct, frozen=True, tag="compacted", array_like=True):
     """The plan's summary; empty: the embedded one is made here."""
 
 
-class Rotated(msgspec.Struct, frozen=True, tag="rotated", array_like=True):
+class Rotated(msgspec.Struct, frozen=True, tag="rotated", array_like=True, gc=False):
     reason: str = ""
     generation: int = 0
 
 
-class Resumed(msgspec.Struct, frozen=True, tag="resumed", array_like=True):
+class Resumed(msgspec.Struct, frozen=True, tag="resumed", array_like=True, gc=False):
     previous_epoch: int = 0
 
 
-class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True):
+class Ended(msgspec.Struct, frozen=True, tag="ended", array_like=True, gc=False):
     reason: str = ""
 
 
-class Other(msgspec.Struct, frozen=True, tag="other", array_like=True):
+class Other(msgspec.Struct, frozen=True, tag="other", array_like=True, gc=False):
     """A body of an unknown kind."""
 
 
@@ -229,7 +229,7 @@ Body = (
 )
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True):
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One fact of one call, by its owner's clock (`at_ms`, Unix)."""
 
     position: Position
@@ -240,7 +240,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     size_bytes: int = 0
 
 
-class LateFact(msgspec.Struct, frozen=True, array_like=True):
+class LateFact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What another service learnt after its answer; ordered by (producer, producer_seq)."""
 
     producer: str

@@ -6,7 +6,6 @@ The caller hands the events over in order of (epoch, seq), each once; `timeline`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -15,6 +14,7 @@ from msgspec.structs import replace
 from ringback_memory.domain import actions, limits, tasks, turns
 from ringback_memory.domain import events as ev
 from ringback_memory.domain.actions import void_consents, weigh, without_calls
+from ringback_memory.domain.cues import Cue
 from ringback_memory.domain.entities import with_mentions, with_slot_entities
 from ringback_memory.domain.events import Event, LateFact
 from ringback_memory.domain.extraction import read_caller
@@ -23,11 +23,11 @@ from ringback_memory.domain.slots import Evidence
 from ringback_memory.domain.state import State, Summary, Turn
 from ringback_memory.domain.summary import fold_turns, replaced_by
 
-_CORRECTS = re.compile(
+_CORRECTS = Cue(
     r"\b(actually|i meant?|i said|rather|instead|sorry|wait|not that|wrong|correction|make (it|that)|"
-    r"change (it|that)|"
-    r"no[,.]? (it'?s|that'?s|the|i|not)|scratch that)\b",
-    re.I,
+    r"change (it|that)|no[,.]? (it'?s|that'?s|the|i|not)|scratch that)\b",
+    holds="actually|i mean|i said|rather|instead|sorry|wait|not that|wrong|correction|make |change |no |no,|no."
+    "|scratch",
 )
 _Handler = Callable[[State, Event, Any, SlotSchema], State]
 

@@ -8,7 +8,7 @@ request in the agent's words.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import lru_cache
 
 import msgspec
@@ -61,7 +61,9 @@ _WEAK = frozenset(stem(word) for word in _WEAK_VERBS.split())
 _NEEDED_SCORE = 1.6
 _SHARED_WORDS = 2
 _PARTS_HELD_MAX = 256
+_WORDS_HELD_MAX = 2_048
 _VERB_CHARS_LEAST = 5
+_LONG_VERBS = tuple(tuple(verb for verb in group if len(verb) >= _VERB_CHARS_LEAST) for group in _SAME_VERBS)
 
 
 def requests_in(
@@ -100,10 +102,11 @@ def _takes_up(text: str) -> bool:
     return bool(YES.match(text) or _ACCEPTS.match(text)) and not (NO.match(text) or DECLINES.search(text))
 
 
-class _Said(msgspec.Struct, frozen=True):
+class _Said(msgspec.Struct, frozen=True, gc=False):
     """A sentence as it bears on tools. `verbs` and `hints` are numbers of `_SAME_VERBS`."""
 
     words: frozenset[str]
+    strong: frozenset[str]
     verbs: frozenset[int]
     hints: frozenset[int]
     first: int
@@ -115,9 +118,11 @@ class _Said(msgspec.Struct, frozen=True):
 
 def _heard(sentence: str, *, asks: bool, answers: bool) -> _Said:
     words = all_words(sentence)
+    strong = words - _WEAK
     return _Said(
         words=words,
-        verbs=_verbs_spoken(words - _WEAK),
+        strong=strong,
+        verbs=_verbs_spoken(strong),
         hints=_verbs_spoken(words & _WEAK),
         first=_first_verb(sentence),
         asks=asks,
@@ -134,7 +139,7 @@ class _Reader:
         self._valued = valued
         self._focus = state.focus
         self._tools = schema.tools
-        self._served = frozenset(one.tool for one in state.actions.values() if one.status == "ok")
+        self._served = frozenset([one.tool for one in state.actions.values() if one.status == "ok"])
         by_name = {tool.name: tool for tool in schema.tools}
         self._pending = [by_name[task.tool] for task in pending if task.tool in by_name]
 
@@ -148,7 +153,9 @@ class _Reader:
         """How much the sentence speaks of the tool; 0 when it does not ask for it."""
         own_verbs, things = _parts(tool.named)
         verb, hint = not own_verbs.isdisjoint(said.verbs), not own_verbs.isdisjoint(said.hints)
-        hits = len(things & said.words) or int(not tool.own.isdisjoint(said.words - _WEAK))
+        hits = len(things & said.words) or int(not tool.own.isdisjoint(said.strong))
+        if not (verb or hint or hits):
+            return 0.0
         here = tool.group == self._focus
         if not hits and (said.about or (said.answers and self._is_pending(tool))):
             return 0.0
@@ -196,13 +203,15 @@ def _first_verb(sentence: str) -> int:
     return next((number for number in said if number is not None), -1)
 
 
-@lru_cache(maxsize=_PARTS_HELD_MAX)
-def _verbs_spoken(spoken: frozenset[str]) -> frozenset[int]:
-    return frozenset(
-        number for number, group in enumerate(_SAME_VERBS) if group & spoken or _begins_as(group, spoken)
-    )
+def _verbs_spoken(spoken: Set[str]) -> frozenset[int]:
+    return frozenset(number for word in spoken for number in _verbs_of(word))
 
 
-def _begins_as(group: frozenset[str], spoken: frozenset[str]) -> bool:
+@lru_cache(maxsize=_WORDS_HELD_MAX)
+def _verbs_of(word: str) -> tuple[int, ...]:
     """A verb may come as a noun: a reservation, a booking, a payment."""
-    return any(word.startswith(verb) for verb in group if len(verb) >= _VERB_CHARS_LEAST for word in spoken)
+    return tuple(
+        number
+        for number, group in enumerate(_SAME_VERBS)
+        if word in group or word.startswith(_LONG_VERBS[number])
+    )

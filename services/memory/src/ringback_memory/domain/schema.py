@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -33,6 +33,7 @@ WORDS_HELD_MAX = 2_048
 """Texts whose words are kept at hand: slot names and descriptions come again with every utterance."""
 _VALUES_MAX = 64
 _WORD = re.compile(r"[A-Za-z]+|\d+")
+_INNER_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _STOP_WORDS = (
     "a an and any are as at be been by can do for from has have id in is it its of on or that the "
     "their this to user was "
@@ -44,7 +45,7 @@ _STOP = frozenset(_STOP_WORDS.split())
 _VERBS = frozenset({"search", "find", "look", "get", "show"})
 
 
-class SlotSpec(msgspec.Struct, frozen=True):
+class SlotSpec(msgspec.Struct, frozen=True, dict=True):
     """One slot that a tool takes. `values` holds the spelling to store for each phrase that names it."""
 
     name: str
@@ -63,15 +64,15 @@ class SlotSpec(msgspec.Struct, frozen=True):
     remember: bool = False
     """Whether the value says what the caller prefers, beyond the call."""
 
-    @property
+    @cached_property
     def plain(self) -> str:
         """The name without the group or tool before it."""
-        return _plain(self.name)
+        return re.split(r"[./]", self.name)[-1]
 
-
-@lru_cache(maxsize=WORDS_HELD_MAX)
-def _plain(name: str) -> str:
-    return re.split(r"[./]", name)[-1]
+    @cached_property
+    def own_words(self) -> frozenset[str]:
+        """Words of the plain name."""
+        return words_of(self.plain)
 
 
 class ToolWords(msgspec.Struct, frozen=True):
@@ -86,7 +87,19 @@ class ToolWords(msgspec.Struct, frozen=True):
     """What it is about by its description alone: words that describe no other tool and name no slot."""
 
 
-class SlotSchema(msgspec.Struct, frozen=True):
+class SlotGroup(msgspec.Struct, frozen=True):
+    """The slots of one job, and the words that tell that the caller speaks of it."""
+
+    name: str
+    slots: tuple[SlotSpec, ...]
+    own_words: frozenset[str]
+    """What says that it is this group and no other."""
+    shared_words: frozenset[str]
+    slot_words: frozenset[str]
+    """Words of its slots and of the values that they can take."""
+
+
+class SlotSchema(msgspec.Struct, frozen=True, dict=True):
     """The slots of a pack, and the tools that take them."""
 
     slots: tuple[SlotSpec, ...] = ()
@@ -100,21 +113,24 @@ class SlotSchema(msgspec.Struct, frozen=True):
     group_words: dict[str, frozenset[str]] = {}
     """Words that tell of which group the caller speaks."""
 
-    @property
-    def groups(self) -> list[str]:
-        """The groups' names, sorted."""
-        return sorted({spec.group for spec in self.slots})
+    @cached_property
+    def groups(self) -> tuple[SlotGroup, ...]:
+        """The groups, by name."""
+        names = sorted({spec.group for spec in self.slots})
+        return tuple(self._group(name, others=[one for one in names if one != name]) for name in names)
 
-    def of_group(self, group: str) -> tuple[SlotSpec, ...]:
+    def of_group(self, name: str) -> tuple[SlotSpec, ...]:
         """The slots of one group; all of them where there is one group only."""
         if len(self.groups) <= 1:
             return self.slots
-        return tuple(spec for spec in self.slots if spec.group == group)
+        return next((group.slots for group in self.groups if group.name == name), ())
 
-    def slot_words(self, group: str) -> frozenset[str]:
-        """Words of a group's slots and of the values that they can take."""
-        specs = self.of_group(group)
-        return frozenset(w for spec in specs for w in (*spec.words, *words_of(" ".join(spec.values))))
+    def _group(self, name: str, *, others: Iterable[str]) -> SlotGroup:
+        words = self.group_words.get(name, frozenset())
+        elsewhere = {word for other in others for word in self.group_words.get(other, ())}
+        slots = tuple(spec for spec in self.slots if spec.group == name)
+        slot_words = (w for spec in slots for w in (*spec.words, *words_of(" ".join(spec.values))))
+        return SlotGroup(name, slots, words - elsewhere, words & elsewhere, frozenset(slot_words))
 
 
 EMPTY_SCHEMA = SlotSchema()
@@ -154,7 +170,7 @@ def schema_of(
 
 
 def _with_own_words(tools: tuple[ToolWords, ...], slots: Iterable[SlotSpec]) -> tuple[ToolWords, ...]:
-    named = frozenset(word for spec in slots for word in words_of(spec.plain))
+    named = frozenset(word for spec in slots for word in spec.own_words)
     common = Counter(word for tool in tools for word in tool.named | tool.described)
     return tuple(
         msgspec.structs.replace(
@@ -231,8 +247,13 @@ def all_words(text: str) -> frozenset[str]:
 
 
 def _words(text: str) -> list[str]:
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text.replace("_", " "))
-    return [found.lower() for found in _WORD.findall(spaced)]
+    words: list[str] = []
+    for found in _WORD.findall(text):
+        if found[1:].islower() or len(found) == 1:
+            words.append(found.lower())
+        else:
+            words += [part.lower() for part in _INNER_CAPITAL.split(found)]
+    return words
 
 
 @lru_cache(maxsize=4 * WORDS_HELD_MAX)

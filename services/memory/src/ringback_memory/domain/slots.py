@@ -33,7 +33,7 @@ _DEPTH_MAX = 3
 _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
-class Evidence(msgspec.Struct, frozen=True):
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """One value for one slot, not yet weighed."""
 
     name: str

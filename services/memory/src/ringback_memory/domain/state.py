@@ -15,14 +15,14 @@ OPEN_STATUSES = frozenset({"requested", "confirming", "running", "unknown"})
 TRUSTED_SOURCES = frozenset({"tool", "read_back"})
 
 
-class Old(msgspec.Struct, frozen=True, array_like=True):
+class Old(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A value that a slot had before."""
 
     value_json: str
     position: Position
 
 
-class Slot(msgspec.Struct, frozen=True, array_like=True):
+class Slot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A value and where it came from. `ttl_ms` 0: never stale. `source`: caller, agent, tool, read_back."""
 
     name: str
@@ -40,7 +40,7 @@ class Slot(msgspec.Struct, frozen=True, array_like=True):
         return self.ttl_ms > 0 and now_ms - self.at_ms > self.ttl_ms
 
 
-class Task(msgspec.Struct, frozen=True, array_like=True):
+class Task(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Something owed. `status`: open, done, blocked or dropped; `kind`: request or promise.
 
     `inferred`: read from what was said, not opened by the session; `tool` is then the one that would serve it.
@@ -59,7 +59,7 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
     inferred: bool = False
 
 
-class Entity(msgspec.Struct, frozen=True, array_like=True):
+class Entity(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Somebody or something that the call is about. `kind`: the slot or field that holds it, else `name`."""
 
     name: str
@@ -68,7 +68,7 @@ class Entity(msgspec.Struct, frozen=True, array_like=True):
     position: Position
 
 
-class Action(msgspec.Struct, frozen=True, array_like=True):
+class Action(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """`status`: requested, confirming, running, unknown, ok, failed or not_started."""
 
     action_id: str
@@ -91,7 +91,7 @@ class Action(msgspec.Struct, frozen=True, array_like=True):
         return self.status in OPEN_STATUSES
 
 
-class Consent(msgspec.Struct, frozen=True, array_like=True):
+class Consent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     consent_id: str
     action_id: str
     read_back: str
@@ -105,7 +105,7 @@ class Consent(msgspec.Struct, frozen=True, array_like=True):
         return self.reading in ("", "unclear")
 
 
-class Fact(msgspec.Struct, frozen=True, array_like=True):
+class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A value fetched for a rule."""
 
     name: str
@@ -117,7 +117,7 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     arguments_json: str = ""
 
 
-class Decision(msgspec.Struct, frozen=True, array_like=True):
+class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False):
     decision_id: str
     gate: str
     tool: str
@@ -127,7 +127,7 @@ class Decision(msgspec.Struct, frozen=True, array_like=True):
     position: Position
 
 
-class Turn(msgspec.Struct, frozen=True, array_like=True):
+class Turn(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One utterance as it was heard. `speaker`: caller or agent."""
 
     speaker: str
@@ -141,13 +141,13 @@ class Turn(msgspec.Struct, frozen=True, array_like=True):
     uncertain: bool = False
 
 
-class SummaryLine(msgspec.Struct, frozen=True, array_like=True):
+class SummaryLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     text: str
     position: Position
     weight: int
 
 
-class Summary(msgspec.Struct, frozen=True, array_like=True):
+class Summary(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is left of the turns that were folded away, in their own words."""
 
     lines: tuple[SummaryLine, ...] = ()
@@ -160,7 +160,7 @@ class Summary(msgspec.Struct, frozen=True, array_like=True):
         return "\n".join(line.text for line in self.lines)
 
 
-class Counts(msgspec.Struct, frozen=True, array_like=True):
+class Counts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the fold saw and could not use."""
 
     folded: int = 0
@@ -170,7 +170,7 @@ class Counts(msgspec.Struct, frozen=True, array_like=True):
     dropped: int = 0
 
 
-class State(msgspec.Struct, frozen=True, array_like=True):
+class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of one call as of `position`."""
 
     version: int = FOLD_VERSION

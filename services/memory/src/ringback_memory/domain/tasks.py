@@ -14,23 +14,24 @@ from msgspec.structs import replace
 
 from ringback_memory.domain import events as ev
 from ringback_memory.domain import limits
+from ringback_memory.domain.cues import Cue
 from ringback_memory.domain.events import Event
 from ringback_memory.domain.requests import SENTENCE, requests_in, things_of
 from ringback_memory.domain.schema import SlotSchema, ToolWords, all_words, stem, words_of
 from ringback_memory.domain.state import Action, State, Task
 
-_LETS_GO = re.compile(
+_LETS_GO = Cue(
     r"\b(?:never ?mind|forget (?:it|about|that)|(?:don'?t|do not) (?:need|want) (?:it|that|to|this|you to)|no longer"
     r"|not (?:right )?now|changed my mind)\b",
-    re.I,
+    holds="never|forget|n't|do not|dont|no longer|not |my mind",
 )
 _KEPT = re.compile(r"\b(?:i|we)(?:'ve| have)(?: just| already)? (\w+)", re.I)
 _PRESENT = {"sent": "send", "made": "make", "told": "tell", "paid": "pay", "let": "let", "gotten": "get"}
-_LASTING = re.compile(
+_LASTING = Cue(
     r"\bi(?:'m| am) (?:allergic|vegetarian|vegan|diabetic|deaf|blind|hard of hearing)\b|"
     r"\bi (?:always|usually|generally|never|prefer|can'?t (?:eat|use|have)|don'?t (?:eat|drink|use))\b|"
     r"\bcall me [A-Z]",
-    re.I,
+    holds="i'm |i am |always|usually|generally|never|prefer|can't|cant|don't|dont|call me",
 )
 _SHARED_WORDS = 2
 
@@ -178,7 +179,7 @@ def _requested(state: State, event: Event, said: str, tool: ToolWords) -> State:
     for task in _open(state):
         if task.kind == "request" and task.tool == name:
             return state if task.status == "open" else _put(state, replace(task, status="open"))
-    if any(action.is_open and action.tool == name for action in state.actions.values()):
+    if any(action.is_open for action in state.actions.values() if action.tool == name):
         return state
     task = Task(
         task_id=_task_id(event, name),

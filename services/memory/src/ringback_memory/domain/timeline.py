@@ -28,7 +28,7 @@ from ringback_memory.domain.state import FOLD_VERSION, State
 _NO_END = 2**63 - 1
 
 
-class Gap(msgspec.Struct, frozen=True, array_like=True):
+class Gap(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Facts of one epoch, `first` to `last`, that were not there when later ones were settled.
 
     An epoch that was left may have facts beyond the last one seen: its gap has no end.
@@ -39,7 +39,7 @@ class Gap(msgspec.Struct, frozen=True, array_like=True):
     last: int
 
 
-class Record(msgspec.Struct, frozen=True, array_like=True):
+class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is stored of one session."""
 
     fold_version: int = FOLD_VERSION
@@ -176,7 +176,9 @@ class Timeline:
     def _settle_oldest(self) -> None:
         event = self._events.pop(0)
         self._bytes -= event.size_bytes
-        self._gaps = (*self._gaps, *_gaps_between(self._settled.position, event.position))[-limits.GAPS_MAX :]
+        if not _follows(self._settled.position, event.position):
+            gaps = _gaps_between(self._settled.position, event.position)
+            self._gaps = (*self._gaps, *gaps)[-limits.GAPS_MAX :]
         self._settled = self._states.pop(0)
 
     def _fill_gap(self, event: Event) -> Placed:
@@ -197,6 +199,10 @@ def _position(event: Event) -> Position:
 
 def _late_key(fact: LateFact) -> tuple[str, int]:
     return fact.producer, fact.producer_seq
+
+
+def _follows(before: Position, after: Position) -> bool:
+    return after.epoch == before.epoch and after.seq == before.seq + 1
 
 
 def _is_gap(before: Position, after: Position) -> bool:

@@ -28,8 +28,8 @@ from ringback_memory.wire import (
 
 NO_DEADLINE_MS = 1_000
 """How long a call without a deadline waits."""
-ANSWER_MS = 5
-"""Kept back from the deadline for the answer's way home."""
+ANSWER_MS_MIN, ANSWER_SHARE = 5, 0.05
+"""Kept back from the deadline for the answer's way home: of a long one more, since more may be in the way."""
 
 
 class MemoryService(memory_pb2_grpc.MemoryServiceServicer):
@@ -124,4 +124,4 @@ def _key(tenant: str, session_id: str) -> SessionKey:
 
 def _wait_ms() -> int:
     left = deadline_ms()
-    return NO_DEADLINE_MS if left is None else max(0, left - ANSWER_MS)
+    return NO_DEADLINE_MS if left is None else max(0, left - max(ANSWER_MS_MIN, int(left * ANSWER_SHARE)))

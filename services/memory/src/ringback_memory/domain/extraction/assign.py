@@ -20,9 +20,11 @@ _HITS_HELD_MAX = 2_048
 _AFTER_CHARS = 24
 _COMPOUND_CHARS = 3
 _TOKEN = re.compile(r"[a-z']+")
+_SENTENCE_END = re.compile(r"[.!?]")
+_CLAUSE_END = re.compile(r"[.!?,]")
 
 
-class Found(msgspec.Struct, frozen=True):
+class Found(msgspec.Struct, frozen=True, gc=False):
     """One value heard for one slot."""
 
     name: str
@@ -109,14 +111,20 @@ def _ranked(
     pairs = []
     folded = text.casefold()
     for value in values:
-        before = folded[max(0, value.start - _BEFORE_CHARS) : value.start]
-        after = folded[value.end : value.end + _AFTER_CHARS]
+        near, following = _around(folded, value)
         for spec in specs:
             score = _fit(spec, value)
             if score > 0:
-                score += asked_points(spec, asked) + _near_points(spec, value, before, after)
+                score += asked_points(spec, asked) + _near_points(spec, value, near, following)
                 pairs.append((score, spec, value))
     return pairs
+
+
+def _around(folded: str, value: Value) -> tuple[list[str], list[str]]:
+    """The last words before a value and the first behind it, in its own sentence."""
+    before = _SENTENCE_END.split(folded[max(0, value.start - _BEFORE_CHARS) : value.start])[-1]
+    after = _CLAUSE_END.split(folded[value.end : value.end + _AFTER_CHARS])[0]
+    return [t for t in _TOKEN.findall(before) if t not in _ARTICLES][-3:], _TOKEN.findall(after)[:2]
 
 
 def _fit(spec: SlotSpec, value: Value) -> float:
@@ -138,13 +146,11 @@ def _fit(spec: SlotSpec, value: Value) -> float:
 def _address_fit(spec: SlotSpec) -> float:
     if spec.kind not in ("name", "text") or spec.words & _TOWNS or not spec.words & _WHERE:
         return 0.0
-    return 0.8 if "address" in words_of(spec.plain) else 0.3
+    return 0.8 if "address" in spec.own_words else 0.3
 
 
-def _near_points(spec: SlotSpec, value: Value, before: str, after: str) -> float:
-    near = [t for t in _TOKEN.findall(re.split(r"[.!?]", before)[-1]) if t not in _ARTICLES][-3:]
-    following = _TOKEN.findall(re.split(r"[.!?,]", after)[0])[:2]
-    own = words_of(spec.plain)
+def _near_points(spec: SlotSpec, value: Value, near: Sequence[str], following: Sequence[str]) -> float:
+    own = spec.own_words
     if is_numeric(spec) or value.kind == "number":
         return _unit_points(spec, own, [*following, *near[-2:]])
     if value.kind == "text":

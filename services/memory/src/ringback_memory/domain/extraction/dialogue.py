@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from ringback_spoken import contains_value
 
+from ringback_memory.domain.cues import Cue
 from ringback_memory.domain.extraction.assign import PEOPLE, Found, assign, is_numeric, names_in
 from ringback_memory.domain.extraction.replies import NO, NO_MATTER, OTHERWISE, YES
-from ringback_memory.domain.schema import SlotSchema, SlotSpec, stem, words_of
+from ringback_memory.domain.schema import SlotGroup, SlotSchema, SlotSpec, stem, words_of
 from ringback_memory.domain.slots import parse, to_json
 from ringback_memory.domain.state import State
 
@@ -43,14 +44,14 @@ _TITLES = frozenset({"name", "titl"})
 _TOWNS = frozenset({"city", "town"})
 _AGAIN = (
     (
-        re.compile(
+        Cue(
             r"(?<!is )(?<!are )(?<!was )(?<!hello )(?<!hi )(?<!hey )\bthere\b(?!'s| is| are| was| any)|"
             r"\b(near ?by|the place|around (there|here)|(that|the same|this) (area|city|place|town|location))\b",
-            re.I,
+            holds="there|near|place|around|area|city|town|location",
         ),
         frozenset({"city", "location", "area", "destination", "to", "place"}),
     ),
-    (re.compile(r"\b(that|the same) (day|date)\b", re.I), frozenset({"date", "day"})),
+    (Cue(r"\b(that|the same) (day|date)\b", holds="that da|same da"), frozenset({"date", "day"})),
 )
 _WANTS = re.compile(
     r"\b(?:(?:can|could|would|will) (?:you|i|we) (?:please |also |help )*(?:me |us )?(?:to )?(?:find|book|get|search|"
@@ -71,7 +72,7 @@ _LEAD_IN = re.compile(
 _TEXT_ANSWER_WORDS_MAX = 5
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """What was read, and the group of slots that the caller speaks of now."""
 
     focus: str
@@ -96,19 +97,16 @@ def read_caller(schema: SlotSchema, text: str, *, question: str, state: State) -
 
 def _focus(schema: SlotSchema, text: str, question: str, state: State) -> str:
     """The group that the caller is talking about."""
-    groups = schema.groups
-    if len(groups) <= 1:
+    if len(schema.groups) <= 1:
         return ""
     spoken, asked = words_of(text), words_of(question)
 
-    def score(group: str) -> float:
-        elsewhere = {word for other in groups if other != group for word in schema.group_words.get(other, ())}
-        words = schema.group_words.get(group, frozenset()) & spoken
-        slots = schema.slot_words(group)
-        own = 2.0 * len(words - elsewhere) + 0.3 * len(words & elsewhere) + 0.4 * len(slots & spoken)
-        return own + 0.2 * len(slots & asked) + (1.6 if group == state.focus else 0.0)
+    def score(group: SlotGroup) -> float:
+        named = 2.0 * len(group.own_words & spoken) + 0.3 * len(group.shared_words & spoken)
+        named += 0.4 * len(group.slot_words & spoken)
+        return named + 0.2 * len(group.slot_words & asked) + (1.6 if group.name == state.focus else 0.0)
 
-    return max(groups, key=score)
+    return max(schema.groups, key=score).name
 
 
 def _asked_slots(specs: Sequence[SlotSpec], question: str) -> list[str]:
@@ -121,7 +119,7 @@ def _asked_slots(specs: Sequence[SlotSpec], question: str) -> list[str]:
     words = words_of(questions[-1]) | _implied(questions[-1])
     scored = []
     for spec in specs:
-        own = words_of(spec.plain)
+        own = spec.own_words
         score = 2 * len(own & words) + len((spec.words - own) & words) + (2 if spec.kind in words else 0)
         if is_numeric(spec) and spec.words & PEOPLE and words & PEOPLE:
             score += 2
@@ -132,7 +130,11 @@ def _asked_slots(specs: Sequence[SlotSpec], question: str) -> list[str]:
 
 def _implied(question: str) -> frozenset[str]:
     folded = question.casefold()
-    implied = set()
+    return frozenset().union(*(words for cue, words in _IMPLIED if cue in folded))
+
+
+_IMPLIED = tuple(
+    (cue, frozenset(stem(word) for word in words.split()))
     for cue, words in (
         ("when", "date day"),
         ("what day", "date"),
@@ -150,24 +152,24 @@ def _implied(question: str) -> frozenset[str]:
         ("type of food", "category"),
         ("cuisine", "category"),
         ("kind of", "category type genre"),
-    ):
-        if cue in folded:
-            implied.update(words.split())
-    return frozenset(stem(word) for word in implied)
+    )
+)
 
 
 def _accepted(specs: Sequence[SlotSpec], text: str, question: str, state: State) -> list[Found]:
     """What the agent offered or repeated, if the caller takes it."""
+    takes = YES.match(text)
+    if not question or not (takes or _THANKS.match(text)) or NO.match(text) or OTHERWISE.search(text[:60]):
+        return []
     confirming = bool(_CONFIRMS.search(question))
-    takes = YES.match(text) or (confirming and _THANKS.match(text))
-    if not question or not takes or NO.match(text) or OTHERWISE.search(text[:60]):
+    if not takes and not confirming:
         return []
     if confirming:
         confirmed = _offered(specs, question, state)
         if confirmed:
             return confirmed
     wanted = [spec for spec in specs if spec.needed and _open_to_offers(spec, state)]
-    titles = {spec.name for spec in wanted if words_of(spec.plain) & _TITLES}
+    titles = {spec.name for spec in wanted if spec.own_words & _TITLES}
     taken: dict[str, Found] = {}
     for said in _recent_offers(state):
         for one in _offered(wanted, said, state):
@@ -181,7 +183,7 @@ def _accepted(specs: Sequence[SlotSpec], text: str, question: str, state: State)
 def _open_to_offers(spec: SlotSpec, state: State) -> bool:
     """What the caller has said already is not changed by a detail of an offer, but by another thing "
     "or time."""
-    return spec.name not in state.slots or spec.kind == "time" or bool(words_of(spec.plain) & _TITLES)
+    return spec.name not in state.slots or spec.kind == "time" or bool(spec.own_words & _TITLES)
 
 
 def _carried(schema: SlotSchema, specs: Sequence[SlotSpec], text: str, state: State) -> list[Found]:
@@ -196,15 +198,13 @@ def _carried(schema: SlotSchema, specs: Sequence[SlotSpec], text: str, state: St
                 s
                 for s in specs
                 if s.name not in state.slots
-                and words & (words_of(s.plain) | _start(s))
+                and words & (s.own_words | _start(s))
                 and not _FROM & frozenset(s.plain.split("_"))
             ),
             key=lambda s: not s.sought,
             default=None,
         )
-        others = {
-            s.name: s for s in schema.slots if s not in specs and words & (words_of(s.plain) | _start(s))
-        }
+        others = {s.name: s for s in schema.slots if s not in specs and words & (s.own_words | _start(s))}
         said = [slot for slot in state.slots.values() if slot.name in others and slot.source != "tool"]
         if mine is not None and said:
             same = mine.words & _TOWNS
@@ -228,7 +228,7 @@ def _recent_offers(state: State) -> list[str]:
 def _offered(specs: Sequence[SlotSpec], said: str, state: State) -> list[Found]:
     offered = {one.name: one for one in assign(specs, said, asked=(), floor=1.4, filled=state.slots.keys())}
     offered |= {one.name: one for one in _from_results(specs, said, state)}
-    entity = next((s for s in specs if s.kind in ("name", "text") and words_of(s.plain) & _TITLES), None)
+    entity = next((s for s in specs if s.kind in ("name", "text") and s.own_words & _TITLES), None)
     settled = entity is not None and entity.name in state.slots and not _OFFERS.search(said)
     if entity is not None and entity.name not in offered and not settled:
         known = {str(one.value) for one in offered.values()} | {
@@ -287,7 +287,7 @@ def _short_answers(
 
 
 def _flag(spec: SlotSpec, folded: str, asked: Sequence[str]) -> str | bool | None:
-    own = words_of(spec.plain) - {"has", "allow", "good", "number"}
+    own = spec.own_words - {"has", "allow", "good", "number"}
     own = own or words_of(spec.name)
     for sentence in _SENTENCE.findall(folded):
         asks = sentence.rstrip().endswith("?") and not _WANTS.search(sentence)

@@ -36,7 +36,7 @@ def rank_phrases(
             *_said_none(spec, folded),
         ):
             near = _WORD.findall(folded[max(0, value.start - _BEFORE_CHARS) : value.start])[-3:]
-            own = 0.3 * len(words_of(spec.plain) & {stem(word) for word in _WORD.findall(folded)})
+            own = 0.3 * len(spec.own_words & {stem(word) for word in _WORD.findall(folded)})
             score = max(floor, base) + asked_points(spec, asked) + cue_points(spec, near) + own
             ranked.append((score + _LONGER * (value.end - value.start), spec, value))
     return ranked
@@ -98,7 +98,7 @@ def _said_in_part(spec: SlotSpec, folded: str, asked: Sequence[str]) -> Iterator
         telling = {word for word in parts - others if len(word) >= _WORD_CHARS_LEAST}
         if len(parts) < 2 or not telling & spoken:
             continue
-        context = (parts | words_of(spec.plain)) - telling
+        context = (parts | spec.own_words) - telling
         if not context & spoken:
             continue
         match = next(one for one in words if stem(one[0]) in telling)
@@ -111,7 +111,7 @@ def _said_none(spec: SlotSpec, folded: str) -> Iterator[tuple[float, Value]]:
     if value is None:
         return
     for match in _NONE.finditer(folded):
-        if words_of(spec.plain) & words_of(match[1]):
+        if spec.own_words & words_of(match[1]):
             yield _PHRASE, Value("category", value, match.start(), match.end())
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ringback_memory.domain.cues import Cue
+
 YES = re.compile(
     r"^\W*(?:(?:oh|ok(?:ay)?|alright|well|so|great|cool|perfect|awesome|wow|hmm|um)\W+)*(?:yes|yeah|yea|"
     r"yep|yup|sure|"
@@ -33,9 +35,9 @@ NO_MATTER = re.compile(
     r"sort|of)?\b.{0,24}\b(?:fine|ok|okay|good|works|do)|(?:ok|okay|fine|good) with any)\b",
     re.I,
 )
-DECLINES = re.compile(
+DECLINES = Cue(
     r"\b(?:(?:do|did|will|would|wo|ca)(?:n'?t|n’t| not) (?:really |actually )?(?:want|need|wish|like|plan|intend|care)|"
     r"no need|no thanks?|not (?:yet|now|right now|today|at the moment|interested)|(?:an)?other time|later on|"
     r"maybe later|perhaps later|rather not|without (?:booking|buying))\b",
-    re.I,
+    holds="n't| not|not |no need|no thank|other time|later|without",
 )

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import msgspec
 
+from ringback_memory.domain.cues import Cue
 from ringback_memory.domain.schema import Kind
 
 _SMALL = (
@@ -86,7 +87,7 @@ _HINTS = tuple(
     re.compile(hint)
     for hint in (
         r"@",
-        r"\d.{2,60}(?:st(?:reet)?\b|ave|highw|parkw|sq|r(?:oa)?d\b|b(?:ou)?l|drive|lane|way|court|square|terrace)",
+        r"st\b|street|ave|highw|parkw|square|rd\b|road|blvd|boul|drive|lane|way|court|terrace",
         r"[-/]",
         r"\d",
         r"[$€£]|dollar|euro|pound|buck",
@@ -101,11 +102,11 @@ _COUNTS_ONE = re.compile(
     r" (?!(?:way|of|that|which|is|more|with|in|from|for|at|by|else|please)\b)[a-z]|[.!]?$", re.I
 )
 
-_KIND_OF = re.compile(
+_KIND_OF = Cue(
     r"\b(?:a|an|some|any|for|good|great|the|of|play|nice|like|want) ([a-z]+(?:[- ][a-z]+)?) "
     r"(?:songs?|movies?|films?|"
     r"restaurants?|music|food|cuisine|events?|games?|concerts?|shows?|flick|dishes|(?:type|kind)s? of)\b",
-    re.I,
+    holds="song|movie|film|restaurant|music|food|cuisine|event|game|concert|show|flick|dishes|type|kind",
 )
 _WORD = r"(?:[A-Z]\.|(?:St|Mt|Dr|Mr|Mrs|Ms)\.|[A-Z0-9](?:[\w'’&/-]|\.(?=[A-Z](?![a-z])|\d|[a-z]))*)"
 _NAME = re.compile(rf"{_WORD}(?:,? (?:(?:of|the|de|la|le|du|&|-) ){{0,2}}{_WORD})*")
@@ -170,7 +171,7 @@ _TEXTS_HELD_MAX = 64
 """An utterance is read several times in a row: for each group of slots, for names, for offers."""
 
 
-class Value(msgspec.Struct, frozen=True):
+class Value(msgspec.Struct, frozen=True, gc=False):
     """A value in the text, characters `start` up to `end`."""
 
     kind: Kind
@@ -203,6 +204,8 @@ def find_names(text: str, *, taken: Sequence[Value]) -> list[Value]:
     if not _CAPITALS.search(text):
         names += _small_names(text, timed)
     for match in _NAME.finditer(text):
+        if match[0].isdecimal() or _stripped(match[0]) in _NOT_NAMES:
+            continue
         for start, end in _parts(text, match.start(), match.end()):
             inside = [one for one in (*timed, *names) if start < one.end and one.start < end]
             if not inside and _is_name(text[start:end]) and not _begins_sentence(text, start, end):
@@ -279,7 +282,11 @@ def _begins_sentence(text: str, start: int, end: int) -> bool:
 
 
 def _plain(text: str, span: tuple[int, int]) -> str:
-    return text[span[0] : span[1]].strip(".,!?").replace("’", "'").casefold()
+    return _stripped(text[span[0] : span[1]])
+
+
+def _stripped(word: str) -> str:
+    return word.strip(".,!?").replace("’", "'").casefold()
 
 
 def _is_name(text: str) -> bool:
