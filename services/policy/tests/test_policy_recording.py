@@ -55,7 +55,10 @@ def question(bundle, amount):
 @pytest.fixture
 async def replica(tmp_path):
     MacKeys.generate(tmp_path / "mac.json")
-    made = assemble(MemoryBus(MemoryBroker()), MacKeys.load(tmp_path / "mac.json"))
+    bus = MemoryBus(MemoryBroker())
+    records = QuestionRecords(bus, on=True)
+    made = assemble(bus, MacKeys.load(tmp_path / "mac.json"), keep=records.keep)
+    made.records = records
     await made.open()
     yield made
     await made.close()
@@ -77,11 +80,11 @@ async def test_what_was_recorded_shows_what_another_bundle_would_decide(replica)
         ).bundle_digest
         for n in (100, 50)
     ]
-    records = QuestionRecords(replica.bus, on=True)
-    policy = PolicyServicer(replica.deciding, records.keep)
+    policy = PolicyServicer(replica.deciding)
     for amount in (10, 70, 200):
         await policy.Decide(question(first, amount), None)
-    await records.close()
+    replica.deciding.record_answered()
+    await replica.records.close()
     await replica.bus.flush()
     kept = recorded(replica.bus)
     assert [one.decision_id for one in kept] == ["dec_10", "dec_70", "dec_200"]
@@ -96,11 +99,11 @@ async def test_a_recorded_question_bears_the_digest_that_the_audit_has_of_it(rep
     admin = PolicyAdminServicer(replica.publishing, replica.rolling_out)
     request = pb.PublishBundleRequest(pack="shop", files=files(100), actor="ana")
     bundle = (await admin.PublishBundle(request, None)).bundle_digest
-    records = QuestionRecords(replica.bus, on=True)
-    policy = PolicyServicer(replica.deciding, records.keep)
+    policy = PolicyServicer(replica.deciding)
     for amount in (10, 70):
         await policy.Decide(question(bundle, amount), None)
-    await records.close()
+    replica.deciding.record_answered()
+    await replica.records.close()
     replica.audit.deliver()
     await replica.bus.flush()
     entries = [

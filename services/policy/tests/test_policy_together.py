@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ringback_policy.domain.conditions import Condition, ConditionError, Environment
 from ringback_policy.domain.direct import Direct
-from ringback_policy.domain.shapes import Shape
 from ringback_policy.domain.together import CONDITIONS_MAX, Together
 
 # Literals and values meet in every pairing of types, so that most mixtures are errors.
@@ -96,7 +95,7 @@ def test_answers_together_are_those_of_each_alone(sources: list[str | None], val
 @given(expressions(), worlds())
 def test_an_answer_without_the_engine_is_the_engines(source: str, values: dict[str, Any]) -> None:
     condition = Condition(source)
-    found = Direct([condition]).answers(Shape.of([condition.shape]).read(values))
+    found = Direct([condition]).answers(values)
     assert found is None or found == [_alone(condition, values)]
 
 
@@ -117,7 +116,7 @@ def test_a_comparison_with_literals_needs_no_engine(source: str) -> None:
         "session": {"turn": 4},
     }
     values["facts"]["thing"]["one"] = [] if "exists" in source else 30.0 if "24" in source else "a"
-    assert Direct([condition]).answers(condition.shape.read(values)) == [condition.holds(Environment(values))]
+    assert Direct([condition]).answers(values) == [condition.holds(Environment(values))]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +136,7 @@ def test_a_comparison_with_literals_needs_no_engine(source: str) -> None:
     ],
 )
 def test_what_is_more_than_that_is_left_to_the_engine(source: str) -> None:
-    assert Direct([Condition(source)]).answers({"args__three": 1, "args__four": 1}) is None
+    assert Direct([Condition(source)]).answers({"args": {"three": 1, "four": 1}}) is None
 
 
 def test_one_that_fails_leaves_all_to_be_asked_alone() -> None:

@@ -1,5 +1,8 @@
 """The part of `bootstrap` for one replica: the parts that answer, over a bus."""
 
+import asyncio
+from collections.abc import Callable
+
 import grpc
 from ringback.policy.v1 import policy_pb2_grpc
 from ringback_events import Bus
@@ -17,8 +20,8 @@ from ringback_policy.adapters.proofs import MacSigner
 from ringback_policy.adapters.spoken_values import says_value, speak_value
 from ringback_policy.ports import Clock
 from ringback_policy.server.admin import PolicyAdminServicer
-from ringback_policy.server.policy import Keep, PolicyServicer
-from ringback_policy.usecases.deciding import Deciding
+from ringback_policy.server.policy import PolicyServicer
+from ringback_policy.usecases.deciding import Deciding, Keep
 from ringback_policy.usecases.publishing import Publishing
 from ringback_policy.usecases.recording import Recording
 from ringback_policy.usecases.rolling_out import Questions, RollingOut
@@ -41,7 +44,7 @@ class Policy:
         keep: Keep | None,
         reconsidering: Reconsidering | None,
     ) -> None:
-        self.bus, self._keep, self._reconsidering = bus, keep, reconsidering
+        self.bus, self._reconsidering = bus, reconsidering
         self.store = BundleStore(bus)
         self.audit = AuditChain(bus, replica=new_id(f"{instance or 'policy'}"))
         questions = Questions(read_question)
@@ -53,7 +56,8 @@ class Policy:
             clock=clock,
             speaker=speak_value,
             finder=says_value,
-            questions=questions,
+            keeps=(questions.keep,) if keep is None else (questions.keep, keep),
+            later=_soon,
             reconsidering=reconsidering,
         )
         facts = BusControlFacts(bus, clock=clock)
@@ -71,7 +75,7 @@ class Policy:
 
     def register(self, server: grpc.aio.Server) -> None:
         """Adds both servicers."""
-        policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(self.deciding, self._keep), server)
+        policy_pb2_grpc.add_PolicyServiceServicer_to_server(PolicyServicer(self.deciding), server)
         admin = PolicyAdminServicer(self.publishing, self.rolling_out)
         policy_pb2_grpc.add_PolicyAdminServiceServicer_to_server(admin, server)
 
@@ -81,8 +85,14 @@ class Policy:
         await self.store.close()
         if self._reconsidering is not None:
             await self._reconsidering.close()
+        self.deciding.record_answered()
         self.audit.deliver()
         await self.bus.close()
+
+
+def _soon(work: Callable[[], None]) -> None:
+    """Runs it when what runs now has sent its answer."""
+    asyncio.get_running_loop().call_soon(work)
 
 
 def assemble(

@@ -98,8 +98,14 @@ class Bundles(Protocol):
 class AuditTrail(Protocol):
     """The append-only audit."""
 
-    def append(self, record: AuditRecord) -> None:
-        """Takes an entry for delivery and returns at once; raises Overloaded when nothing more can be kept."""
+    def expect(self, tenant: str) -> None:
+        """Makes sure that an entry of this tenant will be taken; raises Overloaded or InvalidInput if it will not."""
+
+    def append(self, record: AuditRecord, *, expected: bool = False) -> None:
+        """Takes an entry for delivery and returns at once; raises Overloaded when nothing more can be kept.
+
+        What was `expected` is refused only where it must be on disk first and cannot.
+        """
 
 
 class ControlFacts(Protocol):

@@ -31,8 +31,8 @@ class AuditChain:
 
     Entries are handed to the bus within `BATCH_MS` of their answers, several of a tenant in one message, so that
     nobody waits for them. What allows a side effect is on disk, with all that stands before it in the chain, when
-    `append` returns. When the bus can keep no more, those answered already wait here, `HELD_MAX` at most, and further
-    ones are refused.
+    `append` returns. When the bus can keep no more, those answered already wait here, `HELD_MAX` and what is being
+    answered at most, and further ones are refused.
     """
 
     def __init__(self, bus: Bus, *, replica: str) -> None:
@@ -44,14 +44,19 @@ class AuditChain:
         self._full = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def append(self, record: AuditRecord) -> None:
-        """Takes an entry; raises Overloaded when the bus keeps no more and too many wait."""
+    def expect(self, tenant: str) -> None:
+        """Raises Overloaded when the bus keeps no more and too many wait, InvalidInput for what is no tenant."""
         if self._full or len(self._held) >= HELD_MAX:
             self.deliver()
         if self._full:
             raise _overloaded()
         # Refused here and not later: the tenant is part of the subject.
-        _subject(record.tenant, "decision")
+        _subject(tenant, "decision")
+
+    def append(self, record: AuditRecord, *, expected: bool = False) -> None:
+        """Takes an entry; raises as `expect` does, unless that was asked before."""
+        if not expected:
+            self.expect(record.tenant)
         self._held.append(record)
         if isinstance(record, DecisionRecord) and record.binding:
             self._keep(record)

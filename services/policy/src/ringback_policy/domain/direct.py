@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ringback_policy.domain.conditions import Condition, tokens_of
+from ringback_policy.domain.shapes import Choices, Members, Shape
 
 __all__ = ["Direct"]
 
@@ -21,44 +22,30 @@ _ORDERED: dict[str, type[ast.cmpop]] = {"<": ast.Lt, "<=": ast.LtE, ">": ast.Gt,
 _EQUAL: dict[str, type[ast.cmpop]] = {"==": ast.Eq, "!=": ast.NotEq}
 _WORDS = {"true": True, "false": False}
 _KNOWN = frozenset({"true", "false", "null", "in"})
-_GIVEN = "given"
+
+_Answered = Callable[[Mapping[str, Any]], list[bool] | None]
 
 
 class Direct:
     """Conditions in their order; an absent one is always true."""
 
-    __slots__ = ("_answer", "_empty", "_loose", "_typed")
+    __slots__ = ("_answered",)
 
     def __init__(self, conditions: Sequence[Condition | None]) -> None:
         """Reads them; one that is of another kind leaves all of them to the engine."""
         reading = _Reading()
-        self._answer: Callable[[Mapping[str, Any]], list[bool]] | None = None
+        self._answered: _Answered | None = None
         try:
             answers = [ast.Constant(True) if c is None else reading.condition(c) for c in conditions]
         except _NotDirectError:
-            answers = []
-        self._typed = tuple(reading.types.items())
-        self._empty = tuple(sorted(reading.lists))
-        self._loose = tuple(sorted(reading.others - set(reading.types) - reading.lists))
+            return
         if answers:
-            self._answer = _function(answers)
+            shape = Shape.of(condition.shape for condition in conditions if condition is not None)
+            self._answered = _function(answers, reading, shape)
 
-    def answers(self, given: Mapping[str, Any]) -> list[bool] | None:
-        """One answer for each, over the variables as a shape reads them; None when the engine must be asked."""
-        if self._answer is None:
-            return None
-        for name, kind in self._typed:
-            value = given.get(name)
-            if type(value) is not kind or not _plain(value):
-                return None
-        for name in self._empty:
-            if given.get(name) != []:
-                return None
-        # What is not read must have a form in CEL all the same, or the conditions around it would fail.
-        for name in self._loose:
-            if not _plain(given.get(name, "")):
-                return None
-        return self._answer(given)
+    def answers(self, values: Mapping[str, Any]) -> list[bool] | None:
+        """One answer for each, over the variables by their roots; None when the engine must be asked."""
+        return self._answered(values) if self._answered is not None else None
 
 
 def _plain(value: Any) -> bool:
@@ -68,14 +55,63 @@ def _plain(value: Any) -> bool:
     return kind is str or kind is bool or (kind is float and math.isfinite(value))
 
 
-def _function(answers: list[ast.expr]) -> Callable[[Mapping[str, Any]], list[bool]]:
-    """`lambda given: [given["facts__…"] == "cancelled", …]`, from nodes that were made here."""
-    taken = ast.arguments(posonlyargs=[], args=[ast.arg(_GIVEN)], kwonlyargs=[], kw_defaults=[], defaults=[])
-    body = ast.Expression(ast.Lambda(taken, ast.List(answers, ast.Load())))
-    made: Callable[[Mapping[str, Any]], list[bool]] = eval(
-        compile(ast.fix_missing_locations(body), "<conditions>", "eval"), {"__builtins__": {}}
-    )
-    return made
+def _function(answers: list[ast.expr], reading: "_Reading", shape: Shape) -> _Answered:
+    """One function that reads the members, holds them against their types and answers, from text that was made here.
+
+    A decision meets its code cold: a line for each member costs less than a loop over them in several places.
+    """
+    lines = ["def answered(values):"]
+    wanted = reading.types.keys() | reading.lists
+    assert wanted <= {name for name, *_ in (*shape.flats, *shape.chosen)}, "a name that is no member"
+    for owner, members in shape.groups:
+        found = [(name, part) for name, part in members if name in wanted]
+        if found:
+            lines += _read(_at("values", owner), [(reading.variable(name), part) for name, part in found])
+    for name, path, text in shape.chosen:
+        variable = reading.variable(name)
+        lines += _read(_at("values", path[:-1]), [(variable, path[-1])])
+        lines.append(f"    if isinstance({variable}, Choices): {variable} = {variable}.chosen({text!r})")
+    tests = [_test(reading.variable(name), kind) for name, kind in reading.types.items()]
+    tests += [f"_listed({reading.variable(name)}) == []" for name in sorted(reading.lists)]
+    if tests:
+        lines.append(f"    if not ({' and '.join(tests)}): return None")
+    # What is not read must have a form in CEL all the same, or the conditions around it would fail.
+    for name, path in shape.flats:
+        if name in reading.others and name not in wanted:
+            lines += [
+                f"    try: value = {_at('values', path)}",
+                "    except (LookupError, TypeError): value = ''",
+                "    if not _plain(value): return None",
+            ]
+    lines.append(f"    return {ast.unparse(ast.List(answers, ast.Load()))}")
+    made: dict[str, Any] = {}
+    exec(compile("\n".join(lines), "<conditions>", "exec"), dict(_NAMES), made)
+    answered: _Answered = made["answered"]
+    return answered
+
+
+def _read(owner: str, members: Sequence[tuple[str, str]]) -> list[str]:
+    """Lines that give members of one owner their variables; without one of them there is no answer."""
+    return [
+        "    try:",
+        f"        owner = {owner}",
+        *[f"        {variable} = owner[{part!r}]" for variable, part in members],
+        "    except (LookupError, TypeError): return None",
+    ]
+
+
+def _at(root: str, path: Sequence[str]) -> str:
+    return root + "".join([f"[{part!r}]" for part in path])
+
+
+def _test(variable: str, kind: type) -> str:
+    """Whether the value is exactly of the type, and one that the engine takes."""
+    bounds = {int: f" and {-INTEGER_MAX} <= {variable} < {INTEGER_MAX}", float: f" and isfinite({variable})"}
+    return f"type({variable}) is {kind.__name__}{bounds.get(kind, '')}"
+
+
+def _listed(value: Any) -> Any:
+    return value.plain() if isinstance(value, Members) else value
 
 
 class _NotDirectError(Exception):
@@ -89,8 +125,13 @@ class _Reading:
         self.types: dict[str, type] = {}
         self.lists: set[str] = set()
         self.others: set[str] = set()
+        self._variables: dict[str, str] = {}
         self._words: list[tuple[str, str]] = []
         self._at = 0
+
+    def variable(self, name: str) -> str:
+        """What the member is called in the function."""
+        return self._variables.setdefault(name, f"value_{len(self._variables)}")
 
     def condition(self, condition: Condition) -> ast.expr:
         """The condition as an expression; raises _NotDirectError."""
@@ -170,7 +211,7 @@ class _Reading:
         kind, text = self._words[self._at] if self._at < len(self._words) else ("", "")
         self._at += 1
         if kind == "name" and text not in _KNOWN:
-            return ast.Subscript(ast.Name(_GIVEN, ast.Load()), ast.Constant(text), ast.Load()), text, bool
+            return ast.Name(self.variable(text), ast.Load()), text, bool
         value = _literal(kind, text)
         return ast.Constant(value), "", type(value)
 
@@ -209,3 +250,10 @@ def _literal(kind: str, text: str) -> str | int | float | bool:
     if kind == "number" and text.replace(".", "", 1).isdecimal() and "." in text:
         return float(text)
     raise _NotDirectError
+
+
+_NAMES: dict[str, Any] = {
+    "__builtins__": {},
+    **{kind.__name__: kind for kind in (str, int, float, bool, type, LookupError, TypeError, Choices)},
+    **{"isinstance": isinstance, "isfinite": math.isfinite, "_listed": _listed, "_plain": _plain},
+}

@@ -46,12 +46,11 @@ class Together:
 
     def answers(self, values: Mapping[str, Any]) -> list[bool] | None:
         """One answer for each; None when they must be asked one by one."""
-        given = self._shape.read(values)
-        found = self._direct.answers(given)
+        found = self._direct.answers(values)
         if found is not None or not self._programs:
             return found
         try:
-            return self._from_engine(cel.Context(given))
+            return self._from_engine(cel.Context(self._shape.read(values)))
         except BaseException as error:
             if not of_the_engine(error):
                 raise

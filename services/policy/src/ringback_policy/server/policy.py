@@ -2,7 +2,7 @@
 """The PolicyService: decisions, consent readings, instructions and session rules over gRPC."""
 
 import time
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ringback.policy.v1 import policy_pb2 as pb
@@ -22,10 +22,7 @@ from ringback_policy import wire
 from ringback_policy.domain.subjects import Decision, Request
 from ringback_policy.usecases.deciding import Deciding
 
-__all__ = ["Keep", "PolicyServicer"]
-
-# Takes the pack and a question that was decided, as it travels.
-Keep = Callable[[str, bytes], None]
+__all__ = ["PolicyServicer"]
 
 # What nobody waits for in words: the answer's labels are few, so metrics stay few.
 _UNDECIDED = "NEEDS_FACTS"
@@ -34,24 +31,20 @@ _UNDECIDED = "NEEDS_FACTS"
 class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
     """Answers sessions."""
 
-    def __init__(self, deciding: Deciding, keep: Keep | None = None) -> None:
-        """`keep` takes each question that was decided, with its pack."""
+    def __init__(self, deciding: Deciding) -> None:
         self._deciding = deciding
-        self._keep = keep
 
     async def Decide(self, request: pb.DecideRequest, context: Any) -> pb.DecideResponse:
         """One decision."""
         started = time.perf_counter()
         asked = wire.decide_request(request)
-        question = request.SerializeToString(deterministic=True)
+        question = partial(request.SerializeToString, deterministic=True)
         if not tracing_enabled():
             decision, proof = await self._deciding.decide(asked, question=question)
         else:
             with span(names.Span.POLICY_DECIDE, attributes=_asked_attributes(asked)) as current:
                 decision, proof = await self._deciding.decide(asked, question=question)
                 set_attributes(current, _answer_attributes(decision))
-        if self._keep is not None and decision.effect is not None:
-            self._keep(self._deciding.pack_of(asked), question)
         if metrics_enabled():
             _measure(asked, decision, (time.perf_counter() - started) * 1000)
         return wire.decide_response(asked, decision, proof)

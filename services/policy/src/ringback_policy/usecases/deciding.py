@@ -1,5 +1,8 @@
 """Owns the answering of a session's questions: decisions, consent readings, instructions, session rules."""
 
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -23,13 +26,20 @@ from ringback_policy.ports import (
     ValueFinder,
     ValueSpeaker,
 )
-from ringback_policy.usecases.rolling_out import Questions
 from ringback_policy.usecases.second_opinion import Reconsidering
 
-__all__ = ["AskedConsent", "Deciding"]
+__all__ = ["AskedConsent", "Deciding", "Keep"]
+
+# Takes the pack and a question that was decided, as it travels.
+Keep = Callable[[str, bytes], None]
 
 # The subjects that are about a tool.
 NAMED = (ActionSubject, ResultSubject)
+
+
+def at_once(work: Callable[[], None]) -> None:
+    """Runs it now."""
+    work()
 
 
 class AskedConsent(msgspec.Struct, frozen=True):
@@ -59,9 +69,11 @@ class Deciding:
         clock: Clock,
         speaker: ValueSpeaker,
         finder: ValueFinder,
-        questions: Questions,
+        keeps: Sequence[Keep] = (),
+        later: Callable[[Callable[[], None]], object] = at_once,
         reconsidering: Reconsidering | None = None,
     ) -> None:
+        """`later` runs what nobody waits for, once the answer is on its way."""
         self._bundles = bundles
         self._audit = audit
         self._signer = signer
@@ -69,11 +81,16 @@ class Deciding:
         self._clock = clock
         self._speaker = speaker
         self._finder = finder
-        self._questions = questions
+        self._keeps = keeps
+        self._later = later
+        # Records that nobody waits for; the next turn of the loop empties it.
+        self._answered: deque[Callable[[], None]] = deque()
         self._reconsidering = reconsidering
 
-    async def decide(self, request: Request, *, question: bytes) -> tuple[Decision, Proof | None]:
-        """One decision, and its proof when a side effect is allowed; `question` is the request as it travels.
+    async def decide(
+        self, request: Request, *, question: Callable[[], bytes]
+    ) -> tuple[Decision, Proof | None]:
+        """One decision, and its proof when a side effect is allowed; `question` yields the request as it travels.
 
         Raises InvalidInput, NotFound for an unknown bundle, Overloaded when the audit can take no more: what is not
         audited is not decided.
@@ -82,23 +99,28 @@ class Deciding:
             bundle = self._bundles.deciding(request.bundle_digest)
         except NotFound:
             bundle = await self._bundle(request.bundle_digest)
+        self._audit.expect(request.tenant)
         decision = decide(bundle, request, renderer=self._speaker)
         if bundle.digest != request.bundle_digest:
             decision = msgspec.structs.replace(decision, bundle_digest=bundle.digest)
-        if decision.effect is not None:
-            self._questions.keep(bundle.pack, question)
         proof = None
         if decision.proof_until_ms and isinstance(request.subject, ActionSubject):
             until = decision.proof_until_ms
             proof = self._signer.sign(
                 request, request.subject, consent_id=decision.consent_id, expires_at_ms=until
             )
-        self._audit.append(self._decision_record(request, decision, digest(question)))
+            self.record_answered()
+            self._record(bundle.pack, request, decision, question)
+        else:
+            self._answered.append(partial(self._record, bundle.pack, request, decision, question))
+            if len(self._answered) == 1:
+                self._later(self.record_answered)
         return decision, proof
 
-    def pack_of(self, request: Request) -> str:
-        """The pack of the bundle that decided; raises NotFound before it did."""
-        return self._bundles.deciding(request.bundle_digest).pack
+    def record_answered(self) -> None:
+        """Audits what was decided and not yet recorded, in its order."""
+        while self._answered:
+            self._answered.popleft()()
 
     async def read_consent(self, asked: AskedConsent, *, left_ms: int | None = None) -> ConsentAnswer:
         """How an answer to a read-back reads under the session's bundle; `left_ms` of the caller's time are left."""
@@ -125,6 +147,7 @@ class Deciding:
             reading=answer.reading,
             evidence=answer.evidence,
         )
+        self.record_answered()
         self._audit.append(record)
         return answer
 
@@ -155,6 +178,14 @@ class Deciding:
             return self._bundles.get(digest)
         except NotFound:
             return await self._bundles.fetch(digest)
+
+    def _record(self, pack: str, request: Request, decision: Decision, question: Callable[[], bytes]) -> None:
+        """Audits a decision, and keeps what was asked."""
+        asked = question()
+        self._audit.append(self._decision_record(request, decision, digest(asked)), expected=True)
+        if decision.effect is not None:
+            for keep in self._keeps:
+                keep(pack, asked)
 
     def _decision_record(self, request: Request, decision: Decision, input_digest: str) -> DecisionRecord:
         subject: Any = request.subject
