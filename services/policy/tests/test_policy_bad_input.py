@@ -210,3 +210,62 @@ async def test_what_is_no_name_of_a_pack_is_told_by_its_field(shop):
         with pytest.raises(InvalidInput) as refused:
             await call(request, None)
         assert refused.value.field == "pack"
+
+
+TYPED = b"""
+version: "1"
+owner: team
+actions:
+  order:
+    side_effect: read
+    arguments: {name: string, count: integer, amount: number, gift: boolean, items: list, to: object}
+    conditions:
+      - {id: too-dear, when: args.amount + 1.5 > 100.0, effect: deny, on_error: escalate}
+"""
+
+
+@pytest.fixture
+async def typed(shop):
+    request = pb.PublishBundleRequest(pack="typed", files={**FILES, "actions.yaml": TYPED}, actor="ana")
+    shop.bundle = (await shop.admin.PublishBundle(request, None)).bundle_digest
+    return shop
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"name": 5}, "name: expected text, got an integer"),
+        ({"name": None}, "name: expected text, got null"),
+        ({"count": 1.5}, "count: expected an integer, got a number"),
+        ({"count": True}, "count: expected an integer, got a boolean"),
+        ({"amount": "4111 1111"}, "amount: expected a number, got text"),
+        ({"amount": 10**400}, "amount: expected a number that a double holds"),
+        ({"gift": 1}, "gift: expected a boolean, got an integer"),
+        ({"items": {}}, "items: expected a list, got an object"),
+        ({"to": []}, "to: expected an object, got a list"),
+    ],
+)
+async def test_an_argument_of_another_type_than_declared_is_denied_and_named(typed, arguments, told):
+    answer = await typed.ask({"amount": 1, **arguments}, tool="order")
+    assert (answer.effect, answer.rule, answer.layer) == (pb.EFFECT_DENY, "arguments", pb.LAYER_ACTIONS)
+    assert answer.reason == f"argument {told}"
+    assert not answer.rule_error
+
+
+async def test_a_declared_number_is_one_in_conditions_however_it_was_written(typed):
+    for amount, effect in ((5, pb.EFFECT_ALLOW), (5.5, pb.EFFECT_ALLOW), (99, pb.EFFECT_DENY)):
+        answer = await typed.ask({"amount": amount}, tool="order")
+        assert (answer.effect, answer.rule_error) == (effect, False)
+
+
+async def test_a_missing_argument_takes_the_fallback_and_is_named(typed):
+    answer = await typed.ask({"name": "x"}, tool="order")
+    assert (answer.effect, answer.rule, answer.rule_error) == (pb.EFFECT_ESCALATE, "too-dear", True)
+    assert answer.reason == "too-dear: not evaluated, fallback taken: missing value 'args.amount'"
+
+
+def test_an_error_of_a_condition_does_not_tell_a_callers_value():
+    condition = Condition("args.table[args.key] == 1")
+    with pytest.raises(ConditionError) as failed:
+        condition.holds(Environment({"args": {"table": {"a": 1}, "key": "4111 1111"}}))
+    assert "4111" not in str(failed.value)

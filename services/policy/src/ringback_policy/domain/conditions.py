@@ -158,7 +158,9 @@ class Condition:
 
     def _explained(self, error: Exception) -> str:
         if isinstance(error, KeyError):
-            return f"missing value {error}"
+            # A key that the expression does not name is a value of the caller's.
+            named = {part for path in self.paths for part in path}
+            return f"missing value {error}" if error.args and error.args[0] in named else "missing value"
         text = str(error)
         missing = next((".".join(path) for name, path in self.shape.flats if f"'{name}'" in text), "")
         return f"missing value {missing!r}" if missing else text.split(":", 1)[0][:120]

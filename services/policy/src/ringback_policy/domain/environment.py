@@ -30,12 +30,13 @@ __all__ = [
     "field_checks",
     "json_object",
     "json_value",
+    "misfit",
     "subject_values",
     "variables",
 ]
 
-# Name, the types that its value may have, and whether it becomes a double.
-FieldChecks = tuple[tuple[str, tuple[type, ...], bool], ...]
+# Name, the types that its value may have, and the declared kind.
+FieldChecks = tuple[tuple[str, tuple[type, ...], str], ...]
 
 JSON_BYTES_MAX = 64 * 1024
 RESULT_BYTES_MAX = 256 * 1024
@@ -118,8 +119,8 @@ def subject_values(request: Request, *, consented: bool = False) -> dict[str, An
 
 
 def field_checks(fields: Mapping[str, str]) -> FieldChecks:
-    """What `fact_value` looks at, from the declared kinds."""
-    return tuple((name, _TYPES.get(kind, _OBJECT), kind == "number") for name, kind in fields.items())
+    """What `misfit` looks at, from the declared kinds."""
+    return tuple((name, _TYPES.get(kind, _OBJECT), kind) for name, kind in fields.items())
 
 
 def fact_value(fact: Fact, checks: FieldChecks) -> Any:
@@ -127,20 +128,27 @@ def fact_value(fact: Fact, checks: FieldChecks) -> Any:
     value = json_value(fact.value_json or "null", field=f"facts.{fact.name}.value_json")
     if not checks:
         return value
-    if not isinstance(value, dict):
-        return None
-    for name, types, number in checks:
-        if name not in value:
+    return value if isinstance(value, dict) and not misfit(value, checks) else None
+
+
+def misfit(values: dict[str, Any], checks: FieldChecks) -> str:
+    """Makes declared numbers doubles; says of the first member of another type what was expected.
+
+    One that is missing is no misfit: what reads it takes its fallback.
+    """
+    for name, types, kind in checks:
+        if name not in values:
             continue
         # What was read from JSON has exactly these types: a boolean is no integer.
-        if type(value[name]) not in types:
-            return None
-        if number:
+        found = type(values[name])
+        if found not in types:
+            return f"{name}: expected {_NAMES[kind]}, got {_FOUND.get(found, 'something else')}"
+        if kind == "number":
             try:
-                value[name] = float(value[name])
-            except OverflowError:  # a whole number that no double holds
-                return None
-    return value
+                values[name] = float(values[name])
+            except OverflowError:
+                return f"{name}: expected a number that a double holds"
+    return ""
 
 
 _OBJECT: tuple[type, ...] = (dict,)
@@ -150,6 +158,14 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "string": (str,),
     "list": (list,),
+}
+_NAMES = {
+    **{"boolean": "a boolean", "integer": "an integer", "number": "a number"},
+    **{"string": "text", "list": "a list", "object": "an object"},
+}
+_FOUND: dict[type, str] = {
+    **{bool: "a boolean", int: "an integer", float: "a number"},
+    **{str: "text", list: "a list", dict: "an object", type(None): "null"},
 }
 
 

@@ -11,7 +11,13 @@ from ringback_errors import InvalidInput
 from ringback_identity import digest
 
 from ringback_policy.domain.conditions import ConditionError, Environment
-from ringback_policy.domain.environment import JSON_BYTES_MAX, RESULT_BYTES_MAX, subject_values, variables
+from ringback_policy.domain.environment import (
+    JSON_BYTES_MAX,
+    RESULT_BYTES_MAX,
+    misfit,
+    subject_values,
+    variables,
+)
 from ringback_policy.domain.facts import FactsAtHand, resolve
 from ringback_policy.domain.model import ActionPolicy, Bundle, Rule, RuleSet
 from ringback_policy.domain.readback import client_read_back, read_back
@@ -95,6 +101,10 @@ def _decide_action(bundle: Bundle, request: Request, action: ActionSubject, rend
     side_effect = max(action.side_effect, (policy and policy.side_effect) or SideEffect.READ)
     consent = _valid_consent(request, action)
     subject = subject_values(request, consented=consent is not None)
+    wrong = misfit(subject["args"], policy.checks) if policy and policy.checks else ""
+    if wrong:
+        say = bundle.turn_rules.say_unavailable
+        return _answer([Verdict(Effect.DENY, "arguments", Layer.ACTIONS, f"argument {wrong}", say)], NO_FACTS)
     verdicts = _base(bundle, request, action, policy, side_effect)
     extra = policy.consent.needs if policy and policy.consent else ()
     rules = bundle.rules_for(Gate.ACTION, action.tool)

@@ -1,11 +1,13 @@
 """Owns the account of a decision: what each rule that could speak said, and why."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
 from ringback_policy.domain.conditions import Environment
-from ringback_policy.domain.environment import subject_values, variables
+from ringback_policy.domain.environment import misfit, subject_values, variables
 from ringback_policy.domain.evaluating import ask_rule, decide
 from ringback_policy.domain.facts import resolve
 from ringback_policy.domain.model import ANY_ACTION, Bundle, Rule
@@ -55,8 +57,17 @@ def explain(bundle: Bundle, request: Request, *, renderer: Renderer) -> Explanat
     return Explanation(decision, tuple(steps))
 
 
-def _step(rule: Rule, bundle: Bundle, request: Request, renderer: Renderer) -> Step:
+def _subject(bundle: Bundle, request: Request) -> Mapping[str, Any]:
+    """The variables of the subject, as a decision has them."""
     subject = subject_values(request)
+    if isinstance(request.subject, ActionSubject) and not request.subject.client_tool:
+        policy = bundle.actions.get(request.subject.tool)
+        misfit(subject["args"], policy.checks if policy else ())
+    return subject
+
+
+def _step(rule: Rule, bundle: Bundle, request: Request, renderer: Renderer) -> Step:
+    subject = _subject(bundle, request)
     facts = resolve(rule.needs, bundle.facts, request, subject=subject)
     source = rule.when.source if rule.when else "always"
     effect = rule.effect.name.lower()

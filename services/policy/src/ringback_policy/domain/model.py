@@ -95,6 +95,8 @@ class ActionPolicy(Model, frozen=True):
     scopes: tuple[str, ...] = ()
     effect: Effect | None = None
     arguments: Mapping[str, str] = {}
+    # Of the arguments, in the form in which values are held against them.
+    checks: FieldChecks = ()
 
 
 class Fallback(Model, frozen=True):

@@ -103,6 +103,7 @@ def compile_action(name: str, entry: ActionEntry, source: Source) -> ActionPolic
         scopes=tuple(entry.scopes),
         effect=EFFECTS[entry.effect] if entry.effect else None,
         arguments=entry.arguments,
+        checks=field_checks(entry.arguments),
     )
 
 

@@ -59,7 +59,7 @@ def obligations_of(verdicts: Iterable[Verdict]) -> Obligations:
 def from_error(rule: Rule, fallback: OnError, error: str) -> Verdict:
     """What a rule says when it could not be evaluated."""
     obligations = Obligations(escalate=rule.rule_id) if fallback.effect is Effect.ESCALATE else NONE
-    reason = f"{rule.reason or rule.rule_id}: not evaluated, fallback taken"
+    reason = f"{rule.reason or rule.rule_id}: not evaluated, fallback taken: {error}"
     return Verdict(
         fallback.effect, rule.rule_id, rule.layer, reason, fallback.say, error=error, obligations=obligations
     )
