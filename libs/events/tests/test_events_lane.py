@@ -183,3 +183,26 @@ async def test_the_short_way_is_there_again_after_a_break(tmp_path: Path) -> Non
                 await asyncio.sleep(0.01)
         assert await bus.bucket("outcomes").put("a", b"2", timeout_ms=25_000) > 0
         await bus.close()
+
+
+@pytest.mark.stack
+async def test_a_failing_acknowledgement_leaves_the_connection_standing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with NatsServer.start(tmp_path) as server:
+        bus = await _prepared(server.url)
+
+        def fail(token: str, answer: Any) -> None:
+            raise OSError("disk full")
+
+        await bus._link._replies.open_acks(bus._link.nc, fail)
+        await bus._link.post(
+            event_subject("local", "sess_a", "x"), b"1", token="7", headers={"Nats-Msg-Id": "a"}
+        )
+        async with asyncio.timeout(25):
+            while "disk full" not in caplog.text:
+                await asyncio.sleep(0.01)
+        assert await bus.bucket("outcomes").put("a", b"2", timeout_ms=25_000) > 0
+        assert bus.connected
+        assert bus.stats.disconnects == 0
+        await bus.close()

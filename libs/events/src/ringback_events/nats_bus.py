@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
@@ -20,6 +20,7 @@ from ringback_events.handling import Workers, tail_one
 from ringback_events.message import Message, checked_message
 from ringback_events.nats_admin import ensure_topology
 from ringback_events.nats_consumer import DurableSubscription, TailSubscription, read_backlog
+from ringback_events.nats_lane import Answer
 from ringback_events.nats_link import NO_RESPONDERS, ApiError, NatsLink, answer_of
 from ringback_events.nats_store import NatsBucket, NatsObjects
 from ringback_events.publisher import Publisher, PublisherLimits
@@ -78,7 +79,6 @@ class NatsBus:
             limits=limits,
         )
         self._subscriptions: list[DurableSubscription | TailSubscription] = []
-        self._ack_inbox = ""
         self._closed = False
 
     async def open(self, *, wait_ms: int | None) -> None:
@@ -89,8 +89,7 @@ class NatsBus:
             await self._publisher.close(0)
             await self._link.close()
             raise
-        self._ack_inbox = self._link.nc.new_inbox()
-        await self._link.nc.subscribe(f"{self._ack_inbox}.*", cb=self._take_ack)
+        await self._link.take_acks(self._take_ack)
         self._publisher.start()
 
     @property
@@ -245,11 +244,8 @@ class NatsBus:
 
     async def _send(self, token: int, message: Message) -> None:
         try:
-            await self._link.nc.publish(
-                message.subject,
-                message.payload,
-                reply=f"{self._ack_inbox}.{token}",
-                headers=message.wire_headers(),
+            await self._link.post(
+                message.subject, message.payload, token=str(token), headers=message.wire_headers()
             )
         except MaxPayloadError:
             self._publisher.refused(
@@ -258,15 +254,15 @@ class NatsBus:
         except (NatsError, OSError) as error:
             raise BusAway(f"bus: {type(error).__name__}; nothing was sent") from error
 
-    async def _take_ack(self, message: Msg) -> None:
-        token = int(message.subject.rpartition(".")[2])
+    def _take_ack(self, posted: str, message: Answer) -> None:
+        token = int(posted)
         if (message.headers or {}).get("Status") == NO_RESPONDERS:
             self._publisher.failed(
                 token, "no stream takes it (JetStream is not ready, or the stream is missing)"
             )
             return
         try:
-            answer = json.loads(message.data)
+            answer = orjson.loads(message.data)
         except ValueError:
             self._publisher.failed(token, "an acknowledgement that is not JSON")
             return

@@ -129,6 +129,14 @@ class NatsLink:
             raise BusAway("bus: JetStream does not answer (no responders); nothing was stored")
         return answer
 
+    async def take_acks(self, take: Callable[[str, Answer], None]) -> None:
+        """Hand answers to what is posted to this, with their tokens."""
+        await self._replies.open_acks(self.nc, take)
+
+    async def post(self, subject: str, payload: bytes, *, token: str, headers: Mapping[str, str]) -> None:
+        """Publish without waiting for the answer; raises what nats-py's `publish` raises."""
+        await self._replies.post(self.nc, subject, payload, token=token, headers=headers)
+
     async def api(
         self, subject: str, body: Mapping[str, Any] | None = None, *, timeout_ms: int
     ) -> dict[str, Any]:
