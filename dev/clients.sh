@@ -37,7 +37,7 @@ setup_node() {
     at="$VAR/agents-js" from="$CLIENTS/node"
     command -v node >/dev/null && command -v npm >/dev/null ||
         die "agents-js needs node (20 or newer) and npm, and they are not here"
-    wanted="$(sum "$from/package.json" "$from/package-lock.json") $(node --version) $PWD"
+    wanted="$(sum "$from/package.json" "$from/package-lock.json" "$from/.npmrc") $(node --version) $PWD"
     fresh "$at" "$wanted" && return 0
     say "agents-js: $(grep -c '"integrity"' "$from/package-lock.json") packages"
     rm -rf "$at"
