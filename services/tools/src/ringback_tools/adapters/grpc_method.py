@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import grpc
 import orjson
@@ -19,6 +19,7 @@ from ringback_errors import InvalidInput
 from ringback_telemetry import inject
 
 from ringback_tools.adapters.credentials import Credentials
+from ringback_tools.adapters.grpc_plain import parser_of, printer_of
 from ringback_tools.adapters.grpc_types import method_types
 from ringback_tools.domain.messages import clean_text
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
@@ -54,7 +55,14 @@ _IN_DOUBT: Final = frozenset(
 )
 _PASSING: Final = frozenset({ErrorCode.TIMEOUT, ErrorCode.RATE_LIMITED, ErrorCode.TOOL_UNAVAILABLE})
 _SPOKEN: Final = frozenset({ErrorCode.INVALID_ARGUMENTS, ErrorCode.NOT_FOUND, ErrorCode.REJECTED})
-_Unary = Callable[..., Any]
+
+
+class _Method(NamedTuple):
+    """How to call a method, and how its messages are made and read."""
+
+    unary: Callable[..., Any]
+    parse: Callable[[Any], Message]
+    show: Callable[[Message], Any]
 
 
 class GrpcConnector:
@@ -65,7 +73,7 @@ class GrpcConnector:
         self._credentials = credentials
         self._channels: dict[str, grpc.aio.Channel] = {}
         # By address, method and the descriptor that its types came from.
-        self._methods: OrderedDict[tuple[str, str, bytes], tuple[_Unary, type[Message]]] = OrderedDict()
+        self._methods: OrderedDict[tuple[str, str, bytes], _Method] = OrderedDict()
 
     async def call(self, call: Call) -> Answer:
         """One attempt."""
@@ -81,19 +89,19 @@ class GrpcConnector:
         timeout_s = call.timeout_ms / 1000
         types = options.get("types", b"")
         try:
-            unary, request_type = await self._method(address, method, types, timeout_s=timeout_s)
+            learnt = await self._method(address, method, types, timeout_s=timeout_s)
         except grpc.aio.AioRpcError as error:
             return _unlearnt(error)
         except (InvalidInput, TypeError, ValueError) as error:
             return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=f"{method}: {error}"[:200])
-        request = _request(call, request_type)
+        request = _request(call, learnt)
         if isinstance(request, Failed):
             return request
         try:
-            reply = await unary(request, timeout=timeout_s, metadata=metadata)
+            reply = await learnt.unary(request, timeout=timeout_s, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             return _failed(error)
-        return _answer(call, reply)
+        return _answer(call, learnt.show(reply))
 
     async def close(self) -> None:
         """Close the channels."""
@@ -102,9 +110,7 @@ class GrpcConnector:
         self._channels.clear()
         self._methods.clear()
 
-    async def _method(
-        self, address: str, method: str, types: bytes, *, timeout_s: float
-    ) -> tuple[_Unary, type[Message]]:
+    async def _method(self, address: str, method: str, types: bytes, *, timeout_s: float) -> _Method:
         key = (address, method, types)
         known = self._methods.get(key)
         if known is not None:
@@ -121,10 +127,10 @@ class GrpcConnector:
             request_serializer=request_type.SerializeToString,
             response_deserializer=reply_type.FromString,
         )
-        self._methods[key] = (unary, request_type)
+        learnt = self._methods[key] = _Method(unary, parser_of(request_type), printer_of(reply_type))
         if len(self._methods) > METHODS_MAX:
             self._methods.popitem(last=False)
-        return unary, request_type
+        return learnt
 
     def _metadata(self, call: Call) -> tuple[tuple[str, str], ...] | Failed:
         headers = {call.key_field.lower(): call.key} if call.key else {}
@@ -151,25 +157,24 @@ def _unlearnt(error: grpc.aio.AioRpcError) -> Failed:
     return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, detail=f"reflection: {error.code().name}")
 
 
-def _request(call: Call, request_type: type[Message]) -> Message | Failed:
+def _request(call: Call, learnt: _Method) -> Message | Failed:
     template = call.spec.options.get("request")
-    scope = {
-        "arguments": call.arguments,
-        "action_id": call.action_id,
-        "session_id": call.session_id,
-        "tenant": call.tenant,
-    }
-    values = dict(call.arguments) if template is None else fill(template, scope)
+    values: Any = call.arguments if type(call.arguments) is dict else dict(call.arguments)
+    if template is not None:
+        scope = {
+            "arguments": call.arguments,
+            "action_id": call.action_id,
+            "session_id": call.session_id,
+            "tenant": call.tenant,
+        }
+        values = fill(template, scope)
     try:
-        return json_format.ParseDict({} if values is ABSENT else values, request_type())
+        return learnt.parse({} if values is ABSENT else values)
     except json_format.ParseError as error:
         return Failed(ErrorCode.INVALID_ARGUMENTS, blames=False, detail=str(error)[:200])
 
 
-def _answer(call: Call, reply: Message) -> Answer:
-    body = json_format.MessageToDict(
-        reply, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
+def _answer(call: Call, body: Any) -> Answer:
     if len(orjson.dumps(body)) > call.bytes_max:
         return Failed(ErrorCode.INVALID_RESULT, in_doubt=True, detail=f"more than {call.bytes_max} bytes")
     template = call.spec.options.get("result")
