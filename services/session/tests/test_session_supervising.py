@@ -10,6 +10,8 @@ from ringback_session.domain import inputs as ev
 from ringback_session.domain.consultation import TextCall
 from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import restore, snapshot
+from ringback_session.domain.upkeep import UsageReported
+from ringback_session.domain.usage import Budget, Budgets, Tokens
 from session_agents_kit import card, team_state
 from session_core_kit import CoreCall
 
@@ -255,3 +257,31 @@ def test_what_it_is_told_is_bounded(team):
             team.do(ev.ActionResult(action_id=execute.action_id, status="ok", data_json=data))
         asked = team.one(fx.AskText)
     assert sum(len(message.text) for message in asked.messages) < 80_000
+
+
+def spends(call, tokens):
+    call.do(
+        UsageReported(
+            key=f"c:{tokens}", model="m", tokens=Tokens(text_in=tokens), unpriced=tokens, consult_id="sup_1"
+        )
+    )
+
+
+def test_a_consultation_that_uses_up_the_budget_ends_without_asking_further(team):
+    team.state.account.budgets = Budgets(session=Budget(hard_tokens=100))
+    asked = asks(team)
+    spends(team, 150)
+    answers(team, asked, "", calls=[LOOK_UP])
+    assert team.facts("consulted")[0]["outcome"] == "budget"
+    assert not team.new(fx.AskText) + team.new(fx.Execute)
+    assert team.results()["s1"]["error_code"] == "supervisor_unavailable"
+
+
+def test_an_answer_whose_usage_nobody_tells_counts_as_unreported(team):
+    answers(team, asks(team), input_tokens=0)
+    assert team.state.account.usage.unreported == 1
+
+
+def test_a_consultation_that_nobody_began_to_answer_used_nothing(team):
+    answers(team, asks(team), "", error="unavailable")
+    assert team.state.account.usage.unreported == 0

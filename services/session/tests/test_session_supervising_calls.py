@@ -8,13 +8,22 @@ from ringback_errors import ConfigError
 from ringback_session.adapters.text_openai import TextModelOverHttp
 from ringback_session.domain.consultation import TextMessage
 from ringback_session.domain.effects import AskText
+from ringback_session.domain.usage import Price
 from ringback_session.settings import SessionSettings
+from ringback_testkit import FakeClock
 from ringback_testkit.scripted_chat import ChatAnswer, ScriptedChat
 from session_agents_kit import GRAPH
 from session_call_kit import World
 from session_core_kit import TOOLS
 
 QUESTION = {"question": "Is 482915 refundable?"}
+QUESTION_1 = AskText(
+    consult_id="sup_1",
+    number=1,
+    messages=(TextMessage(role="user", text="?"),),
+    tools=(),
+    timeout_ms=25_000,
+)
 
 
 @pytest.fixture
@@ -121,6 +130,47 @@ async def test_an_endpoint_that_never_answers_is_left_at_the_deadline(chat):
     )
     assert (await model.answer(question)).error == "deadline"
     await model.close()
+
+
+async def test_an_endpoint_that_fails_again_and_again_is_left_alone_for_a_while(chat):
+    clock, changes = FakeClock(), []
+    model = TextModelOverHttp(
+        base_url=chat.url,
+        api_key="",
+        model="scripted",
+        now_ms=clock.now_ms,
+        on_breaker=lambda state, open_ms: changes.append(state.value),
+    )
+    chat.will(*[ChatAnswer(status=status, body=b"{}") for status in (500, 429, 503)], ChatAnswer("Yes."))
+    for _ in range(5):
+        assert (await model.answer(QUESTION_1)).error == "unavailable"
+    assert (len(chat.requests), changes) == (3, ["open"])
+    clock.advance(10_000)
+    assert (await model.answer(QUESTION_1)).text == "Yes."
+    assert changes == ["open", "half_open", "closed"]
+    await model.close()
+
+
+async def test_an_endpoint_that_refuses_what_it_was_asked_is_not_away(chat):
+    model = TextModelOverHttp(base_url=chat.url, api_key="", model="scripted")
+    chat.will(*[ChatAnswer(status=400, body=b"{}")] * 4, ChatAnswer("Yes."))
+    for _ in range(4):
+        assert (await model.answer(QUESTION_1)).error == "unavailable"
+    assert (await model.answer(QUESTION_1)).text == "Yes."
+    await model.close()
+
+
+async def test_what_a_consultation_used_is_counted_and_priced(world, chat):
+    world.prices.models["scripted"] = Price(tokens={"text_in": 500_000, "text_out": 1_000_000})
+    chat.will(ChatAnswer(calls=[("get_reservation", {"reservation": "482915"})]), ChatAnswer("It is."))
+    call = await asks(world)
+    await world.until(lambda: results(world))
+    reported = [fact.usage_reported for fact in world.facts("usage_reported")]
+    told = [fact for fact in reported if fact.consult_id]
+    assert [(fact.model, fact.unpriced) for fact in told] == [("scripted", 0)] * 2
+    assert {fact.consult_id for fact in told} == {world.facts("consulted")[0].consulted.consult_id}
+    assert call.state.account.usage.models["scripted"].tokens.text_in == 200
+    assert call.state.account.usage.models["scripted"].cost_pico > 0
 
 
 async def test_without_a_text_model_the_function_is_not_offered():

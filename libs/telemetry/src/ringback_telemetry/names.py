@@ -74,6 +74,7 @@ class Span:
     MODEL_CONNECT: Final = _span("model.connect", "Opening a connection to the realtime model.")
     MODEL_ROTATE: Final = _span("model.rotate", "Replacing the model's connection at a turn boundary.")
     ACTION: Final = _span("action", "One action, from the model's call to its result.")
+    HANDOFF: Final = _span("handoff", "A hand-over to an agent or a person, from the wish for it to its end.")
     SUPERVISOR_STEP: Final = _span("supervisor.step", "One request to the text model of a consultation.")
     POLICY_DECIDE: Final = _span("policy.decide", "One decision, inside policy.")
     POLICY_READ_CONSENT: Final = _span("policy.read_consent", "Reading one answer to a read-back.")
@@ -144,6 +145,9 @@ class Attr:
     DECISION_ID: Final = _attr("ringback.decision_id", "The decision.")
     CONSENT_ID: Final = _attr("ringback.consent_id", "The read-back and its answer.")
     AGENT: Final = _attr("ringback.agent", "The agent that speaks.")
+    TO_AGENT: Final = _attr(
+        "ringback.to_agent", "The agent that a hand-over led to; person for none of ours."
+    )
     PACK: Final = _attr("ringback.pack", "Name of the agent pack.")
     PACK_DIGEST: Final = _attr("ringback.pack_digest", "Digest of the agent pack.")
     BUNDLE_DIGEST: Final = _attr("ringback.bundle_digest", "Digest of the policy bundle.")

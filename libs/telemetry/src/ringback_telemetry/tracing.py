@@ -4,6 +4,7 @@ hop."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, MutableMapping
 from types import TracebackType
 from typing import Final
@@ -83,6 +84,7 @@ def start_span(
     parent: Context | None = None,
     attributes: Mapping[str, AttributeValue] | None = None,
     kind: SpanKind = SpanKind.INTERNAL,
+    began_ms_ago: float = 0.0,
 ) -> Span:
     """A started span that is *not* made current; whoever starts it ends it (`mark_error` first, on failure).
 
@@ -102,6 +104,7 @@ def start_span(
         attributes=attributes,
         record_exception=False,
         set_status_on_exception=False,
+        start_time=time.time_ns() - int(began_ms_ago * 1e6) if began_ms_ago else None,
     )
 
 

@@ -8,6 +8,7 @@ from ringback_events import Bus, Subscription
 
 from ringback_session.adapters.control_bus import ControlOnBus
 from ringback_session.adapters.facts_bus import FactsOnBus
+from ringback_session.adapters.handover_spans import hand_over_spans
 from ringback_session.adapters.meters_otel import MetersWithOtel
 from ringback_session.adapters.prices_file import load_prices
 from ringback_session.adapters.records_kv import RecordsInBucket
@@ -76,6 +77,7 @@ async def make_upkeep(
     facts.listen(ledger.fact)
     facts.listen(watchers.fact)
     facts.listen(Measuring(meters))
+    facts.listen(hand_over_spans)
     watches = (await records.watch(), await spending.watch())
     peers, erase = Peers(tls=settings.tls), Erase(TracesInBucket(bus), told=control)
     return Upkeep(records, facts, control, meters, prices, ledger, watchers, peers, erase, watches)

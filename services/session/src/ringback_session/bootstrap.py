@@ -108,7 +108,7 @@ def _services(
         facts=upkeep.facts,
         late_facts=LateFactsOnBus(bus),
         models=models,
-        text=configured_text(settings, variable=variable),
+        text=configured_text(settings, variable=variable, on_breaker=upkeep.control.text_breaker_changed),
         clock=clock,
         tracing=TracingWithOtel,
         presence=upkeep.records,

@@ -71,19 +71,26 @@ class ControlOnBus:
 
     def breaker_changed(self, upstream: Upstream, state: BreakerState) -> None:
         """A breaker of ours before a realtime model; a half-open one has not decided yet."""
-        named = {"dependency": f"model.{upstream.name}", "replica": self._replica}
-        if state is BreakerState.OPEN:
-            reason = "it failed too often"
-            opened = events_pb2.BreakerOpened(**named, reason=reason, open_ms=upstream.open_ms)
-            self._publish("breaker_opened", opened)
-        elif state is BreakerState.CLOSED:
-            self._publish("breaker_closed", events_pb2.BreakerClosed(**named))
+        self._breaker(f"model.{upstream.name}", state, upstream.open_ms)
+
+    def text_breaker_changed(self, state: BreakerState, open_ms: int) -> None:
+        """A breaker of ours before the text model."""
+        self._breaker("text_model", state, open_ms)
 
     def session_erased(self, *, tenant: str, session_id: str, removed: int, left: int, actor: str) -> None:
         body = events_pb2.SessionErased(
             tenant=tenant, session_id=session_id, removed=removed, left=left, actor=actor
         )
         self._publish("session_erased", body)
+
+    def _breaker(self, dependency: str, state: BreakerState, open_ms: int) -> None:
+        named = {"dependency": dependency, "replica": self._replica}
+        if state is BreakerState.OPEN:
+            reason = "it failed too often"
+            opened = events_pb2.BreakerOpened(**named, reason=reason, open_ms=open_ms)
+            self._publish("breaker_opened", opened)
+        elif state is BreakerState.CLOSED:
+            self._publish("breaker_closed", events_pb2.BreakerClosed(**named))
 
     def _publish(self, kind: str, body: Message) -> None:
         fact = events_pb2.ControlFact(

@@ -1,17 +1,21 @@
 """The text model that supervisors think with: any OpenAI-compatible chat endpoint, by the `openai` package.
 
-One request per step and no retries: the consultation has a deadline, and its fallback is declared. What an endpoint
+One request per step and no retries: the consultation has a deadline, and its fallback is declared. An endpoint that
+fails several times in a row is left alone for a while: who consults it then is told so at once. What an endpoint
 that is only nearly compatible leaves out is taken as absent; what it sends too much of is cut.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import orjson
-from openai import APIConnectionError, APIError, APITimeoutError, AsyncOpenAI
-from ringback_telemetry import names, span
+from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, AsyncOpenAI
+from ringback_calling import Breaker, BreakerState, monotonic_ms
+from ringback_errors import Unavailable
+from ringback_telemetry import gauge, names, span
 
 from ringback_session.domain.consultation import TextCall, TextMessage
 from ringback_session.domain.effects import AskText
@@ -20,23 +24,44 @@ from ringback_session.domain.rules import Tool
 
 __all__ = ["TextModelOverHttp"]
 
+log = logging.getLogger(__name__)
+
 ANSWER_TOKENS_MAX = 600
 TEXT_CHARS_MAX = 8_000
 ARGUMENTS_CHARS_MAX = 16_000
 CALLS_MAX = 16
+FAILURES_MAX = 3
+OPEN_MS = 10_000
+# A request that had less time than this and got no answer says nothing of the endpoint.
+PATIENT_MS = 2_000
+# What an endpoint answers that is away, overloaded, or does not know us: the next caller would hear the same.
+_AWAY = frozenset({401, 403, 404, 408, 429})
+_STATES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
 class TextModelOverHttp:
     """Implements `ports.TextModel`."""
 
-    def __init__(self, *, base_url: str, api_key: str, model: str) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str,
+        model: str,
+        now_ms: Callable[[], int] = monotonic_ms,
+        on_breaker: Callable[[BreakerState, int], None] = lambda state, open_ms: None,
+    ) -> None:
+        self._on_breaker = on_breaker
+        self._breaker = Breaker(
+            FAILURES_MAX, OPEN_MS, clock=now_ms, name="the text model", on_change=self._changed
+        )
         self._client = AsyncOpenAI(base_url=base_url, api_key=api_key or "none", max_retries=0)
         self._model = model
 
     async def answer(self, question: AskText) -> TextAnswered:
         asked = {names.Attr.GEN_AI_OPERATION_NAME: "chat", names.Attr.GEN_AI_REQUEST_MODEL: self._model}
         with span(names.Span.SUPERVISOR_STEP, attributes=asked) as made:
-            answered = await self._ask(question)
+            answered = await self._admitted(question)
             made.set_attribute(names.Attr.GEN_AI_USAGE_INPUT_TOKENS, answered.input_tokens)
             made.set_attribute(names.Attr.GEN_AI_USAGE_OUTPUT_TOKENS, answered.output_tokens)
             if answered.error:
@@ -46,6 +71,17 @@ class TextModelOverHttp:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+    async def _admitted(self, question: AskText) -> TextAnswered:
+        try:
+            self._breaker.allow()
+        except Unavailable:
+            return _failed(question, "unavailable")
+        try:
+            return await self._ask(question)
+        except BaseException:
+            self._breaker.record_abandoned()
+            raise
 
     async def _ask(self, question: AskText) -> TextAnswered:
         tools = {"tools": [_function(tool) for tool in question.tools]} if question.tools else {}
@@ -58,13 +94,24 @@ class TextModelOverHttp:
                 **cast(Any, tools),
             )
         except APITimeoutError:
+            patient = question.timeout_ms >= PATIENT_MS
+            self._breaker.record_failure() if patient else self._breaker.record_abandoned()
             return _failed(question, "deadline")
-        except APIConnectionError:
+        except APIStatusError as error:
+            away = error.status_code >= 500 or error.status_code in _AWAY
+            self._breaker.record_failure() if away else self._breaker.record_success()
             return _failed(question, "unavailable")
-        except (APIError, ValueError, TypeError):
-            # A status that is none of success, or a body that is none of the protocol.
+        except (APIConnectionError, APIError, ValueError, TypeError):
+            # Nobody there, or a body that is none of the protocol.
+            self._breaker.record_failure()
             return _failed(question, "unavailable")
+        self._breaker.record_success()
         return _read(question, answer, self._model)
+
+    def _changed(self, state: BreakerState) -> None:
+        log.warning("the text model: its breaker is %s", state.value)
+        gauge(names.Metric.BREAKER_STATE).set(_STATES[state], {names.Attr.DEPENDENCY: "text_model"})
+        self._on_breaker(state, OPEN_MS)
 
 
 def _failed(question: AskText, error: str) -> TextAnswered:
@@ -84,6 +131,7 @@ def _read(question: AskText, answer: Any, model: str) -> TextAnswered:
         text=text[:TEXT_CHARS_MAX] if isinstance(text, str) else "",
         calls=_calls(getattr(message, "tool_calls", None)),
         input_tokens=_count(getattr(usage, "prompt_tokens", 0)),
+        cached_tokens=_count(getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", 0)),
         output_tokens=_count(getattr(usage, "completion_tokens", 0)),
         model=model,
     )

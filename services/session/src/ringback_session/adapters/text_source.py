@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ringback_calling import BreakerState
+
 from ringback_session.settings import SessionSettings
 
 if TYPE_CHECKING:
@@ -13,7 +15,12 @@ if TYPE_CHECKING:
 __all__ = ["configured_text"]
 
 
-def configured_text(settings: SessionSettings, *, variable: Callable[[str], str]) -> TextModelOverHttp | None:
+def configured_text(
+    settings: SessionSettings,
+    *,
+    variable: Callable[[str], str],
+    on_breaker: Callable[[BreakerState, int], None],
+) -> TextModelOverHttp | None:
     """None: no supervisor can be consulted."""
     if not settings.supervisor_url:
         return None
@@ -21,4 +28,9 @@ def configured_text(settings: SessionSettings, *, variable: Callable[[str], str]
     from ringback_session.adapters.text_openai import TextModelOverHttp
 
     key = variable(settings.supervisor_key_variable) if settings.supervisor_key_variable else ""
-    return TextModelOverHttp(base_url=settings.supervisor_url, api_key=key, model=settings.supervisor_model)
+    return TextModelOverHttp(
+        base_url=settings.supervisor_url,
+        api_key=key,
+        model=settings.supervisor_model,
+        on_breaker=on_breaker,
+    )

@@ -74,7 +74,9 @@ class TextAnswered(_Input, frozen=True):
     text: str = ""
     calls: tuple[TextCall, ...] = ()
     error: str = ""
+    # `cached_tokens` of the input cost less.
     input_tokens: int = 0
+    cached_tokens: int = 0
     output_tokens: int = 0
     model: str = ""
 

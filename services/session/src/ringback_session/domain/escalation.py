@@ -20,6 +20,7 @@ def to_person(step: Step, *, reason: str, rule: str, say: str = "") -> None:
         return
     state.person_reason = reason or "asked_for_a_person"
     state.person_rule = rule
+    state.person_asked_at_ms = step.at.now_ms
     replies.stop(step, "client_cancelled")
     consent.void_all(step, "handoff")
     state.handed_over = True
@@ -40,5 +41,6 @@ def packet_ready(step: Step, event: PacketReady) -> None:
         reason=step.state.person_reason,
         rule=step.state.person_rule,
         packet_json=event.packet_json,
+        duration_ms=float(max(0, step.at.now_ms - step.state.person_asked_at_ms)),
     )
     step.effects.append(Persist())

@@ -269,6 +269,7 @@ def _refuse(
         reason=handoff.reason,
         outcome=outcome,
         rule=rule,
+        duration_ms=float(max(0, step.at.now_ms - handoff.requested_at_ms)),
     )
     message = say or _REFUSALS.get(outcome, "The hand-over is not complete.")
     code = "invalid_arguments" if outcome == "incomplete" else outcome

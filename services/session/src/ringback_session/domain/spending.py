@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback_session.domain import consent, playback, replies, speaking
+from ringback_session.domain import consent, playback, replies, speaking, supervising
 from ringback_session.domain.effects import EndCall, Note, Persist, StartTimer
 from ringback_session.domain.state import HistoryItem, SpeechKind
 from ringback_session.domain.step import Step
@@ -21,7 +21,7 @@ _NANO_IN_PICO = 1_000
 
 
 def reported(step: Step, event: UsageReported) -> None:
-    """The model told what a response or a transcription used."""
+    """A model told what a response, a transcription or a step of a consultation used."""
     state = step.state
     new = count(
         state.account.usage,
@@ -38,6 +38,7 @@ def reported(step: Step, event: UsageReported) -> None:
         "usage_reported",
         response_id=event.response_id,
         item_id=event.item_id,
+        consult_id=event.consult_id,
         model=event.model,
         cost_nano_usd=event.cost_pico // _NANO_IN_PICO,
         unpriced=event.unpriced,
@@ -124,6 +125,7 @@ def _spent(step: Step) -> None:
     state.account.spent = True
     replies.stop(step, "client_cancelled")
     consent.void_all(step, "budget")
+    supervising.stop(step, "budget")
     if state.account.budgets.on_hard != "end":
         return
     _say_goodbye(step)

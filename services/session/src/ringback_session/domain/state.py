@@ -295,6 +295,7 @@ class CallState(msgspec.Struct):
     first_audio_ms: int = 0
     person_reason: str = ""
     person_rule: str = ""
+    person_asked_at_ms: int = 0
     handed_over: bool = False
     known: Known = msgspec.field(default_factory=Known)
     team: Team = msgspec.field(default_factory=Team)

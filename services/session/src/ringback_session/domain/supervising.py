@@ -22,10 +22,11 @@ from ringback_session.domain.rules import Tool
 from ringback_session.domain.state import ActionPhase
 from ringback_session.domain.step import Step
 
-__all__ = ["TIMER", "answered", "deadline", "go_on", "ready", "requested"]
+__all__ = ["TIMER", "answered", "deadline", "go_on", "ready", "requested", "stop"]
 
 TIMER = "consult"
 ANSWER_CHARS_MAX = 1_500
+_THOUGHT_IN_VAIN = ("", "deadline", "unusable")
 TURNS_SHOWN = 16
 TURN_CHARS_MAX = 400
 _RULES = """
@@ -104,6 +105,9 @@ def answered(step: Step, event: TextAnswered) -> None:
     consultation.input_tokens += event.input_tokens
     consultation.output_tokens += event.output_tokens
     consultation.model = event.model or consultation.model
+    if not event.input_tokens and event.error in _THOUGHT_IN_VAIN:
+        # It may have cost something, and nobody tells how much.
+        step.state.account.usage.unreported += 1
     if event.error:
         _end(step, consultation, event.error)
     elif event.calls and consultation.steps < consultation.rules.steps_max:
@@ -144,6 +148,13 @@ def go_on(step: Step) -> None:
     elif consultation.phase is ConsultPhase.ASKING:
         consultation.steps -= 1
         consults.ask(step, consultation)
+
+
+def stop(step: Step, outcome: str) -> None:
+    """Nobody will hear the answer any more. What its tools have begun goes on; the model is told of it."""
+    consultation = step.state.team.consultation
+    if consultation is not None:
+        _end(step, consultation, outcome)
 
 
 def _begin(step: Step, consultation: Consultation) -> None:
@@ -212,7 +223,7 @@ def _end(step: Step, consultation: Consultation, outcome: str, text: str = "") -
     rules = consultation.rules
     failed = outcomes.error("supervisor_unavailable", rules.say)
     outcomes.answer(step, consultation.call_ids, failed, reply=not rules.to_person)
-    if rules.to_person:
+    if rules.to_person and outcome != "budget":
         step.escalate(f"the supervisor gave no answer: {outcome}", rule="session.supervisor", say=rules.say)
 
 

@@ -24,7 +24,7 @@ class _Input(msgspec.Struct, frozen=True, tag=True):
 
 
 class UsageReported(_Input, frozen=True):
-    """What the model used for one response or transcription; `key` is the same for the same one."""
+    """What a model used for one response, transcription or step of a consultation; `key` tells it from others."""
 
     key: str
     model: str
@@ -33,6 +33,7 @@ class UsageReported(_Input, frozen=True):
     unpriced: int = 0
     response_id: str = ""
     item_id: str = ""
+    consult_id: str = ""
 
 
 class BudgetReached(_Input, frozen=True):

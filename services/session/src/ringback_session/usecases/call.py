@@ -129,6 +129,7 @@ class Call:
             pinned=pinned,
             feed=self.feed,
             limits=limits,
+            metering=metering,
         )
 
     # Beginning and end.

@@ -27,6 +27,7 @@ from ringback_session.usecases.bounds import Limits
 from ringback_session.usecases.feeding import Feed
 from ringback_session.usecases.keeping import Keeper
 from ringback_session.usecases.pulling import ContextPulls
+from ringback_session.views.metering import Metering
 
 __all__ = ["TAKES_TIME", "Performer"]
 
@@ -63,6 +64,7 @@ class Performer:
         pinned: Pinned,
         feed: Feed,
         limits: Limits,
+        metering: Metering,
     ) -> None:
         self._policy = policy
         self._tools = tools
@@ -71,6 +73,7 @@ class Performer:
         self._keeper = keeper
         self.pinned = pinned
         self._feed = feed
+        self._metering = metering
         self._journal_wait_ms = limits.journal_wait_ms
         self._pulls = ContextPulls(
             memory=memory, keeper=keeper, feed=feed, gather_ms=limits.context_gather_ms
@@ -106,7 +109,8 @@ class Performer:
             case FetchAgent():
                 await self._agent(effect)
             case AskText():
-                self._feed(await self._agents.answer(effect))
+                answered = await self._agents.answer(effect)
+                self._feed(*self._metering.consulted(answered), answered)
             case Recall():
                 await self._recall(effect)
             case RefreshValue():

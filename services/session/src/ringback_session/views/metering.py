@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from ringback_session.domain.inputs import Input
+from ringback_session.domain.inputs import Input, TextAnswered
 from ringback_session.domain.prices import PriceTable
 from ringback_session.domain.upkeep import UsageReported
 from ringback_session.domain.usage import Tokens, charge
@@ -69,7 +69,7 @@ _session_events = msgspec.json.Decoder(_SessionEvent)
 
 
 class Metering:
-    """One call's connection to the model: which model it is, and what each of its answers used."""
+    """One call's models: which one is connected, and what each answer used."""
 
     def __init__(self, prices: PriceTable) -> None:
         self._prices = prices
@@ -90,6 +90,15 @@ class Metering:
         except (msgspec.MsgspecError, OverflowError):
             return []
 
+    def consulted(self, answered: TextAnswered) -> list[Input]:
+        """What one step of a consultation used, as the text model's endpoint told; nothing if it did not."""
+        cached = min(answered.cached_tokens, answered.input_tokens)
+        tokens = Tokens(
+            text_in=answered.input_tokens - cached, text_cached=cached, text_out=answered.output_tokens
+        )
+        key = f"c:{answered.consult_id}:{answered.number}"
+        return self._priced(tokens, answered.model or UNKNOWN, key, consult_id=answered.consult_id)
+
     def _configured(self, session: dict[str, Any]) -> None:
         self.model = _name(session.get("model")) or self.model
         transcription: Any = session
@@ -100,6 +109,9 @@ class Metering:
 
     def _used(self, raw: dict[str, Any] | None, model: str, key: str, **ids: str) -> list[Input]:
         tokens = Tokens() if raw is None else _tokens(msgspec.convert(raw, _Usage))
+        return self._priced(tokens, model, key, **ids)
+
+    def _priced(self, tokens: Tokens, model: str, key: str, **ids: str) -> list[Input]:
         if tokens == Tokens():
             return []
         cost_pico, unpriced = charge(tokens, self._prices.find(model))

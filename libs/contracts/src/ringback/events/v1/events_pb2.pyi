@@ -851,12 +851,14 @@ class HandoffRefused(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     RULE_FIELD_NUMBER: _builtins.int
+    DURATION_MS_FIELD_NUMBER: _builtins.int
     from_agent: _builtins.str
     asked_for: _builtins.str
     reason: _builtins.str
     outcome: _builtins.str
     """unknown_agent, too_deep, looping, refused_by_policy, incomplete or unavailable."""
     rule: _builtins.str
+    duration_ms: _builtins.float
     def __init__(
         self,
         *,
@@ -865,10 +867,11 @@ class HandoffRefused(_message.Message):
         reason: _builtins.str = ...,
         outcome: _builtins.str = ...,
         rule: _builtins.str = ...,
+        duration_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_for", b"asked_for", "from_agent", b"from_agent", "outcome", b"outcome", "reason", b"reason", "rule", b"rule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_for", b"asked_for", "duration_ms", b"duration_ms", "from_agent", b"from_agent", "outcome", b"outcome", "reason", b"reason", "rule", b"rule"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -894,7 +897,7 @@ class Consulted(_message.Message):
     agent: _builtins.str
     question: _builtins.str
     outcome: _builtins.str
-    """answered, or why its declared fallback was taken: deadline, steps, unavailable, unusable or ended."""
+    """answered, or why its declared fallback was taken: deadline, steps, budget, unavailable, unusable or ended."""
     steps: _builtins.int
     calls: _builtins.int
     """Tool calls that it made."""
@@ -932,20 +935,24 @@ class EscalatedToPerson(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     RULE_FIELD_NUMBER: _builtins.int
     PACKET_JSON_FIELD_NUMBER: _builtins.int
+    DURATION_MS_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     rule: _builtins.str
     packet_json: _builtins.str
     """The handoff packet as JSON (memory.v1.HandoffPacket), size-capped."""
+    duration_ms: _builtins.float
+    """Until there was something to hand over."""
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
         rule: _builtins.str = ...,
         packet_json: _builtins.str = ...,
+        duration_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["packet_json", b"packet_json", "reason", b"reason", "rule", b"rule"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration_ms", b"duration_ms", "packet_json", b"packet_json", "reason", b"reason", "rule", b"rule"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1207,6 +1214,7 @@ class UsageReported(_message.Message):
     UNPRICED_FIELD_NUMBER: _builtins.int
     SESSION_COST_NANO_USD_FIELD_NUMBER: _builtins.int
     SESSION_TOKENS_FIELD_NUMBER: _builtins.int
+    CONSULT_ID_FIELD_NUMBER: _builtins.int
     response_id: _builtins.str
     """The response, or the item that was transcribed."""
     item_id: _builtins.str
@@ -1231,6 +1239,8 @@ class UsageReported(_message.Message):
     session_cost_nano_usd: _builtins.int
     """The session's sums with this one."""
     session_tokens: _builtins.int
+    consult_id: _builtins.str
+    """The consultation for which a text model was asked."""
     def __init__(
         self,
         *,
@@ -1252,10 +1262,11 @@ class UsageReported(_message.Message):
         unpriced: _builtins.int = ...,
         session_cost_nano_usd: _builtins.int = ...,
         session_tokens: _builtins.int = ...,
+        consult_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_cached", b"audio_cached", "audio_in", b"audio_in", "audio_ms", b"audio_ms", "audio_out", b"audio_out", "cost_nano_usd", b"cost_nano_usd", "image_cached", b"image_cached", "image_in", b"image_in", "item_id", b"item_id", "model", b"model", "other_in", b"other_in", "other_out", b"other_out", "response_id", b"response_id", "session_cost_nano_usd", b"session_cost_nano_usd", "session_tokens", b"session_tokens", "text_cached", b"text_cached", "text_in", b"text_in", "text_out", b"text_out", "unpriced", b"unpriced"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_cached", b"audio_cached", "audio_in", b"audio_in", "audio_ms", b"audio_ms", "audio_out", b"audio_out", "consult_id", b"consult_id", "cost_nano_usd", b"cost_nano_usd", "image_cached", b"image_cached", "image_in", b"image_in", "item_id", b"item_id", "model", b"model", "other_in", b"other_in", "other_out", b"other_out", "response_id", b"response_id", "session_cost_nano_usd", b"session_cost_nano_usd", "session_tokens", b"session_tokens", "text_cached", b"text_cached", "text_in", b"text_in", "text_out", b"text_out", "unpriced", b"unpriced"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
