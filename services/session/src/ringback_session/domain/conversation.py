@@ -16,6 +16,7 @@ from ringback_session.domain import (
     escalation,
     fillers,
     floor_inputs,
+    gate_facts,
     guarded,
     guards,
     inputs,
@@ -156,7 +157,8 @@ def _of_an_action(now: Step, event: Input) -> bool:
         case inputs.Decided():
             _decided(now, event)
         case inputs.FactFetched():
-            actions.fact_fetched(now, event)
+            if not gate_facts.fetched(now, event):
+                actions.fact_fetched(now, event)
         case inputs.ConsentRead():
             consent.read(now, event)
         case _:
@@ -165,6 +167,8 @@ def _of_an_action(now: Step, event: Input) -> bool:
 
 
 def _decided(now: Step, event: inputs.Decided) -> None:
+    if gate_facts.wants(now, event):
+        return
     of_actions = (actions.decided, results.decided, judging.decided)
     of_words = (guards.decided, on_record.decided, turns.input_decided)
     any(decided(now, event) for decided in (*of_actions, *of_words))
@@ -278,6 +282,8 @@ def _timer(now: Step, name: str) -> None:
 def _timer_about(now: Step, kind: str, about: str) -> None:
     if kind == "consent":
         consent.expired(now, about)
+    elif kind == gate_facts.TIMER:
+        _decided(now, gate_facts.late(about))
     elif kind == client_calls.TIMER:
         client_calls.unanswered(now, about)
 

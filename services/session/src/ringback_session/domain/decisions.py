@@ -67,6 +67,7 @@ def ask_about_utterance(step: Step, utterance: Utterance) -> None:
             decision_id=utterance.decision_id,
             gate="input",
             view=session_view(state, step.at, of_utterance=True),
+            facts=facts_of(state, step.at),
             subject={"text": utterance.text, "confidence": utterance.confidence},
             timeout_ms=state.rules.decision_timeout_ms,
         )

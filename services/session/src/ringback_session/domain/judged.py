@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["ClientOutput", "Heard", "Reading"]
+__all__ = ["ClientOutput", "FactWait", "Heard", "Reading"]
 
 
 class ClientOutput(msgspec.Struct):
@@ -27,6 +27,13 @@ class Reading(msgspec.Struct):
     # The name under which it is held as a fact; empty: it is none.
     fact: str = ""
     decision_id: str = ""
+
+
+class FactWait(msgspec.Struct):
+    """A question for which facts were fetched, once; while some are awaited under its decision's id."""
+
+    decision_id: str
+    awaited: list[str]
 
 
 class Heard(msgspec.Struct):

@@ -167,6 +167,7 @@ def _clear_the_air(state: CallState) -> None:
     state.playback = Playback()
     state.floor = Floor()
     state.known.waiting, state.known.refreshing = {}, {}
+    state.fact_waits = {}
     if state.utterance is not None and not state.utterance.cleared:
         state.utterance.cleared = True
     judging.ask_again(state)

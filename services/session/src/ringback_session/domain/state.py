@@ -14,7 +14,7 @@ from ringback_identity import derive_id
 from ringback_session.domain.agents import Team
 from ringback_session.domain.floor import Floor
 from ringback_session.domain.guarded import WordsCheck
-from ringback_session.domain.judged import ClientOutput, Heard, Reading
+from ringback_session.domain.judged import ClientOutput, FactWait, Heard, Reading
 from ringback_session.domain.known import Known, SlotValue
 from ringback_session.domain.past_actions import PastActions
 from ringback_session.domain.phases import ActionPhase, ConsentPhase, SpeechKind
@@ -283,6 +283,8 @@ class CallState(msgspec.Struct):
     readings: list[Reading] = []
     # What the caller said and policy still judges.
     heard: list[Heard] = []
+    # Of words and results, by what they are: those for which policy wanted facts.
+    fact_waits: dict[str, FactWait] = {}
     # The bound of this turn's hold, where the input gate asked for one.
     turn_hold_ms: int = 0
     playback: Playback = msgspec.field(default_factory=Playback)
