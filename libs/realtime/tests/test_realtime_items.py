@@ -115,6 +115,36 @@ def test_the_list_refuses_what_does_not_fit() -> None:
     assert len(items) == 2
 
 
+def test_a_full_list_that_may_drop_lets_its_oldest_item_go_but_no_open_call() -> None:
+    dropped: list[str] = []
+    items = ItemList(items_max=3, on_drop=dropped.append)
+    items.insert(Item(id="f", type="function_call", call_id="c", name="n", arguments="{}"))
+    for item_id in ("a", "b"):
+        items.insert(plain(item_id))
+    assert items.insert(plain("d")) == "b"
+    assert (dropped, [item.id for item in items]) == (["a"], ["f", "b", "d"])
+    items.insert(Item(id="o", type="function_call_output", call_id="c", output="x"))
+    items.insert(plain("e"))
+    assert (dropped, [item.id for item in items]) == (["a", "f", "b"], ["d", "o", "e"])
+
+
+def test_a_list_of_open_calls_alone_is_bounded_too() -> None:
+    items = ItemList(items_max=3, on_drop=lambda item_id: None)
+    for number in range(9):
+        items.insert(
+            Item(id=f"f{number}", type="function_call", call_id=f"c{number}", name="n", arguments="{}")
+        )
+    assert len(items) == 3
+
+
+def test_an_item_is_put_behind_the_oldest_though_the_list_is_full() -> None:
+    items = ItemList(items_max=3, on_drop=lambda item_id: None)
+    for item_id in ("a", "b", "c"):
+        items.insert(plain(item_id))
+    assert items.insert(plain("d"), previous_item_id="a") == "a"
+    assert [item.id for item in items] == ["a", "d", "c"]
+
+
 @pytest.mark.parametrize("action", ["delete", "retrieve"])
 def test_an_unknown_id_is_an_error_of_the_action(action: str) -> None:
     with pytest.raises(ProtocolError) as caught:

@@ -1,6 +1,6 @@
 """The ordered list of a conversation's items, with the protocol's rules for changing it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from ringback_realtime.errors import (
@@ -19,9 +19,14 @@ ROOT: Final = "root"
 
 
 class ItemList:
-    """Items in order, found by id; holds at most ``items_max``."""
+    """Items in order, found by id; holds at most ``items_max``.
 
-    def __init__(self, *, items_max: int = 2_000) -> None:
+    A full list refuses another item; with ``on_drop``, its oldest one leaves it instead, and ``on_drop`` is told.
+    A call that no output has answered yet stays.
+    """
+
+    def __init__(self, *, items_max: int = 2_000, on_drop: Callable[[str], None] | None = None) -> None:
+        self._on_drop = on_drop
         self._order: list[str] = []
         self._items: dict[str, Item] = {}
         self._items_max = items_max
@@ -65,8 +70,11 @@ class ItemList:
         else:
             raise invalid_value("previous_item_id", f"no item has the id '{previous_item_id[:64]}'")
         self._order.insert(place, item.id)
+        before = self._order[place - 1] if place else None
         self._items[item.id] = item
-        return self._order[place - 1] if place else None
+        if len(self._order) > self._items_max:
+            self._drop_oldest(besides=(item.id, before))
+        return before if before in self._items else None
 
     def replace(self, item: Item) -> None:
         """Put a new version of an item in its place. Raises KeyError for an unknown id."""
@@ -89,10 +97,23 @@ class ItemList:
     def has_call(self, call_id: str) -> bool:
         return any(item.type == "function_call" and item.call_id == call_id for item in self)
 
+    def _drop_oldest(self, *, besides: tuple[str | None, ...]) -> None:
+        answered = {item.call_id for item in self if item.type == "function_call_output"}
+        may_go = (
+            item.id
+            for item in self
+            if item.id not in besides and (item.type != "function_call" or item.call_id in answered)
+        )
+        # Where nothing but open calls is left, the oldest of them goes all the same.
+        oldest = next(may_go, None) or next(item.id for item in self if item.id not in besides)
+        self.delete(oldest)
+        if self._on_drop is not None:
+            self._on_drop(oldest)
+
     def _check(self, item: Item) -> None:
         if item.id in self._items:
             raise invalid_value("item.id", f"an item with the id '{item.id}' exists already")
-        if len(self._order) >= self._items_max:
+        if len(self._order) >= self._items_max and self._on_drop is None:
             raise ProtocolError(
                 "too_many_items",
                 f"A conversation holds at most {self._items_max} items: delete some first.",

@@ -35,7 +35,8 @@ class Cut(msgspec.Struct):
 
 
 class Floor(msgspec.Struct):
-    """`manner` is what the next reply is told about the last one; `prompts` counts those without an answer."""
+    """`manner` is what the next reply is told about the last one; `prompts` counts those without an answer;
+    `asides` are the client's own responses beside the conversation."""
 
     overlap: Overlap | None = None
     cut: Cut | None = None
@@ -43,3 +44,4 @@ class Floor(msgspec.Struct):
     prompts: int = 0
     watching: bool = False
     leaving: bool = False
+    asides: list[str] = []

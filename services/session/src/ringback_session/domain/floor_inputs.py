@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["CallerOverlaps", "CallerSound", "FloorInput", "OverlapStopped", "OverlapWords", "PlaybackCleared"]
+__all__ = [
+    "AsideBegan",
+    "AsideEnded",
+    "CallerOverlaps",
+    "CallerSound",
+    "FloorInput",
+    "OverlapStopped",
+    "OverlapWords",
+    "PlaybackCleared",
+]
 
 
 class _Input(msgspec.Struct, frozen=True, tag=True):
@@ -45,4 +54,16 @@ class PlaybackCleared(_Input, frozen=True):
     """The client threw away what it had not played yet."""
 
 
-FloorInput = CallerOverlaps | CallerSound | OverlapWords | OverlapStopped | PlaybackCleared
+class AsideBegan(_Input, frozen=True):
+    """The client asked for a response of its own beside the conversation."""
+
+    own_id: str
+
+
+class AsideEnded(_Input, frozen=True):
+    own_id: str
+
+
+FloorInput = (
+    AsideBegan | AsideEnded | CallerOverlaps | CallerSound | OverlapWords | OverlapStopped | PlaybackCleared
+)

@@ -134,6 +134,8 @@ def finished(step: Step, item_id: str, text: str) -> None:
         step.state.playback.items.append(played)
     played.text = text[:TEXT_CHARS_MAX]
     played.finished = True
+    if played.cut_by_client and played.truncated_ms is not None:
+        _put_right(step, played, played.truncated_ms, longer=False)
     step.effects.append(StartTimer(name="played", delay_ms=remaining_ms(step) + 1))
 
 
@@ -152,27 +154,39 @@ def cut(step: Step) -> None:
             step.effects.append(TruncateItem(item_id=played.item_id, audio_end_ms=position_ms))
         step.publish("interrupted", item_id=played.item_id, heard_ms=position_ms)
         _forget_unheard(step, played, position_ms)
+        words = played.text
         _report(step, played)
+        played.cut_text = words
     step.state.playback.ends_at = min(step.state.playback.ends_at, now)
     step.effects.append(StopTimer(name="played"))
 
 
 def client_truncated(step: Step, truncated: ClientTruncated) -> None:
-    """The client's own word on what it played: it knows best."""
+    """The client's own word on what it played: it knows best, whether our clock is behind or ahead of it.
+
+    Its second word on an item can only be a shorter one.
+    """
     played = item(step.state, truncated.item_id)
     if played is None:
         return
-    already = played.truncated_ms
-    played.truncated_ms = truncated.audio_end_ms
-    played.cut_by_client = True
-    if played.in_model and (already is None or truncated.audio_end_ms < already):
-        step.effects.append(TruncateItem(item_id=played.item_id, audio_end_ms=truncated.audio_end_ms))
+    ours, end_ms = played.truncated_ms, truncated.audio_end_ms
+    if played.cut_by_client and ours is not None and end_ms >= ours:
+        return
+    played.truncated_ms, played.cut_by_client = end_ms, True
+    if ours is None or end_ms < ours:
+        if played.in_model:
+            step.effects.append(TruncateItem(item_id=played.item_id, audio_end_ms=end_ms))
+        if ours is not None:
+            step.publish("interrupted", item_id=played.item_id, heard_ms=end_ms)
+    if ours is not None or played.finished:
+        _put_right(step, played, end_ms, longer=ours is not None and end_ms > ours)
 
 
 def settle(step: Step) -> None:
     """Report the items that have been played to their end."""
     waiting = False
     for played in step.state.playback.items:
+        played.cut_text = ""
         if played.reported or not played.finished:
             continue
         if played.starts_at + played.samples <= _now(step):
@@ -208,11 +222,30 @@ def _forget_unheard(step: Step, played: PlayedItem, position_ms: int) -> None:
         step.state.remember(HistoryItem(item_id=played.item_id, kind="message", role="assistant", text=text))
 
 
+def _put_right(step: Step, played: PlayedItem, end_ms: int, *, longer: bool) -> None:
+    """Have the conversation hold the words that were heard by the client's own account."""
+    state, words = step.state, played.text or played.cut_text
+    if not words:
+        return
+    text = heard_text(words, part_ms=end_ms, whole_ms=played.samples // SAMPLES_PER_MS)
+    if not played.in_model:
+        _tell_heard(step, played.item_id, text)
+        return
+    known = next((entry for entry in reversed(state.history) if entry.item_id == played.item_id), None)
+    if known is None or known.text == text:
+        return
+    known.text = text
+    if longer:
+        # What was cut off the model's item is gone: it is put in again, as words.
+        step.effects.append(Forget(item_ids=(played.item_id,)))
+        step.effects.append(Note(item_id=played.item_id, role="assistant", text=text))
+
+
 def _tell_heard(step: Step, said_as: str, text: str) -> None:
     """The model was told our own words whole when they had been generated; what was not heard is taken back."""
     state = step.state
     told = next((entry for entry in reversed(state.history) if entry.said_as == said_as), None)
-    if told is None:
+    if told is None or told.text == text:
         return
     step.effects.append(Forget(item_ids=(told.item_id,)))
     if not text:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from ringback_session.domain import playback, recovery
 from ringback_session.domain.effects import Persist, PrepareModel, RotateModel, StartTimer
+from ringback_session.domain.floor_inputs import AsideBegan, AsideEnded
 from ringback_session.domain.inputs import ModelConnected, ModelPrepared
 from ringback_session.domain.step import Step
 
-__all__ = ["at_boundary", "at_last", "connected", "due", "prepared", "pump"]
+__all__ = ["aside", "at_boundary", "at_last", "connected", "due", "prepared", "pump"]
 
 # After a connection could not be had: meanwhile the present one serves.
 AGAIN_AFTER_MS = 15_000
+ASIDES_KEPT = 16
 
 
 def connected(step: Step, event: ModelConnected) -> None:
@@ -51,6 +53,16 @@ def at_last(step: Step) -> None:
     step.state.rotation_overdue = True
 
 
+def aside(step: Step, event: AsideBegan | AsideEnded) -> None:
+    """What the client has the model think beside the conversation would be lost with the connection."""
+    asides = step.state.floor.asides
+    if isinstance(event, AsideBegan):
+        asides.append(event.own_id)
+        del asides[:-ASIDES_KEPT]
+    elif event.own_id in asides:
+        asides.remove(event.own_id)
+
+
 def pump(step: Step) -> None:
     """Rotate, if it is prepared and this is a boundary or there is no time left. Before anything else is asked for."""
     state = step.state
@@ -69,5 +81,5 @@ def at_boundary(step: Step) -> bool:
     """Does nobody speak, is nothing heard, called or asked?"""
     state = step.state
     heard = state.caller_speaking or state.floor.overlap is not None or playback.audible(step)
-    asked = state.open_consent() is not None or state.team.handoff is not None
+    asked = state.open_consent() is not None or state.team.handoff is not None or bool(state.floor.asides)
     return recovery.idle(state) and not heard and not asked

@@ -203,6 +203,8 @@ class PlayedItem(msgspec.Struct):
     finished: bool = False
     response_id: str = ""
     cut_by_client: bool = False
+    # All its words, for as long as the client may still say how far it came.
+    cut_text: str = ""
 
 
 class Playback(msgspec.Struct):

@@ -88,11 +88,9 @@ class Call:
         self.client: ClientSocket | None = None
         self.keeper = keeper_of(self)
         self._model_view = model_view
-        self._clock = clock
-        self._tracing = tracing
+        self._clock, self._tracing = clock, tracing
         self._limits = limits
-        self._metering = metering
-        self._late_facts = late_facts
+        self._late_facts, self._metering = late_facts, metering
         self._on_over, self._recorder = on_over, recorder
         self._queue: deque[Input] = deque()
         self._stepping = self._first_event_done = False

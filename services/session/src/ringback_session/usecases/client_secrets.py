@@ -16,6 +16,7 @@ from ringback_realtime import ProtocolError, SessionConfig, invalid_value
 from ringback_realtime.validation import convert
 
 from ringback_session.ports import Caller, Clock, Secret, Secrets, Tenants
+from ringback_session.views.sizes import check_size
 
 __all__ = ["ClientSecrets", "tenant_of_secret"]
 
@@ -56,7 +57,9 @@ class ClientSecrets:
         expires_at = self._clock.now_ms() // 1000 + seconds
         value = f"ek_{caller.tenant}.{ResumeToken.new(tenant=caller.tenant).rpartition('.')[2]}"
         base = SessionConfig.defaults(id="", model=_model_of(session) or self._model, expires_at=0)
-        shown = base.merge(session).to_wire()
+        config = base.merge(session)
+        check_size(config)
+        shown = config.to_wire()
         secret = Secret(
             tenant=caller.tenant,
             pack=pack,

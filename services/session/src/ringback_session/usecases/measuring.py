@@ -18,6 +18,8 @@ class Measuring:
         self._meters = meters
         # How long the sound that interrupts was held back, by session; without the filter nothing is.
         self._held_ms: dict[str, float] = {}
+        # Items whose stop is measured.
+        self._stopped: dict[str, None] = {}
 
     def __call__(self, fact: Publish, pinned: Pinned) -> None:
         body = fact.body
@@ -26,9 +28,12 @@ class Measuring:
                 self._held_ms[pinned.session_id] = body["wait_ms"]
                 while len(self._held_ms) > CALLS_KEPT:
                     del self._held_ms[next(iter(self._held_ms))]
-            case "interrupted" if body["heard_ms"]:
-                # Of what was sent and not begun there is nothing to stop.
+            case "interrupted" if body["heard_ms"] and body["item_id"] not in self._stopped:
+                # Of what was sent and not begun there is nothing to stop; the client's own word on it comes later.
+                self._stopped[body["item_id"]] = None
                 self._meters.interrupted(self._held_ms.pop(pinned.session_id, 0.0))
+                while len(self._stopped) > CALLS_KEPT:
+                    del self._stopped[next(iter(self._stopped))]
             case "handed_off":
                 self._meters.handed_over(body["outcome"], body["duration_ms"])
             case _:

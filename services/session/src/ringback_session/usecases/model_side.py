@@ -135,7 +135,12 @@ class ModelSide:
         return self._memory.text
 
     def _opening(self, context: str) -> list[bytes]:
-        return [self._model_view.session_update(self._view.config), *self._model_view.rebuild(context)]
+        again = self._view.responses.asked_again()
+        return [
+            self._model_view.session_update(self._view.config),
+            *self._model_view.rebuild(context),
+            *again,
+        ]
 
     def _end_what_is_open(self) -> None:
         out = Out()

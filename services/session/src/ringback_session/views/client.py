@@ -33,7 +33,7 @@ from ringback_realtime import (
 )
 
 from ringback_session.domain.effects import DropSpeech, PassSpeech, PlayAgain, RefuseReply
-from ringback_session.domain.floor_inputs import CallerSound, PlaybackCleared
+from ringback_session.domain.floor_inputs import AsideBegan, CallerSound, PlaybackCleared
 from ringback_session.domain.inputs import (
     ClientCallOutput,
     ClientCancelled,
@@ -56,6 +56,7 @@ from ringback_session.views.placing import Placing
 from ringback_session.views.responses import AUDIO_DELTA, Responses
 from ringback_session.views.retaining import Retained
 from ringback_session.views.route import Wanted, history_of
+from ringback_session.views.sizes import check_size
 
 __all__ = ["ClientSnapshot", "ClientView"]
 
@@ -79,7 +80,7 @@ class ClientView:
         self.use(config)
         self.model = model
         self.events = ServerEvents(EventIds(ids_seed))
-        self.items = ItemList()
+        self.items = ItemList(on_drop=self._dropped)
         self._resumed: set[str] = set()
         self._requests: dict[str, tuple[dict[str, Any], str | None]] = {}
         self._hearing = Hearing(
@@ -204,6 +205,7 @@ class ClientView:
             response_active=self.responses.active() is not None,
         )
         self._check_tools(config.tools, param="session.tools")
+        check_size(config)
         self.use(config)
         out.client.append(self.events.session_updated(config))
         out.model.append(self.model.session_update(config))
@@ -251,21 +253,23 @@ class ClientView:
 
     def _truncate(self, event: client_events.ItemTruncate, out: Out) -> None:
         played = played_item(self.state, event.item_id)
-        audio_ms = played.samples // SAMPLES_PER_MS if played is not None and played.samples else None
+        whole_ms = played.samples // SAMPLES_PER_MS if played is not None and played.samples else None
+        left_ms = played.truncated_ms if played is not None and played.cut_by_client else None
         item = check_truncation(
             self.items.get(event.item_id),
             item_id=event.item_id,
             content_index=event.content_index,
             audio_end_ms=event.audio_end_ms,
-            audio_ms=audio_ms,
+            audio_ms=whole_ms if left_ms is None else left_ms,
         )
         out.client.append(
             self.events.item_truncated(
                 item.id, content_index=event.content_index, audio_end_ms=event.audio_end_ms
             )
         )
-        if played is not None and audio_ms is not None:
-            words = heard_text(played.text, part_ms=event.audio_end_ms, whole_ms=audio_ms)
+        if played is not None and whole_ms is not None:
+            text = played.text or played.cut_text
+            words = heard_text(text, part_ms=event.audio_end_ms, whole_ms=whole_ms)
             self.responses.shown.cuts.cut(item, words)
         out.inputs.append(ClientTruncated(item_id=item.id, audio_end_ms=event.audio_end_ms))
 
@@ -282,17 +286,18 @@ class ClientView:
         if not params.out_of_band:
             out.inputs.append(ReplyWanted(request_key=key))
             return
-        self.responses.want(
-            Wanted(
-                owner="client",
-                own_id=key,
-                metadata=params.metadata,
-                client_event_id=event.event_id,
-                telephone=not isinstance(params.output_format, Pcm),
-                watch=self.state.watching,
-            )
+        wanted = Wanted(
+            owner="client",
+            own_id=key,
+            metadata=params.metadata,
+            client_event_id=event.event_id,
+            telephone=not isinstance(params.output_format, Pcm),
+            watch=self.state.watching,
         )
-        out.model.append(self.model.out_of_band(key, self.request(key, take=True)))
+        wanted.frame = self.model.out_of_band(key, self.request(key, take=True))
+        self.responses.want(wanted)
+        out.model.append(wanted.frame)
+        out.inputs.append(AsideBegan(own_id=key))
 
     def _cancel(self, event: client_events.ResponseCancel, out: Out) -> None:
         if response_id := self.responses.to_cancel(event.response_id):
@@ -384,6 +389,11 @@ class ClientView:
         if event_id is not None and error.event_id is None:
             error.event_id = event_id
         out.client.append(self.events.error(error))
+
+    def _dropped(self, item_id: str) -> None:
+        """The list is full: its oldest item left it."""
+        self.responses.shown.apart.discard(item_id)
+        self._resumed.discard(item_id)
 
     def _restore(self, item: Item) -> None:
         if self.items.has_call(item.call_id or ""):

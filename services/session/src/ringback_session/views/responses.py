@@ -78,7 +78,7 @@ class Responses:
         self._heard = heard
         self._routes: dict[str, Route] = {}
         self._wanted: dict[str, Wanted] = {}
-        self._yielded = ""
+        self._yielded, self._again = "", list[bytes]()
         self.straight: Straight | None = None
         self.shown = Showing(events=events, items=items, conversation_id=conversation_id)
 
@@ -151,12 +151,10 @@ class Responses:
         if isinstance(effect, ReleaseSpeech):
             self.release(effect.speech_id, out)
             return
-        route = self.by_own_id(effect.reply_id)
+        route, wanted = self.by_own_id(effect.reply_id), self._wanted.get(effect.reply_id)
+        if wanted is not None and isinstance(effect, OpenReply):
+            wanted.shut = False
         if route is None or route.holding is None:
-            # It has not begun, or the model has forgotten it.
-            wanted = self._wanted.get(effect.reply_id)
-            if wanted is not None and isinstance(effect, OpenReply):
-                wanted.shut = False
             return
         holding = route.holding
         match effect:
@@ -176,8 +174,7 @@ class Responses:
         route = self.by_own_id(own_id)
         if route is None or not route.held:
             return
-        route.held = False
-        waiting, route.waiting = route.waiting, []
+        route.held, waiting, route.waiting = False, route.waiting, []
         for head, frame in waiting:
             if head.type == AUDIO_DELTA:
                 self._audio(route, read := peek(frame), frame, route.samples(read), out)
@@ -227,17 +224,24 @@ class Responses:
         return wanted
 
     def lost(self, out: Out) -> None:
-        """The model's connection broke: what the client waits for ends, begun or not; the core goes on."""
-        owed = [wanted.lost(self._events.ids.response()) for wanted in self._wanted.values()]
-        self._wanted.clear()
+        """The model's connection broke: what the client has seen begin ends; an aside not begun is `asked_again`."""
+        owed = [w.lost(self._events.ids.response()) for w in self._wanted.values() if not w.frame]
+        self._wanted = {own_id: wanted for own_id, wanted in self._wanted.items() if wanted.frame}
+        self._again = [wanted.frame for wanted in self._wanted.values()]
         for route in (*self._routes.values(), *owed):
             if not route.closed:
                 if route.owner == "client":
                     self.shown.announce(route, out)
                     self.shown.close(route, "failed", None, CONNECTION_LOST, out)
+                    tell_end(route.owner, route.own_id, "failed", out)
                 else:
                     self.shown.close(route, "completed", None, None, out)
         self._routes.clear()
+
+    def asked_again(self) -> list[bytes]:
+        """What a new connection is to be asked for at once."""
+        again, self._again = self._again, []
+        return again
 
     def _created(self, raw: RawResponse, out: Out) -> str:
         self._yielded = ""

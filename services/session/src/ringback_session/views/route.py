@@ -10,6 +10,7 @@ import msgspec
 import orjson
 from ringback_realtime import AudioHead, ContentPart, EventHead, Item, ServerEvents, usage_object
 
+from ringback_session.domain.floor_inputs import AsideEnded
 from ringback_session.domain.inputs import CallRequested, ReplyEnded, SpeechEnded
 from ringback_session.domain.state import HistoryItem
 from ringback_session.views.holding import Holding
@@ -122,6 +123,8 @@ class Wanted:
     telephone: bool = False
     shut: bool = False
     watch: str = ""
+    # The request itself, for a connection that is lost before it is answered; empty: it is not made again.
+    frame: bytes = b""
 
     def put_behind(self) -> bool:
         """Show nothing of it for now, once it begins. False: it is over."""
@@ -266,3 +269,5 @@ def tell_end(owner: Owner, own_id: str, status: str, out: Out) -> None:
         out.inputs.append(ReplyEnded(reply_id=own_id, status=status))
     elif owner == "speech":
         out.inputs.append(SpeechEnded(speech_id=own_id, status=status))
+    else:
+        out.inputs.append(AsideEnded(own_id=own_id))
