@@ -1,6 +1,7 @@
 """Trying a tool: the whole pipeline in a process of its own, against a real system, each step a line."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,8 +28,8 @@ def backend(tmp_path):
     process.wait(10)
 
 
-async def trial(backend, *arguments):
-    command = [sys.executable, "-m", "ringback_tools.trial", *arguments, "--pack", str(AIRLINE)]
+async def trial(backend, *arguments, pack=AIRLINE):
+    command = [sys.executable, "-m", "ringback_tools.trial", *arguments, "--pack", str(pack)]
     env = {"PATH": "/usr/bin:/bin", "RINGBACK_CONNECTOR_AIRLINE_RESERVATIONS": backend}
     process = await asyncio.create_subprocess_exec(
         *command, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
@@ -68,3 +69,19 @@ async def test_a_wrong_call_says_what_was_expected_and_a_write_asks_first(backen
     assert (code, "get_reservation 1.0" in out) == (2, True)
     code, out = await trial("http://127.0.0.1:9", "get_reservation", "--args", '{"reservation_id": "482915"}')
     assert (code, "tool_unavailable" in out) == (1, True)
+
+
+async def test_a_payload_of_an_older_version_is_shown_as_the_service_upgrades_it(backend, tmp_path):
+    pack = tmp_path / "airline"
+    shutil.copytree(AIRLINE, pack, ignore=shutil.ignore_patterns("backend", "calls"))
+    text = (pack / "tools.yaml").read_text()
+    rule = '    version: "2.0"\n    upgrades: [{from: "1.0", rename: {id: reservation_id}, drop: [lang]}]\n'
+    newer = text.replace(
+        '  - name: get_reservation\n    version: "1.0"\n', "  - name: get_reservation\n" + rule
+    )
+    assert newer != text
+    (pack / "tools.yaml").write_text(newer)
+    old = ("get_reservation", "--tool-version", "1.0", "--args", '{"id": "482915", "lang": "en"}')
+    code, out = await trial(backend, *old, pack=pack)
+    assert code == 0
+    assert 'upgraded     {"reservation_id":"482915"}  from 1.0 to 2.0' in out

@@ -81,7 +81,9 @@ def entry_line(entry: audit_pb2.AuditEntry) -> str:
             what = f"{entry.consent.consent_id} {entry.consent.session_id} read {reading.lower()}"
         case _:
             change = entry.change
-            what = f"{change.kind} {change.pack} {change.from_digest[:15]} → {change.to_digest[:15]}: {change.reason}"
+            moved = f"{change.from_digest[:15]} → {change.to_digest[:15]}" if change.to_digest else ""
+            named = " ".join(part for part in (change.kind, change.pack, moved) if part)
+            what = f"{named}: {change.reason}"
     return f"{at} {entry.WhichOneof('body') or 'entry':<9}{entry.tenant:<12}{entry.actor:<10} {what}"
 
 

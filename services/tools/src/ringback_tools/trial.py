@@ -37,6 +37,7 @@ from ringback_tools.bootstrap import connectors_of
 from ringback_tools.domain.catalogue import SideEffect, Tool, find
 from ringback_tools.domain.requests import ActionRequest
 from ringback_tools.domain.results import Answer, Answered, Result, Status
+from ringback_tools.domain.upgrading import upgraded
 from ringback_tools.ports import Call, Stored
 from ringback_tools.settings import read_settings
 from ringback_tools.usecases.assembly import Parts, Service, assemble
@@ -44,11 +45,12 @@ from ringback_tools.usecases.execution import Attempting, Finished, Progress, Sl
 
 TENANT = "local"
 _TURNS = 4
+_ANY_OBJECT = {"type": "object"}
 
 
 def say(step: str, text: str) -> None:
     """One step, one line."""
-    sys.stdout.write(f"{step:<12} {text}\n")
+    sys.stdout.write(f"{step:<12} {text}".rstrip() + "\n")
     sys.stdout.flush()
 
 
@@ -214,8 +216,13 @@ def _request(pack: Pack, tool: Tool, given: argparse.Namespace, keys: MacKeys) -
         "tool",
         f"{tool.name} {tool.version} ({tool.side_effect}) of {pack.name}, {tool.connector.kind} connector",
     )
-    canonical = canonical_arguments(given.args, tool.parameters)
+    # A payload of an older version goes as it is: it is the service that makes this version's of it.
+    version = given.tool_version or tool.version
+    canonical = canonical_arguments(given.args, tool.parameters if version == tool.version else _ANY_OBJECT)
     say("arguments", f"{canonical.json}  {canonical.digest[:19]}…")
+    if version != tool.version:
+        taken = upgraded(tool, orjson.loads(canonical.json), version=version)
+        say("upgraded", f"{orjson.dumps(taken).decode()}  from {version} to {tool.version}")
     say("scopes", ", ".join(sorted(tool.scopes)) or "none needed")
     session_id = new_id("sess")
     effect = action_id(
@@ -230,7 +237,7 @@ def _request(pack: Pack, tool: Tool, given: argparse.Namespace, keys: MacKeys) -
         "session_id": session_id,
         "action_id": effect,
         "tool": tool.name,
-        "tool_version": tool.version,
+        "tool_version": version,
         "arguments_digest": canonical.digest,
     }
     proof = keys.sign(
@@ -247,7 +254,7 @@ def _request(pack: Pack, tool: Tool, given: argparse.Namespace, keys: MacKeys) -
         action_id=effect,
         pack_digest=pack.digest,
         tool=tool.name,
-        tool_version=tool.version,
+        tool_version=version,
         arguments_json=canonical.json,
         proof=proof,
         scopes=tool.scopes,

@@ -1,4 +1,4 @@
-"""`ringback tools`: switch tools off and on, try one, import one from an OpenAPI document."""
+"""`ringback tools`: list an agent's, switch them off and on, try one, import one from an OpenAPI document."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from typing import Annotated
 
 import typer
 from google.protobuf import timestamp_pb2
+from rich.markup import escape
+from rich.table import Table
 from ringback.events.v1 import events_pb2
+from ringback.policy.v1 import policy_pb2
+from ringback.tools.v1 import tools_pb2 as pb
+from ringback.tools.v1 import tools_pb2_grpc
+from ringback_calling import Channel
 from ringback_errors import ConfigError, InvalidInput, NotFound
 from ringback_events import connect, control_subject
 from ringback_identity import new_id
+from ringback_packs import load_pack
 from ringback_packs.openapi import tool_text
 
 from ringback_cli.commands.acting import operator
@@ -24,14 +31,41 @@ from ringback_cli.settings import inherited_environment, load_settings
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Switch tools off and on, and try them.", no_args_is_help=True)
+app = typer.Typer(help="List tools, switch them off and on, and try them.", no_args_is_help=True)
 
 TIMEOUT_MS = 5_000
 REASON_CHARS_MAX = 200
 
 Name = Annotated[str, typer.Argument(help="The tool, or tool@MAJOR.MINOR for one version of it.")]
 Reason = Annotated[str, typer.Option(help="Why; agents, operators and the audit read it.")]
+PackFolder = Annotated[Path | None, typer.Option(help="The pack's folder; default: packs/airline.")]
 NatsUrl = Annotated[str, typer.Option(help="NATS server; default: the stack under ./var.")]
+
+
+@app.command("list")
+def list_tools(
+    agent: Annotated[str, typer.Option(help="Whose tools; default: the pack's first agent.")] = "",
+    scope: Annotated[list[str] | None, typer.Option(help="A scope that the caller has; repeat it.")] = None,
+    pack: PackFolder = None,
+    tenant: Annotated[str, typer.Option(help="The caller's tenant.")] = "local",
+    tools: Annotated[str, typer.Option(help="tools' host:port; default: the stack under ./var.")] = "",
+) -> None:
+    """Print what an agent may use with these scopes, and what of it cannot be had now, as the tools service says it."""
+    found = load_pack(pack or load_settings().packs / "airline")
+    asked = pb.ListToolsRequest(
+        tenant=tenant, pack_digest=found.digest, agent=agent or found.default_agent, scopes=scope or ()
+    )
+    answer = run(_listed(tools or find_stack().tools_address, asked))
+    table = Table("tool", "version", "effect", "deadline", "available", box=None, pad_edge=False)
+    for tool in answer.tools:
+        effect = policy_pb2.SideEffect.Name(tool.side_effect).removeprefix("SIDE_EFFECT_").lower()
+        name = f"{tool.name} (internal)" if tool.internal else tool.name
+        state = "yes" if tool.available else f"no: {tool.unavailable_reason}"
+        row = (name, tool.version, effect, f"{tool.deadline_ms} ms", state)
+        table.add_row(*(escape(text) for text in row))
+    console.print(table)
+    if answer.open_breakers:
+        console.print(f"open breakers: {', '.join(answer.open_breakers)}", markup=False)
 
 
 @app.command()
@@ -52,7 +86,7 @@ def enable(name: Name, reason: Reason, nats_url: NatsUrl = "") -> None:
 def try_tool(
     name: Annotated[str, typer.Argument(help="The tool, or tool@MAJOR.MINOR.")],
     args: Annotated[str, typer.Option(help="Arguments as JSON.")] = "{}",
-    pack: Annotated[Path | None, typer.Option(help="The pack's folder; default: packs/airline.")] = None,
+    pack: PackFolder = None,
     yes: Annotated[
         bool, typer.Option("--yes", help="Run it although it changes the system behind it.")
     ] = False,
@@ -81,6 +115,18 @@ def import_operation(
     typer.echo(
         tool_text(document.read_text("utf-8"), operation=operation, base_url_ref=base_url_ref), nl=False
     )
+
+
+async def _listed(address: str, asked: pb.ListToolsRequest) -> pb.ListToolsResponse:
+    channel = Channel(address, name="tools")
+    try:
+        stub = tools_pb2_grpc.ToolsServiceStub(channel.grpc)
+        answer: pb.ListToolsResponse = await channel.unary(
+            stub.ListTools, asked, deadline_ms=TIMEOUT_MS, idempotent=True
+        )
+        return answer
+    finally:
+        await channel.close()
 
 
 async def _switch(name: str, *, off: bool, reason: str, url: str) -> None:
