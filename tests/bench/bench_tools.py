@@ -31,7 +31,7 @@ import grpc.aio
 import uvloop
 from bench_figures import Table, cpu_s, percentile
 from bench_tools_pack import PACK, TOOLS
-from bench_tools_report import Write, report, report_writes
+from bench_tools_report import Calls, Write, report, report_writes
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ringback.policy.v1 import policy_pb2
 from ringback.tools.v1 import tools_pb2, tools_pb2_grpc
@@ -258,11 +258,16 @@ async def _throughput(
 async def brownout(world: World, *, seconds: float) -> None:
     """A third well, then ill, then well again; the same load of all tools all the time."""
     caller = Caller(world)
+    bare = grpc.aio.insecure_channel(world.good)
+    health = health_pb2_grpc.HealthStub(bare)
     well: list[tuple[float, float]] = []
+    # The same dependency without tools between: what the machine itself does to a call meanwhile.
+    straight: list[tuple[float, float]] = []
     ill: list[tuple[float, float, int]] = []
     writes: list[Write] = []
     state: list[tuple[float, bool]] = []
-    base_s = min(15.0, seconds)
+    # As many calls as a 99th percentile needs.
+    base_s = min(30.0, seconds)
     marks = {"ill": base_s, "healed": base_s + seconds, "end": base_s * 2 + seconds}
     began = time.perf_counter()
 
@@ -277,6 +282,11 @@ async def brownout(world: World, *, seconds: float) -> None:
             well.append((sent, took))
         else:
             ill.append((sent, took, result.attempts if result.status != tools_pb2.STATUS_OK else 0))
+
+    async def hop(_tool: str, _n: int) -> None:
+        sent = at()
+        await health.Check(health_pb2.HealthCheckRequest(), timeout=20)
+        straight.append((sent, (at() - sent) * 1000))
 
     async def write(tool: str, n: int) -> None:
         session_id, sent = f"sess_{tool}{n}", at()
@@ -298,6 +308,7 @@ async def brownout(world: World, *, seconds: float) -> None:
     async with asyncio.TaskGroup() as group:
         for work in (
             load("well", 40),
+            load("bare", 40, hop),
             load("ill", 40),
             load("pay", 10, write),
             load("book", 5, write),
@@ -311,7 +322,8 @@ async def brownout(world: World, *, seconds: float) -> None:
     await asyncio.sleep(0.5)
     await caller.close()
     counts = json.loads(world.counts.read_text())
-    report(well, ill, state, marks, counts["arrived"], began)
+    await bare.close()
+    report(Calls(well, straight, ill), state, marks, counts["arrived"], began)
     report_writes(writes, counts, marks)
 
 

@@ -26,9 +26,17 @@ class Write:
     settled: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """When each call was sent (s) and how long it took (ms); of the ill dependency its attempts, too."""
+
+    well: list[tuple[float, float]]
+    bare: list[tuple[float, float]]
+    ill: list[tuple[float, float, int]]
+
+
 def report(
-    well: list[tuple[float, float]],
-    ill: list[tuple[float, float, int]],
+    calls: Calls,
     state: list[tuple[float, bool]],
     marks: dict[str, float],
     arrivals: list[float],
@@ -39,21 +47,33 @@ def report(
         "One dependency at 30 % errors and ten times its latency: it, and a tool of another dependency",
         section="tools",
         unit="ms",
-        columns=["calls", "attempts", "per call", "p50", "p99", "well p50", "well p99", "p99 ratio"],
+        columns=[
+            "calls",
+            "attempts",
+            "per call",
+            "p50",
+            "p99",
+            "well p50",
+            "well p99",
+            "p99 ratio",
+            "bare p99",
+            "bare ratio",
+        ],
     )
     spans = {
         "before": (0.0, marks["ill"]),
         "ill": (marks["ill"], marks["healed"]),
         "after": (marks["healed"], marks["end"]),
     }
-    base_p99 = 0.0
+    base_p99 = base_bare = 0.0
     arrived = [when - began for when in arrivals]
     for name, (start, end) in spans.items():
-        asked = [took for sent, took, _ in ill if start <= sent < end]
-        others = [took for sent, took in well if start <= sent < end]
+        asked = [took for sent, took, _ in calls.ill if start <= sent < end]
+        others = [took for sent, took in calls.well if start <= sent < end]
+        bare_p99 = percentile([took for sent, took in calls.bare if start <= sent < end], 0.99)
         attempts = sum(start <= when < end for when in arrived)
         p99 = percentile(others, 0.99)
-        base_p99 = base_p99 or p99
+        base_p99, base_bare = base_p99 or p99, base_bare or bare_p99
         table.row(
             name,
             {
@@ -65,6 +85,8 @@ def report(
                 "well p50": percentile(others, 0.5),
                 "well p99": p99,
                 "p99 ratio": p99 / base_p99,
+                "bare p99": bare_p99,
+                "bare ratio": bare_p99 / base_bare,
             },
         )
     opened = next((when for when, is_open in state if is_open and when >= marks["ill"]), float("nan"))
@@ -79,8 +101,11 @@ def report(
     )
     table.note(f"most attempts in one second after recovery: {peak} (offered: 40 calls a second)")
     table.note("goals: per call <= 1.25, p99 ratio of the healthy tool <= 1.5, no storm after recovery")
+    table.note(
+        "bare: the healthy tool's backend without tools between; its ratio is the machine's part in the tool's"
+    )
     table.show()
-    _plot(well, ill, arrived, marks)
+    _plot(calls.well, calls.ill, arrived, marks)
 
 
 def report_writes(writes: list[Write], counts: dict[str, Any], marks: dict[str, float]) -> None:
