@@ -66,3 +66,22 @@ def test_more_executions_than_a_replica_holds_are_refused_at_once(world, kit):
 
     codes = [result.error_code for result in kit.run(scene())]
     assert codes.count(ErrorCode.OVERLOADED) == 4
+
+
+def test_a_new_declaration_of_a_tools_limits_counts_without_a_restart(world, kit):
+    world.change("get_reservation", limits=Limits(concurrency_max=1, queue_max=0))
+    world.ledger.read_fates.extend([kit.Fate("ok", 200)] * 6)
+
+    async def at_once(service, names):
+        requests = (replace(world.request("get_reservation"), action_id=name) for name in names)
+        return await asyncio.gather(*(kit.result(service, request) for request in requests))
+
+    async def scene():
+        service = world.replica()
+        before = await at_once(service, ["act_1", "act_2", "act_3"])
+        world.change("get_reservation", limits=Limits(concurrency_max=3, queue_max=0))
+        return before, await at_once(service, ["act_4", "act_5", "act_6"])
+
+    before, after = kit.run(scene())
+    assert [result.error_code for result in before].count(ErrorCode.OVERLOADED) == 2
+    assert [result.status for result in after] == [Status.OK] * 3

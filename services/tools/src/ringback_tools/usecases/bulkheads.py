@@ -11,7 +11,7 @@ from collections import deque
 
 from ringback_errors import Overloaded
 
-from ringback_tools.domain.catalogue import Tool
+from ringback_tools.domain.catalogue import Limits, Tool
 from ringback_tools.domain.concurrency import Concurrency, after
 from ringback_tools.ports import Clock
 from ringback_tools.usecases.execution import Priority
@@ -104,15 +104,16 @@ class Bulkhead:
 
 
 class Bulkheads:
-    """One bulkhead per tool and version of a pack's declaration."""
+    """One bulkhead per tool and declared limits: a new pack's limits count at once, a running call's stay its own."""
 
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
-        self._bulkheads: dict[tuple[str, str], Bulkhead] = {}
+        # Bounded by what the packs that are published declare.
+        self._bulkheads: dict[tuple[str, str, Limits, int], Bulkhead] = {}
 
     def of(self, tool: Tool) -> Bulkhead:
         """The tool's bulkhead."""
-        key = (tool.dependency, tool.name)
+        key = (tool.dependency, tool.name, tool.limits, tool.breaker.slow_ms)
         found = self._bulkheads.get(key)
         if found is None:
             found = self._bulkheads[key] = Bulkhead(tool=tool, clock=self._clock)
