@@ -171,6 +171,7 @@ async def test_calls_in_flight_to_a_server_over_http_survive_a_rotation_and_a_re
         async with asyncio.timeout(40):
             while not isinstance(await ask("stock"), Answered):
                 assert process.returncode is None
+                await asyncio.sleep(0.05)
         in_flight = asyncio.create_task(ask("slow"))
         await until_there(tmp_path / "came")
         (tmp_path / "next").write_text("new-token")
