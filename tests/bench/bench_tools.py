@@ -258,12 +258,7 @@ async def _throughput(
 async def brownout(world: World, *, seconds: float) -> None:
     """A third well, then ill, then well again; the same load of all tools all the time."""
     caller = Caller(world)
-    bare = grpc.aio.insecure_channel(world.good)
-    health = health_pb2_grpc.HealthStub(bare)
-    well: list[tuple[float, float]] = []
-    # The same dependency without tools between: what the machine itself does to a call meanwhile.
-    straight: list[tuple[float, float]] = []
-    ill: list[tuple[float, float, int]] = []
+    ways, calls = Ways(world), Calls()
     writes: list[Write] = []
     state: list[tuple[float, bool]] = []
     # As many calls as a 99th percentile needs.
@@ -279,14 +274,14 @@ async def brownout(world: World, *, seconds: float) -> None:
         result = await caller.execute(tool, session_id=f"sess_{tool}", ordinal=n)
         took = (at() - sent) * 1000
         if tool == "well":
-            well.append((sent, took))
+            calls.well.append((sent, took))
         else:
-            ill.append((sent, took, result.attempts if result.status != tools_pb2.STATUS_OK else 0))
+            calls.ill.append((sent, took, result.attempts if result.status != tools_pb2.STATUS_OK else 0))
 
     async def hop(_tool: str, _n: int) -> None:
         sent = at()
-        await health.Check(health_pb2.HealthCheckRequest(), timeout=20)
-        straight.append((sent, (at() - sent) * 1000))
+        await ways.bare()
+        calls.bare.append((sent, (at() - sent) * 1000))
 
     async def write(tool: str, n: int) -> None:
         session_id, sent = f"sess_{tool}{n}", at()
@@ -322,8 +317,8 @@ async def brownout(world: World, *, seconds: float) -> None:
     await asyncio.sleep(0.5)
     await caller.close()
     counts = json.loads(world.counts.read_text())
-    await bare.close()
-    report(Calls(well, straight, ill), state, marks, counts["arrived"], began)
+    await ways.close()
+    report(calls, state, marks, counts["arrived"], began)
     report_writes(writes, counts, marks)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench_drawing import Series, draw
@@ -28,11 +28,14 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """When each call was sent (s) and how long it took (ms); of the ill dependency its attempts, too."""
+    """When each call was sent (s) and how long it took (ms); of the ill dependency its attempts, too.
 
-    well: list[tuple[float, float]]
-    bare: list[tuple[float, float]]
-    ill: list[tuple[float, float, int]]
+    `bare`: of the healthy dependency without tools between, which tells what the machine does to a call.
+    """
+
+    well: list[tuple[float, float]] = field(default_factory=list)
+    bare: list[tuple[float, float]] = field(default_factory=list)
+    ill: list[tuple[float, float, int]] = field(default_factory=list)
 
 
 def report(
@@ -100,9 +103,8 @@ def report(
         f" closed {last_open - healed:.1f} s after recovery (0: it was closed then)"
     )
     table.note(f"most attempts in one second after recovery: {peak} (offered: 40 calls a second)")
-    table.note("goals: per call <= 1.25, p99 ratio of the healthy tool <= 1.5, no storm after recovery")
     table.note(
-        "bare: the healthy tool's backend without tools between; its ratio is the machine's part in the tool's"
+        "goals: per call <= 1.25, p99 ratio <= 1.5 (bare ratio: the machine's part in it), no storm after recovery"
     )
     table.show()
     _plot(calls.well, calls.ill, arrived, marks)

@@ -227,7 +227,7 @@ class OnePack:
         await self.tools(pack_digest)
         if self.pack.agent(agent) is None:
             raise NotFound("expected an agent", field="agent")
-        return frozenset(spec.name for spec in self.pack.tools_of(agent))
+        return frozenset((spec.name, spec.version) for spec in self.pack.tools_of(agent))
 
 
 class World:

@@ -121,8 +121,16 @@ def test_versions_side_by_side():
 
 def test_an_agent_sees_its_own_tools_and_internal_ones_as_far_as_its_scopes_reach():
     tools = [tool("a"), tool("b"), tool("c", internal=True), tool("d", scopes=frozenset({"x"}))]
-    assert [each.name for each in visible(tools, allowed=["a", "d"], scopes=[])] == ["a", "c"]
-    assert [each.name for each in visible(tools, allowed=["a", "d"], scopes=["x"])] == ["a", "c", "d"]
+    own = {("a", "1.0"), ("d", "1.0")}
+    assert [each.name for each in visible(tools, allowed=own, scopes=[])] == ["a", "c"]
+    assert [each.name for each in visible(tools, allowed=own, scopes=["x"])] == ["a", "c", "d"]
+
+
+@pytest.mark.parametrize("named", ["1.0", "2.0"])
+def test_of_versions_side_by_side_an_agent_sees_the_one_it_names_and_of_internal_ones_the_newest(named):
+    hidden = [tool("fact", version, internal=True) for version in ("1.10", "1.9")]
+    seen = visible([tool(version="2.0"), tool(version="1.0"), *hidden], allowed={("get", named)}, scopes=[])
+    assert [(each.name, each.version) for each in seen] == [("get", named), ("fact", "1.10")]
 
 
 @pytest.mark.parametrize(

@@ -129,8 +129,8 @@ class Catalogue(Protocol):
     async def tools(self, pack_digest: str) -> tuple[Tool, ...]:
         """Every tool of a pack; raises NotFound for an unknown digest."""
 
-    async def agent_tools(self, pack_digest: str, agent: str) -> frozenset[str]:
-        """Names of the tools that an agent declares; raises NotFound for an unknown agent."""
+    async def agent_tools(self, pack_digest: str, agent: str) -> frozenset[tuple[str, str]]:
+        """Name and version of each tool that an agent declares; raises NotFound for an unknown agent."""
 
 
 class Proofs(Protocol):

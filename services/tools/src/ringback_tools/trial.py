@@ -64,8 +64,8 @@ class OnePack:
     async def tools(self, pack_digest: str) -> tuple[Tool, ...]:
         return self.all
 
-    async def agent_tools(self, pack_digest: str, agent: str) -> frozenset[str]:
-        return frozenset(tool.name for tool in self.all)
+    async def agent_tools(self, pack_digest: str, agent: str) -> frozenset[tuple[str, str]]:
+        return frozenset((tool.name, tool.version) for tool in self.all)
 
 
 class Told:

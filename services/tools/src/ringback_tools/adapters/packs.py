@@ -53,13 +53,13 @@ class PackCatalogue:
     async def tools(self, pack_digest: str) -> tuple[Tool, ...]:
         return (await self._pack(pack_digest))[1]
 
-    async def agent_tools(self, pack_digest: str, agent: str) -> frozenset[str]:
+    async def agent_tools(self, pack_digest: str, agent: str) -> frozenset[tuple[str, str]]:
         pack, _ = await self._pack(pack_digest)
         found = pack.agent(agent)
         if found is None and (agent or pack.agents):
             names = ", ".join(sorted(each.name for each in pack.agents)) or "none"
             raise NotFound(f"expected one of the pack's agents ({names})", field="agent")
-        return frozenset(spec.name for spec in pack.tools_of(agent))
+        return frozenset((spec.name, spec.version) for spec in pack.tools_of(agent))
 
     async def _pack(self, pack_digest: str) -> tuple[Pack, tuple[Tool, ...]]:
         found = self._tools.get(pack_digest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -195,10 +195,21 @@ def find(tools: Iterable[Tool], name: str, *, version: str) -> Tool | None:
     return max(fitting, key=_order, default=None)
 
 
-def visible(tools: Iterable[Tool], *, allowed: Iterable[str], scopes: Iterable[str]) -> list[Tool]:
-    """What an agent may use: its own tools and the internal ones, as far as the scopes reach."""
-    names, granted = frozenset(allowed), frozenset(scopes)
-    return [tool for tool in tools if (tool.name in names or tool.internal) and tool.scopes <= granted]
+def visible(
+    tools: Iterable[Tool], *, allowed: Collection[tuple[str, str]], scopes: Iterable[str]
+) -> list[Tool]:
+    """What an agent may use: its own tools (name and version) and the internal ones, as far as the scopes reach.
+
+    Of each name one version, whatever else stands beside it: the one that the agent names, or the newest.
+    """
+    listed, granted = tuple(tools), frozenset(scopes)
+    internal = {tool.name: tool for tool in sorted(listed, key=_order) if tool.internal}
+    return [
+        tool
+        for tool in listed
+        if ((tool.name, tool.version) in allowed or internal.get(tool.name) is tool)
+        and tool.scopes <= granted
+    ]
 
 
 def _order(tool: Tool) -> tuple[int, ...]:
