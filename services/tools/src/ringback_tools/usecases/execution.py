@@ -115,7 +115,7 @@ class Execution:
     progress: Callable[[str], None] | None = None
     # Takes each word that was told here, for those who watch from another replica.
     pass_on: Callable[[str], None] | None = None
-    # Another replica runs it, and this one only follows the record.
+    # Another replica runs it, or may, as far as this one knows: it only follows the record.
     elsewhere: bool = False
     # Who waits for the next event, and who only for the end or a word; bounded by the calls that are being served.
     _observing: set[asyncio.Future[None]] = field(default_factory=set)

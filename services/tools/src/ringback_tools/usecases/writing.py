@@ -78,6 +78,8 @@ class Writing:
 
     async def _admission(self, execution: Execution) -> Stored | None:
         request = execution.checked.request
+        # Until the record is read somebody else may have it.
+        execution.elsewhere = True
         looking = self._journal.get(request.session_id, request.action_id)
         if request.taken_on_at_ms:
             return await looking
@@ -115,7 +117,7 @@ class Writing:
             owner=self._scribe.owner,
             now_ms=self._clock.now_ms(),
         )
-        execution.elsewhere = execution.elsewhere and step is Plan.WAIT
+        execution.elsewhere = step is Plan.WAIT
         match step:
             case Plan.START | Plan.RESUME:
                 return await self._start(execution, hand)
@@ -139,7 +141,6 @@ class Writing:
         _joined(execution)
         left_ms = stored.record.attempt_deadline_ms - self._clock.now_ms()
         pace_ms = _LOOK_AGAIN_MS[min(turn, len(_LOOK_AGAIN_MS) - 1)]
-        execution.elsewhere = True
         await self._clock.sleep(max(1, min(pace_ms, left_ms)))
 
     async def _start(self, execution: Execution, hand: _Hand) -> bool:
