@@ -31,7 +31,7 @@ import grpc.aio
 import uvloop
 from bench_figures import Table, cpu_s, percentile
 from bench_tools_pack import PACK, TOOLS
-from bench_tools_report import Calls, Write, report, report_writes
+from bench_tools_report import Calls, Look, Write, report, report_writes
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from ringback.policy.v1 import policy_pb2
 from ringback.tools.v1 import tools_pb2, tools_pb2_grpc
@@ -260,7 +260,7 @@ async def brownout(world: World, *, seconds: float) -> None:
     caller = Caller(world)
     ways, calls = Ways(world), Calls()
     writes: list[Write] = []
-    state: list[tuple[float, bool]] = []
+    state: list[Look] = []
     # As many calls as a 99th percentile needs.
     base_s = min(30.0, seconds)
     marks = {"ill": base_s, "healed": base_s + seconds, "end": base_s * 2 + seconds}
@@ -307,7 +307,7 @@ async def brownout(world: World, *, seconds: float) -> None:
             load("ill", 40),
             load("pay", 10, write),
             load("book", 5, write),
-            _watch(caller, state, at, marks),
+            _watch(caller, world.tools.pid, state, at, marks),
             _drive(world, marks),
         ):
             group.create_task(work)
@@ -323,10 +323,10 @@ async def brownout(world: World, *, seconds: float) -> None:
 
 
 async def _watch(
-    caller: Caller, state: list[tuple[float, bool]], at: Callable[[], float], marks: dict[str, float]
+    caller: Caller, pid: int, state: list[Look], at: Callable[[], float], marks: dict[str, float]
 ) -> None:
     while at() < marks["end"]:
-        state.append((at(), "bad" in await caller.open_breakers()))
+        state.append(Look(at(), "bad" in await caller.open_breakers(), cpu_s(pid)))
         await asyncio.sleep(0.1)
 
 

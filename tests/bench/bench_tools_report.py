@@ -11,7 +11,22 @@ from bench_drawing import Series, draw
 from bench_figures import KEPT, Table, percentile
 from ringback.tools.v1 import tools_pb2
 
-__all__ = ["Write", "report", "report_writes"]
+__all__ = ["Calls", "Look", "Write", "report", "report_writes"]
+
+
+_COLUMNS = (
+    "calls",
+    "attempts",
+    "per call",
+    "p50",
+    "p99",
+    "well p50",
+    "well p99",
+    "p99 ratio",
+    "bare p99",
+    "bare ratio",
+    "cpu %",
+)
 
 
 @dataclass(slots=True)
@@ -38,9 +53,18 @@ class Calls:
     ill: list[tuple[float, float, int]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How things stood: whether the ill dependency's breaker was open, and the processor time of tools until then."""
+
+    at_s: float
+    is_open: bool
+    cpu_s: float
+
+
 def report(
     calls: Calls,
-    state: list[tuple[float, bool]],
+    state: list[Look],
     marks: dict[str, float],
     arrivals: list[float],
     began: float,
@@ -50,18 +74,7 @@ def report(
         "One dependency at 30 % errors and ten times its latency: it, and a tool of another dependency",
         section="tools",
         unit="ms",
-        columns=[
-            "calls",
-            "attempts",
-            "per call",
-            "p50",
-            "p99",
-            "well p50",
-            "well p99",
-            "p99 ratio",
-            "bare p99",
-            "bare ratio",
-        ],
+        columns=list(_COLUMNS),
     )
     spans = {
         "before": (0.0, marks["ill"]),
@@ -90,11 +103,12 @@ def report(
                 "p99 ratio": p99 / base_p99,
                 "bare p99": bare_p99,
                 "bare ratio": bare_p99 / base_bare,
+                "cpu %": _cpu_share([look for look in state if start <= look.at_s < end]),
             },
         )
-    opened = next((when for when, is_open in state if is_open and when >= marks["ill"]), float("nan"))
+    opened = next((look.at_s for look in state if look.is_open and look.at_s >= marks["ill"]), float("nan"))
     healed = marks["healed"]
-    last_open = max((when for when, is_open in state if is_open and when >= healed), default=healed)
+    last_open = max((look.at_s for look in state if look.is_open and look.at_s >= healed), default=healed)
     peak = max(_per_second(arrived, marks["end"])[int(healed) :], default=0)
     spells = _open_spells(state)
     table.note(
@@ -156,11 +170,18 @@ def report_writes(writes: list[Write], counts: dict[str, Any], marks: dict[str, 
     table.show()
 
 
-def _open_spells(state: list[tuple[float, bool]]) -> list[float]:
+def _cpu_share(looks: list[Look]) -> float:
+    """Percent of a core that the service took in a span."""
+    if len(looks) < 2:
+        return float("nan")
+    return 100 * (looks[-1].cpu_s - looks[0].cpu_s) / (looks[-1].at_s - looks[0].at_s)
+
+
+def _open_spells(state: list[Look]) -> list[float]:
     """How long the breaker was seen open each time, s."""
     spells: list[float] = []
     since: float | None = None
-    for when, is_open in state:
+    for when, is_open in ((look.at_s, look.is_open) for look in state):
         if is_open and since is None:
             since = when
         elif not is_open and since is not None:
