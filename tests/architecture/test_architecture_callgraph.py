@@ -24,6 +24,7 @@ READ = {
     "ALL_EVENTS": "EVENTS",
     "session_events": "EVENTS",
     "session_decisions": "DECISIONS",
+    "tenant_decisions": "DECISIONS",
     "ALL_FACTS": "FACTS",
     "session_facts": "FACTS",
     "ALL_CONTROL": "CONTROL",

@@ -20,6 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningStack]:
-    async with running_stack(tmp_path_factory.mktemp("stack")) as started:
+    recording = {"policy": {"RINGBACK_RECORD_DECISIONS": "true"}}
+    async with running_stack(tmp_path_factory.mktemp("stack"), overrides=recording) as started:
         yield started
         assert not started.crashes, f"services crashed during the tests: {started.crashes}"

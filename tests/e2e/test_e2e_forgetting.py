@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import nats
 from nats.js.errors import NotFoundError
 from ringback.memory.v1 import memory_pb2, memory_pb2_grpc
+from ringback.policy.v1 import audit_pb2, policy_pb2
 from ringback.session.v1 import session_pb2, session_pb2_grpc
 from ringback_calling import Channel
 from ringback_cli.forgetting import Addresses, Forgotten, forget_caller
@@ -22,12 +23,17 @@ TRIES = 10
 
 async def test_no_word_of_a_forgotten_caller_is_left_anywhere(running: RunningStack) -> None:
     session_id = await _call(running)
+    await _recorded(running)
+    await _recorded_together(running, session_id)
     before = await _places_with(running, session_id)
-    assert {"EVENTS", "KV_memory", "KV_sessions", "KV_outcomes"} <= before, "the call left its traces"
+    assert {"EVENTS", "DECISIONS", "KV_memory", "KV_sessions", "KV_outcomes"} <= before, (
+        "the call left its traces"
+    )
     done = await _forget(running)
     assert done.complete, done
     assert done.places["sessions"].removed >= 2, "the record and its token"
     assert done.places["outcomes"].removed >= 2, "the action and the epoch"
+    assert done.places["DECISIONS"].removed >= 2, "the call's own, and those recorded together with another's"
     assert await _places_with(running, session_id) == set()
 
 
@@ -66,6 +72,35 @@ async def _folded(running: RunningStack, session_id: str, *, epoch: int, seq: in
         await channel.unary(stub.GetContext, request, deadline_ms=20_000, idempotent=True)
     finally:
         await channel.close()
+
+
+async def _recorded_together(running: RunningStack, session_id: str) -> None:
+    """Questions of several sessions in one message, as they were recorded before a session had a subject of its own."""
+    client = await nats.connect(running.stack.addresses.nats_url)
+    try:
+        question = policy_pb2.DecideRequest(
+            tenant="local", session=policy_pb2.SessionView(session_id=session_id)
+        )
+        batch = audit_pb2.RecordedQuestions(questions=[question])
+        await client.jetstream().publish("ringback.decisions.local.airline", batch.SerializeToString())
+    finally:
+        await client.close()
+
+
+async def _recorded(running: RunningStack) -> None:
+    """Wait until policy has handed over what it recorded: a question that was asked later is in the stream."""
+    client = await nats.connect(running.stack.addresses.nats_url)
+    try:
+        async with TypedCaller(running.ws_url, running.stack.api_key) as another:
+            tail = await client.jetstream().subscribe(
+                f"ringback.decisions.local.*.{another.session_id}", ordered_consumer=True
+            )
+            another.type("I want to cancel my reservation")
+            await another.hears("reservation id")
+            another.type("375841")
+            await tail.next_msg(timeout=25)
+    finally:
+        await client.close()
 
 
 async def _forget(running: RunningStack) -> Forgotten:

@@ -30,6 +30,7 @@ __all__ = [
     "session_decisions",
     "session_events",
     "session_facts",
+    "tenant_decisions",
     "tenant_events",
 ]
 
@@ -116,6 +117,11 @@ def recorded_decisions(pack: str) -> str:
 def session_decisions(tenant: str, session_id: str) -> str:
     """Return the filter for the recorded questions of one session, whichever pack they are about."""
     return f"ringback.decisions.{_token('tenant', tenant)}.*.{_token('session_id', session_id)}"
+
+
+def tenant_decisions(tenant: str) -> str:
+    """Return the filter for recorded questions of several sessions in one message, as they once lay."""
+    return f"ringback.decisions.{_token('tenant', tenant)}.*"
 
 
 def parked_subject(stream: str, durable: str) -> str:

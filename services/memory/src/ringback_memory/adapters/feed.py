@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from ringback_errors import InvalidInput, Unavailable
+from ringback_errors import InvalidInput
 from ringback_events import Bus, ConsumePolicy, Delivery, Subscription
 from ringback_events.subjects import (
     ALL_EVENTS,
@@ -18,6 +17,7 @@ from ringback_events.subjects import (
 from ringback_telemetry import counter, gauge, histogram, set_attributes, span
 from ringback_telemetry.names import Attr, Metric, Span
 
+from ringback_memory.adapters.stored import stored
 from ringback_memory.domain.events import Event, LateFact
 from ringback_memory.ports import Clock, SessionKey
 from ringback_memory.wire import event_from_bytes, late_fact_from_bytes
@@ -27,9 +27,6 @@ FACTS_DURABLE = "memory-facts"
 ACK_WAIT_MS = 5_000
 """What a killed replica held is offered again after this long; a handler that still runs says so meanwhile.
 """
-REPLAY_QUEUE_MAX = 1_024
-REPLAY_QUIET_MS = 1_000
-"""A replay that hears nothing for this long has nothing more to hear."""
 
 Fold = Callable[[SessionKey, Event | LateFact], Awaitable[bool]]
 
@@ -70,28 +67,12 @@ class BusFeed:
     async def replay(self, key: SessionKey) -> AsyncIterator[Event | LateFact]:
         """Every stored fact of one session: its events, then the late facts."""
         for subject in (session_events(*key), session_facts(*key)):
-            async for delivery in self._stored(subject):
+            async for delivery in stored(self._bus, subject):
                 try:
                     _, fact = _read(delivery)
                 except InvalidInput:
                     continue
                 yield fact
-
-    async def _stored(self, subject: str) -> AsyncIterator[Delivery]:
-        queue: asyncio.Queue[Delivery] = asyncio.Queue(maxsize=REPLAY_QUEUE_MAX)
-        subscription = await self._bus.ephemeral(subject, queue.put, start="all")
-        try:
-            while True:
-                async with asyncio.timeout(REPLAY_QUIET_MS / 1000):
-                    delivery = await queue.get()
-                yield delivery
-                if delivery.lag == 0 and queue.empty():
-                    return
-        except TimeoutError:
-            if not self._bus.connected:
-                raise Unavailable("the bus went away during a replay") from None
-        finally:
-            await subscription.close()
 
     async def _handle(self, delivery: Delivery) -> None:
         assert self._fold is not None

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-
 from ringback_errors import InvalidInput
-from ringback_events import Bus, Delivery
+from ringback_events import Bus
 from ringback_events.subjects import (
     ALL_PARKED,
     parse_event_subject,
@@ -14,16 +11,15 @@ from ringback_events.subjects import (
     session_decisions,
     session_events,
     session_facts,
+    tenant_decisions,
     tenant_events,
 )
 
+from ringback_memory.adapters.stored import stored
 from ringback_memory.domain.events import Started
 from ringback_memory.ports import Found, SessionKey
 from ringback_memory.wire import event_from_bytes
 
-QUEUE_MAX = 1_024
-QUIET_MS = 1_000
-"""A stream that says nothing for this long has nothing more to say."""
 STARTED = "session_started"
 PARKED_SUBJECT = "Ringback-Parked-Subject"
 
@@ -37,7 +33,7 @@ class BusTraces:
     async def sessions_of(self, tenant: str, caller_id: str) -> set[str]:
         """The sessions that began with this caller."""
         found = set()
-        async for delivery in self._stored(tenant_events(tenant, STARTED)):
+        async for delivery in stored(self._bus, tenant_events(tenant, STARTED)):
             session_id = parse_event_subject(delivery.subject).session_id
             try:
                 body = event_from_bytes(delivery.payload, tenant=tenant, session_id=session_id).body
@@ -51,37 +47,35 @@ class BusTraces:
         """How many facts each stream holds of a session."""
         found = []
         for place, subject in _places(key):
-            found.append(Found(place, len([one async for one in self._stored(subject)])))
-        return [*found, Found("PARKED", len(await self._parked(key)))]
+            found.append(Found(place, len([one async for one in stored(self._bus, subject)])))
+        for place, stream_seqs in await self._shared(key):
+            found.append(Found(place, len(stream_seqs)))
+        return found
 
     async def remove(self, key: SessionKey) -> None:
         """Remove every fact of a session."""
         for _, subject in _places(key):
             await self._bus.purge(subject)
-        for seq in await self._parked(key):
-            await self._bus.erase("PARKED", seq)
+        for place, stream_seqs in await self._shared(key):
+            for stream_seq in stream_seqs:
+                await self._bus.erase(place, stream_seq)
+
+    async def _shared(self, key: SessionKey) -> list[tuple[str, list[int]]]:
+        """What has no subject of the session's own: told by its content."""
+        return [("DECISIONS", await self._recorded(key)), ("PARKED", await self._parked(key))]
+
+    async def _recorded(self, key: SessionKey) -> list[int]:
+        """Recorded questions of sessions together, as they lay before a session had a subject of its own."""
+        subject = tenant_decisions(key.tenant)
+        session_id = key.session_id.encode()
+        return [one.stream_seq async for one in stored(self._bus, subject) if session_id in one.payload]
 
     async def _parked(self, key: SessionKey) -> list[int]:
         return [
             delivery.stream_seq
-            async for delivery in self._stored(ALL_PARKED)
+            async for delivery in stored(self._bus, ALL_PARKED)
             if _is_of(key, subject=delivery.headers.get(PARKED_SUBJECT, ""), payload=delivery.payload)
         ]
-
-    async def _stored(self, subject: str) -> AsyncIterator[Delivery]:
-        queue: asyncio.Queue[Delivery] = asyncio.Queue(maxsize=QUEUE_MAX)
-        subscription = await self._bus.ephemeral(subject, queue.put, start="all")
-        try:
-            while True:
-                async with asyncio.timeout(QUIET_MS / 1000):
-                    delivery = await queue.get()
-                yield delivery
-                if delivery.lag == 0 and queue.empty():
-                    return
-        except TimeoutError:
-            return
-        finally:
-            await subscription.close()
 
 
 def _places(key: SessionKey) -> tuple[tuple[str, str], ...]:
