@@ -130,8 +130,9 @@ async def test_a_late_fact_settles_an_unknown_outcome(caller):
     caller.bus.publish(subject, late.SerializeToString(), msg_id="late")
     key = SessionKey("local", "sess_1")
     async with asyncio.timeout(5):
-        while (await caller.memory.sessions.view(key)).state.actions["act_1"].status != "ok":
-            await caller.memory.sessions.changed(key, timeout_ms=20)
+        with caller.memory.sessions.changes(key) as changed:
+            while (await caller.memory.sessions.view(key)).state.actions["act_1"].status != "ok":
+                await changed(20)
     packet = (await caller.memory.service.GetHandoffPacket(_packet(), None)).packet
     assert packet.actions[0].status == "ok"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ringback_errors import Conflict, Overloaded, Unavailable
@@ -32,6 +32,9 @@ HELD_MS_MAX = 15 * 60_000
 """What is at hand is asked for at the store again after this long, so that what was erased there goes here too."""
 
 Fact = Event | LateFact
+Changed = Callable[[int], Awaitable[None]]
+"""Waits for a change, at most so many ms."""
+
 OnEnd = Callable[[SessionKey, State, SlotSchema], Awaitable[None]]
 """Called after the state of a call that has ended was stored; may be called more than once for the same state."""
 
@@ -127,30 +130,44 @@ class Sessions:
         What is at hand is enough when it includes `at_least`; else the store is asked. When the store is
         away, what is at hand is given with its age; Unavailable if nothing is.
         """
-        held = self._held.get(key)
-        recent = held is not None and self._clock.monotonic_ms() - held.read_at_ms < HELD_MS_MAX
-        if held is not None and recent and at_least > START and self._view(held).watermark >= at_least:
-            return self._view(held)
+        view = self.at_hand(key)
+        if view is not None and at_least > START and view.watermark >= at_least:
+            return view
         try:
-            held = await self._load(key, timeout_ms=timeout_ms)
+            read = await self._load(key, timeout_ms=timeout_ms)
         except Unavailable:
             held = self._held.get(key)
             if held is None:
                 raise
             return self._view(held, unverified=True)
-        return self._view(held) if held.revision is not None else None
+        return self._view(read) if read.revision is not None else None
 
-    async def changed(self, key: SessionKey, *, timeout_ms: int) -> None:
-        """Return when this replica stored a change of the session, or after `timeout_ms`."""
+    def at_hand(self, key: SessionKey) -> View | None:
+        """The state of a session as this replica stored or read it last; None when it has to be read."""
+        held = self._held.get(key)
+        if held is None or self._clock.monotonic_ms() - held.read_at_ms >= HELD_MS_MAX:
+            return None
+        return self._view(held)
+
+    @contextlib.contextmanager
+    def changes(self, key: SessionKey) -> Iterator[Changed]:
+        """Call what is given to wait for a change of the session that this replica stored since the last call."""
         event = asyncio.Event()
         waiting = self._changed.setdefault(key, [])
         waiting.append(event)
-        tasks = [asyncio.create_task(event.wait()), asyncio.ensure_future(self._clock.wait(timeout_ms))]
+
+        async def changed(timeout_ms: int) -> None:
+            tasks = [asyncio.create_task(event.wait()), asyncio.ensure_future(self._clock.wait(timeout_ms))]
+            try:
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                event.clear()
+                for task in tasks:
+                    task.cancel()
+
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            yield changed
         finally:
-            for task in tasks:
-                task.cancel()
             waiting.remove(event)
             if not waiting:
                 self._changed.pop(key, None)
