@@ -107,7 +107,7 @@ def _arrows(who: str, tree: ast.Module) -> Iterator[tuple[str, str, str]]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
     }
     yield from _grpc_arrows(who, tree)
-    if called & {"consume", "ephemeral"}:
+    if called & {"consume", "ephemeral"} or "read_stream" in names:
         yield from (
             (who, "reads", stream) for stream in (texts & STREAMS) | {READ[n] for n in names & READ.keys()}
         )

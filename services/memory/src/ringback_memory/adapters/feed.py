@@ -17,7 +17,7 @@ from ringback_events.subjects import (
 from ringback_telemetry import counter, gauge, histogram, set_attributes, span
 from ringback_telemetry.names import Attr, Metric, Span
 
-from ringback_memory.adapters.stored import stored
+from ringback_memory.adapters.streams import read_stream
 from ringback_memory.domain.events import Event, LateFact
 from ringback_memory.ports import Clock, SessionKey
 from ringback_memory.wire import event_from_bytes, late_fact_from_bytes
@@ -67,7 +67,7 @@ class BusFeed:
     async def replay(self, key: SessionKey) -> AsyncIterator[Event | LateFact]:
         """Every stored fact of one session: its events, then the late facts."""
         for subject in (session_events(*key), session_facts(*key)):
-            async for delivery in stored(self._bus, subject):
+            async for delivery in read_stream(self._bus, subject):
                 try:
                     _, fact = _read(delivery)
                 except InvalidInput:

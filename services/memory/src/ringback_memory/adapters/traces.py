@@ -15,7 +15,7 @@ from ringback_events.subjects import (
     tenant_events,
 )
 
-from ringback_memory.adapters.stored import stored
+from ringback_memory.adapters.streams import read_stream
 from ringback_memory.domain.events import Started
 from ringback_memory.ports import Found, SessionKey
 from ringback_memory.wire import event_from_bytes
@@ -33,7 +33,7 @@ class BusTraces:
     async def sessions_of(self, tenant: str, caller_id: str) -> set[str]:
         """The sessions that began with this caller."""
         found = set()
-        async for delivery in stored(self._bus, tenant_events(tenant, STARTED)):
+        async for delivery in read_stream(self._bus, tenant_events(tenant, STARTED)):
             session_id = parse_event_subject(delivery.subject).session_id
             try:
                 body = event_from_bytes(delivery.payload, tenant=tenant, session_id=session_id).body
@@ -47,7 +47,7 @@ class BusTraces:
         """How many facts each stream holds of a session."""
         found = []
         for place, subject in _places(key):
-            found.append(Found(place, len([one async for one in stored(self._bus, subject)])))
+            found.append(Found(place, len([one async for one in read_stream(self._bus, subject)])))
         for place, stream_seqs in await self._shared(key):
             found.append(Found(place, len(stream_seqs)))
         return found
@@ -68,12 +68,12 @@ class BusTraces:
         """Recorded questions of sessions together, as they lay before a session had a subject of its own."""
         subject = tenant_decisions(key.tenant)
         session_id = key.session_id.encode()
-        return [one.stream_seq async for one in stored(self._bus, subject) if session_id in one.payload]
+        return [one.stream_seq async for one in read_stream(self._bus, subject) if session_id in one.payload]
 
     async def _parked(self, key: SessionKey) -> list[int]:
         return [
             delivery.stream_seq
-            async for delivery in stored(self._bus, ALL_PARKED)
+            async for delivery in read_stream(self._bus, ALL_PARKED)
             if _is_of(key, subject=delivery.headers.get(PARKED_SUBJECT, ""), payload=delivery.payload)
         ]
 

@@ -13,7 +13,7 @@ QUIET_MS = 5_000
 """A stream that has more to say and says nothing for this long is away."""
 
 
-async def stored(bus: Bus, subject: str) -> AsyncIterator[Delivery]:
+async def read_stream(bus: Bus, subject: str) -> AsyncIterator[Delivery]:
     """Every message that is stored on `subject`, in order. Raises Unavailable when not all of it can be read."""
     queue: asyncio.Queue[Delivery | None] = asyncio.Queue(maxsize=QUEUE_MAX)
     tail = await bus.ephemeral(subject, queue.put, start="all")
