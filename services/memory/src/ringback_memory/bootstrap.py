@@ -102,14 +102,14 @@ async def main(settings: MemorySettings) -> None:
     await bus.ensure(load_topology(), "memory")
     memory = build(bus, settings=settings, model=text_model(settings))
     await memory.start()
-    sweeping = asyncio.create_task(memory.callers.sweep_forever(), name="retention")
+    background = asyncio.gather(memory.callers.sweep_forever(), memory.feed.watch_lag())
     await serve(
         "memory",
         settings=settings.serving,
         register=[memory.service.register],
         service_names=[SERVICE],
         probes={"nats": bus.probe},
-        closers=[_last(sweeping.cancel), memory.close, bus.close, _last(telemetry.shutdown)],
+        closers=[_last(background.cancel), memory.close, bus.close, _last(telemetry.shutdown)],
     )
 
 

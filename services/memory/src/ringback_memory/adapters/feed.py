@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from ringback_errors import InvalidInput
+from ringback_errors import InvalidInput, RingbackError
 from ringback_events import Bus, ConsumePolicy, Delivery, Subscription
 from ringback_events.subjects import (
     ALL_EVENTS,
@@ -22,8 +23,9 @@ from ringback_memory.domain.events import Event, LateFact
 from ringback_memory.ports import Clock, SessionKey
 from ringback_memory.wire import event_from_bytes, late_fact_from_bytes
 
-EVENTS_DURABLE = "memory-events"
-FACTS_DURABLE = "memory-facts"
+CONSUMERS = (("EVENTS", "memory-events"), ("FACTS", "memory-facts"))
+"""Each stream with its durable consumer, which the replicas share."""
+LAG_EVERY_MS = 2_000
 ACK_WAIT_MS = 5_000
 """What a killed replica held is offered again after this long; a handler that still runs says so meanwhile.
 """
@@ -47,7 +49,7 @@ class BusFeed:
     async def start(self, fold: Fold) -> None:
         """Begin to consume; replicas share the messages."""
         self._fold = fold
-        for stream, durable in (("EVENTS", EVENTS_DURABLE), ("FACTS", FACTS_DURABLE)):
+        for stream, durable in CONSUMERS:
             self._subscriptions.append(
                 await self._bus.consume(
                     stream,
@@ -58,6 +60,19 @@ class BusFeed:
                     policy=ConsumePolicy(ack_wait_ms=ACK_WAIT_MS),
                 )
             )
+
+    async def lag(self) -> int:
+        """How many facts on the bus no replica has taken yet. Raises Unavailable."""
+        return sum(
+            [(await self._bus.backlog(stream, durable=durable)).waiting for stream, durable in CONSUMERS]
+        )
+
+    async def watch_lag(self) -> None:
+        """Report the lag until cancelled, also while nothing can be folded: then above all it is asked for."""
+        while True:
+            with contextlib.suppress(RingbackError):
+                gauge(Metric.FOLD_LAG).set(await self.lag())
+            await self._clock.wait(LAG_EVERY_MS)
 
     async def close(self) -> None:
         """Take no more, finish what runs."""
@@ -87,7 +102,6 @@ class BusFeed:
             set_attributes(here, {Attr.TENANT: key.tenant, Attr.SESSION_ID: key.session_id, **_place(fact)})
             await self._fold(key, fact)
         histogram(Metric.FOLD_MS).record(self._clock.monotonic_ms() - began)
-        gauge(Metric.FOLD_LAG).set(delivery.lag)
 
 
 def _read(delivery: Delivery) -> tuple[SessionKey, Event | LateFact]:
