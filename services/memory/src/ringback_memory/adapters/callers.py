@@ -1,9 +1,9 @@
-"""Owns callers at rest: the KV bucket `callers`, keyed by a digest so that no id shows in a key, and its twin."""
+"""Owns callers at rest: the KV bucket `callers`, keyed by a digest so that no id shows in a key."""
 
 from __future__ import annotations
 
 import msgspec
-from ringback_errors import Conflict, Unavailable
+from ringback_errors import Unavailable
 from ringback_events import Bus
 from ringback_identity import derive_id
 
@@ -72,48 +72,3 @@ class KvCallerStore:
     async def _read(self, key: str, *, timeout_ms: int | None) -> StoredCaller | None:
         entry = await self._bucket.get(key, timeout_ms=min(self._timeout_ms, timeout_ms or self._timeout_ms))
         return StoredCaller(decode_caller(entry.value), entry.revision) if entry else None
-
-
-class InMemoryCallerStore:
-    """The twin of `KvCallerStore`; set `away` to make it unreachable."""
-
-    def __init__(self) -> None:
-        self.away = False
-        self.values: dict[str, tuple[bytes, int]] = {}
-        self._revision = 0
-
-    async def load(
-        self, tenant: str, caller_id: str, *, timeout_ms: int | None = None
-    ) -> StoredCaller | None:
-        """What is kept, or None."""
-        self._reach()
-        held = self.values.get(caller_key(tenant, caller_id))
-        return StoredCaller(decode_caller(held[0]), held[1]) if held else None
-
-    async def save(self, caller: Caller, *, revision: int | None) -> int:
-        """Store by compare-and-set."""
-        self._reach()
-        key = caller_key(caller.tenant, caller.caller_id)
-        held = self.values.get(key)
-        if (held[1] if held else None) != revision:
-            raise Conflict(f"{key}: revision {revision} expected")
-        self._revision += 1
-        self.values[key] = (encode_caller(caller), self._revision)
-        return self._revision
-
-    async def remove(self, tenant: str, caller_id: str, *, revision: int | None = None) -> None:
-        """Remove what is kept."""
-        self._reach()
-        key = caller_key(tenant, caller_id)
-        if revision is not None and key in self.values and self.values[key][1] != revision:
-            raise Conflict(f"{key}: revision {revision} expected")
-        self.values.pop(key, None)
-
-    async def all_of(self) -> list[StoredCaller]:
-        """Every caller that is kept."""
-        self._reach()
-        return [StoredCaller(decode_caller(value), revision) for value, revision in self.values.values()]
-
-    def _reach(self) -> None:
-        if self.away:
-            raise Unavailable("the store is away")
