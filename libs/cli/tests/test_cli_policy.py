@@ -276,6 +276,8 @@ def compare(folder, at, recorded):
     assert (code, "recorded.jsonl:1" in said.replace("\n", "")) == (2, True), said
     code, said = ringback(*diff, "--from", str(folder / "nowhere"))
     assert (code, "expected a file that can be read" in said.replace("\n", "")) == (2, True), said
+    code, said = ringback("promote", "airline", "--from", "audit", *at)
+    assert (code, "decisions of 1 bundle in the audit" in said) == (0, True), said
 
 
 def stricter_airline(folder):

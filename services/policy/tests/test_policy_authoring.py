@@ -69,6 +69,8 @@ def test_explain_shows_each_rule(folder, capsys):
     out = capsys.readouterr().out
     assert "business class: CONFIRM by cancel-business" in out
     assert "silent" in out
+    assert author(["explain", str(folder), "--case", "no such"]) == 1
+    assert "expected one of" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_none_is_a_wrong_call(tmp_path, capsys):

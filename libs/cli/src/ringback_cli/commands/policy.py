@@ -3,47 +3,32 @@
 from __future__ import annotations
 
 import getpass
-import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-import grpc
 import typer
-from google.protobuf.json_format import ParseDict, ParseError
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback.policy.v1 import policy_pb2_grpc
-from ringback_errors import Conflict, InvalidInput, NotFound, RingbackError, Unavailable
 from ringback_packs import load_pack
 
 from ringback_cli.audit import read_audit
-from ringback_cli.audited import RECORDING, Audited, read_audited
+from ringback_cli.audited import Audited
 from ringback_cli.commands.connection import find_stack
+from ringback_cli.commands.policy_admin import TIMEOUT_S, ask
+from ringback_cli.commands.policy_questions import QUESTIONS_MAX, Source
 from ringback_cli.commands.running import run
 from ringback_cli.console import console
-from ringback_cli.recorded import read_questions
 from ringback_cli.stack.provision import publish_bundle
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Check bundles, roll them out, read the audit.", no_args_is_help=True)
 
-TIMEOUT_S = 60.0
 QUESTIONS_A_CALL_MAX = 500
 CHANGES_PRINTED_MAX = 20
-RECORDED_MAX = 2_000
-_ERRORS: dict[grpc.StatusCode, type[RingbackError]] = {
-    grpc.StatusCode.INVALID_ARGUMENT: InvalidInput,
-    grpc.StatusCode.NOT_FOUND: NotFound,
-    grpc.StatusCode.ABORTED: Conflict,
-    grpc.StatusCode.FAILED_PRECONDITION: Conflict,
-    grpc.StatusCode.ALREADY_EXISTS: Conflict,
-}
-_T = TypeVar("_T")
-
 Pack = Annotated[str, typer.Argument(help="The pack, such as airline.")]
 Bundle = Annotated[Path, typer.Argument(help="The bundle's folder, such as packs/airline/bundle.")]
 Address = Annotated[str, typer.Option("--policy", help="policy's host:port; default: the stack under ./var.")]
@@ -55,6 +40,16 @@ Questions = Annotated[
     Path | None,
     typer.Option(help="JSON lines of DecideRequest; default: what the answering replica decided lately."),
 ]
+From = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        help="'audit': every decision that the audit knows, with its recorded input; 'recorded': the recorded "
+        "inputs alone (RINGBACK_RECORD_DECISIONS); else a file as --questions.",
+    ),
+]
+Last = Annotated[int, typer.Option(help="Of the audited or recorded ones the last so many.", min=1)]
+Nats = Annotated[str, typer.Option(help="NATS server; default: the stack under ./var.")]
 
 
 @app.command()
@@ -84,7 +79,7 @@ def explain(
 @app.command()
 def status(pack: Pack, policy: Address = "") -> None:
     """Where a pack's rollout stands."""
-    _print(_ask(policy, lambda stub: _rollout(stub, pack)))
+    _print(ask(policy, lambda stub: _rollout(stub, pack)))
 
 
 @app.command()
@@ -110,7 +105,7 @@ def stage(
         await _order(stub, request, pack.name, reason, revision)
         return (await stub.StageBundle(request, timeout=TIMEOUT_S)).rollout
 
-    _print(_ask(policy, do))
+    _print(ask(policy, do))
 
 
 @app.command()
@@ -129,26 +124,35 @@ def canary(
         await _order(stub, request, pack, reason, revision)
         return (await stub.StartCanary(request, timeout=TIMEOUT_S)).rollout
 
-    _print(_ask(policy, do))
+    _print(ask(policy, do))
 
 
 @app.command()
 def promote(
     pack: Pack,
     questions: Questions = None,
+    recorded_from: From = "",
+    last: Last = QUESTIONS_A_CALL_MAX,
+    nats_url: Nats = "",
     reason: Reason = "promoted by hand",
     revision: Revision = -1,
     policy: Address = "",
 ) -> None:
     """Make the candidate the active bundle; a tightening one must not be laxer on the recorded questions."""
-    recorded = list(_questions(questions))[-QUESTIONS_A_CALL_MAX:]
+    source = Source(
+        pack=pack, file=questions, taken_from=recorded_from, last=last, nats_url=nats_url, policy=policy
+    )
+    found, _ = source.read()
+    recorded = found[-QUESTIONS_A_CALL_MAX:]
+    if len(found) > len(recorded):
+        console.print(f"the last {len(recorded)} of {len(found)} questions are asked", markup=False)
 
     async def do(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub) -> pb.Rollout:
         request = pb.PromoteBundleRequest(questions=recorded)
         await _order(stub, request, pack, reason, revision)
         return (await stub.PromoteBundle(request, timeout=TIMEOUT_S)).rollout
 
-    _print(_ask(policy, do))
+    _print(ask(policy, do))
 
 
 @app.command()
@@ -162,25 +166,16 @@ def rollback(
         await _order(stub, request, pack, reason, revision)
         return (await stub.RollbackBundle(request, timeout=TIMEOUT_S)).rollout
 
-    _print(_ask(policy, do))
+    _print(ask(policy, do))
 
 
 @app.command()
 def diff(
     pack: Pack,
     questions: Questions = None,
-    recorded_from: Annotated[
-        str,
-        typer.Option(
-            "--from",
-            help="'audit': every decision that the audit knows, with its recorded input; 'recorded': the recorded "
-            "inputs alone (RINGBACK_RECORD_DECISIONS); else a file as --questions.",
-        ),
-    ] = "",
-    last: Annotated[
-        int, typer.Option(help="Of the audited or recorded ones the last so many.", min=1)
-    ] = RECORDED_MAX,
-    nats_url: Annotated[str, typer.Option(help="NATS server; default: the stack under ./var.")] = "",
+    recorded_from: From = "",
+    last: Last = QUESTIONS_MAX,
+    nats_url: Nats = "",
     base: Annotated[str, typer.Option(help="Digest to compare with; default: the active one.")] = "",
     candidate: Annotated[str, typer.Option(help="Digest to look at; default: the candidate.")] = "",
     changed_max: Annotated[
@@ -193,12 +188,10 @@ def diff(
     policy: Address = "",
 ) -> None:
     """Ask both bundles the same recorded questions and list every decision that differs, grouped by rule."""
-    audited = _audited(pack, policy, nats_url, last=last) if recorded_from == "audit" else None
-    recorded = (
-        list(audited.questions)
-        if audited
-        else _recorded(pack, recorded_from, questions, last=last, nats_url=nats_url)
+    source = Source(
+        pack=pack, file=questions, taken_from=recorded_from, last=last, nats_url=nats_url, policy=policy
     )
+    recorded, audited = source.read()
 
     async def do(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub) -> list[pb.DiffBundlesResponse]:
         found = []
@@ -210,7 +203,7 @@ def diff(
             found.append(await stub.DiffBundles(request, timeout=TIMEOUT_S))
         return found
 
-    parts = _ask(policy, do)
+    parts = ask(policy, do)
     changed, laxer = sum(part.changed for part in parts), sum(part.laxer for part in parts)
     console.print(f"base      {parts[0].base_digest}\ncandidate {parts[0].candidate_digest}", markup=False)
     _print_changes([change for part in parts for change in part.changes], audited)
@@ -225,7 +218,7 @@ def diff(
 def audit(
     kind: Annotated[str, typer.Option(help="Only decision, consent or change.")] = "",
     last: Annotated[int, typer.Option(help="Print the last so many; 0: all.", min=0)] = 20,
-    nats_url: Annotated[str, typer.Option(help="NATS server; default: the stack under ./var.")] = "",
+    nats_url: Nats = "",
 ) -> None:
     """Read the audit and verify its hash chains. Exit code 1: a chain is broken."""
     found = run(read_audit(nats_url or find_stack().nats_url))
@@ -246,20 +239,6 @@ def _author(*arguments: str) -> None:
         raise typer.Exit(done.returncode)
 
 
-def _ask(address: str, do: Callable[[policy_pb2_grpc.PolicyAdminServiceAsyncStub], Awaitable[_T]]) -> _T:
-    target = address or find_stack().policy_address
-
-    async def asked() -> _T:
-        async with grpc.aio.insecure_channel(target) as channel:
-            stub: Any = policy_pb2_grpc.PolicyAdminServiceStub(channel)
-            try:
-                return await do(stub)
-            except grpc.aio.AioRpcError as error:
-                raise _ERRORS.get(error.code(), Unavailable)(error.details() or error.code().name) from None
-
-    return run(asked())
-
-
 async def _rollout(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub, pack: str) -> pb.Rollout:
     return (await stub.GetRollout(pb.GetRolloutRequest(pack=pack), timeout=TIMEOUT_S)).rollout
 
@@ -277,57 +256,6 @@ async def _order(
     """Who, why, and what was looked at."""
     request.pack, request.actor, request.reason = pack, getpass.getuser(), reason
     request.expected_revision = revision if revision >= 0 else (await _rollout(stub, pack)).revision
-
-
-def _recorded(
-    pack: str, source: str, questions: Path | None, *, last: int, nats_url: str
-) -> list[pb.DecideRequest]:
-    if source != "recorded":
-        return list(_questions(Path(source) if source else questions))
-    found = run(read_questions(nats_url or find_stack().nats_url, pack, last=last))
-    if not found:
-        raise NotFound(
-            "no recorded questions about this pack: start policy with RINGBACK_RECORD_DECISIONS=true",
-            field="--from",
-        )
-    return found
-
-
-def _audited(pack: str, policy: str, nats_url: str, *, last: int) -> Audited:
-    """What the audit knows of the pack's decisions. Exit code 1 where it cannot be trusted or leads to no input."""
-
-    async def bundles(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub) -> set[str]:
-        found = await stub.ListBundles(pb.ListBundlesRequest(), timeout=TIMEOUT_S)
-        return {bundle.bundle_digest for bundle in found.bundles if bundle.pack == pack}
-
-    of_pack = _ask(policy, bundles)
-    audited = run(read_audited(nats_url or find_stack().nats_url, pack, of_pack, last=last))
-    for line in audited.said():
-        console.print(line, markup=False)
-    for problem in audited.breaks:
-        console.print(f"broken: {problem}", style="red", markup=False)
-    if audited.breaks:
-        raise typer.Exit(1)
-    if not audited.questions:
-        raise NotFound(
-            f"no audited decision about this pack has a recorded input: {RECORDING}", field="--from"
-        )
-    return audited
-
-
-def _questions(path: Path | None) -> Iterator[pb.DecideRequest]:
-    for number, line in enumerate(_lines(path) if path else (), 1):
-        try:
-            yield ParseDict(json.loads(line), pb.DecideRequest())
-        except (ValueError, ParseError) as error:
-            raise InvalidInput(f"expected a DecideRequest: {error}", field=f"{path}:{number}") from None
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError):
-        raise InvalidInput("expected a file that can be read", field=str(path)) from None
 
 
 def _print(rollout: pb.Rollout) -> None:

@@ -119,6 +119,9 @@ class Condition:
             raise ConditionSyntaxError(
                 "expected no comprehension inside another: its cost would have no bound"
             )
+        for expression in _literal_patterns(tokens):
+            if not _is_pattern(expression):
+                raise ConditionSyntaxError(f"expected a regular expression, got {expression[:80]}")
         self.source = source
         program = compiled(source)
         unknown = set(program.functions()) - _FUNCTIONS
@@ -179,6 +182,28 @@ class Token(tuple[str, str, int, int]):
         return super().__new__(cls, (match.lastgroup or "", match.group(), match.start(), match.end()))
 
 
+def _literal_patterns(tokens: list[Token]) -> list[str]:
+    """The literals that stand as `matches("…")`."""
+    return [
+        tokens[at + 2][1]
+        for at in range(len(tokens) - 3)
+        if tokens[at][1] == "matches"
+        and (tokens[at + 1][1], tokens[at + 3][1]) == ("(", ")")
+        and tokens[at + 2][0] == "string"
+    ]
+
+
+def _is_pattern(literal: str) -> bool:
+    """Whether the engine takes it; it looks at patterns, and bounds their size, when it runs them."""
+    try:
+        compiled(f"''.matches({literal})").execute({})
+    except BaseException as error:
+        if not of_the_engine(error):
+            raise
+        return False
+    return True
+
+
 def _nested(tokens: list[Token]) -> bool:
     """Whether a comprehension stands in the parentheses of another."""
     open_loops: list[int] = []
@@ -209,6 +234,8 @@ def compiled(source: str) -> Any:
     except ValueError as error:
         lines = str(error).splitlines()
         detail = next((line for line in lines if "ERROR" in line), lines[0]).split("Syntax error: ")[-1]
+        if "Recursion limit" in detail:
+            detail = "it is nested too deep"
         raise ConditionSyntaxError(f"expected a CEL expression: {detail[:200]}") from None
     except BaseException as error:
         if of_the_engine(error):

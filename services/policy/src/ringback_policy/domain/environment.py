@@ -123,12 +123,14 @@ def field_checks(fields: Mapping[str, str]) -> FieldChecks:
     return tuple((name, _TYPES.get(kind, _OBJECT), kind) for name, kind in fields.items())
 
 
-def fact_value(fact: Fact, checks: FieldChecks) -> Any:
-    """The fact's value with declared numbers as doubles; None when a declared field has another type."""
+def fact_value(fact: Fact, checks: FieldChecks) -> tuple[Any, str]:
+    """The fact's value with declared numbers as doubles, and what is wrong with its form."""
     value = json_value(fact.value_json or "null", field=f"facts.{fact.name}.value_json")
+    if value is None:
+        return None, "expected a value, got null"
     if not checks:
-        return value
-    return value if isinstance(value, dict) and not misfit(value, checks) else None
+        return value, ""
+    return value, misfit(value, checks) if isinstance(value, dict) else "expected an object"
 
 
 def misfit(values: dict[str, Any], checks: FieldChecks) -> str:

@@ -75,9 +75,9 @@ def _take(spec: FactSpec, arguments: dict[str, Any], request: Request, found: Fa
     if held.unavailable:
         found.failed[spec.name] = f"fact {spec.name} is unavailable"
         return False
-    value = fact_value(held, spec.checks)
-    if value is None:
-        found.failed[spec.name] = f"fact {spec.name} has not the declared form"
+    value, wrong = fact_value(held, spec.checks)
+    if wrong:
+        found.failed[spec.name] = f"fact {spec.name} has not the declared form: {wrong}"
         return False
     found.values[spec.name] = value
     return True

@@ -82,10 +82,13 @@ def _test(book: Casebook, *, untested_fails: bool) -> int:
 
 
 def _explain(book: Casebook, name: str) -> int:
-    for result in book.results:
-        if name in result.name:
-            _print_case(result)
-    return 0
+    found = [result for result in book.results if name in result.name]
+    for result in found:
+        _print_case(result)
+    if not found:
+        names = "; ".join(result.name for result in book.results)
+        print(f"no case has {name!r} in its name: expected one of {names or 'tests/*.yaml, which are missing'}")
+    return 0 if found else EXIT_BROKEN
 
 
 def _print_case(result: CaseResult) -> None:
