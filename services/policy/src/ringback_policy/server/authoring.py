@@ -87,7 +87,9 @@ def _explain(book: Casebook, name: str) -> int:
         _print_case(result)
     if not found:
         names = "; ".join(result.name for result in book.results)
-        print(f"no case has {name!r} in its name: expected one of {names or 'tests/*.yaml, which are missing'}")
+        print(
+            f"no case has {name!r} in its name: expected one of {names or 'tests/*.yaml, which are missing'}"
+        )
     return 0 if found else EXIT_BROKEN
 
 
