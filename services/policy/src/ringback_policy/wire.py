@@ -1,6 +1,7 @@
 """Owns the conversion between protobuf messages and domain types; what a message lacks is said here."""
 
 from collections.abc import Sized
+from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from ringback.policy.v1 import policy_pb2 as pb
@@ -55,6 +56,7 @@ __all__ = [
 ]
 
 REPEATED_MAX = 256
+_Items = TypeVar("_Items", bound=Sized)
 NOBODY = Caller()
 
 _GATES = {getattr(pb, f"GATE_{gate.name}"): gate for gate in Gate}
@@ -256,9 +258,6 @@ def _action(action: pb.ActionSubject) -> ActionSubject:
 def _view(view: pb.SessionView) -> SessionView:
     """Most lists of most views are empty: what is empty costs no conversion."""
     totals, slots, consents, actions = view.totals, view.slots, view.consents, view.actions
-    _bounded(totals, "session.totals")
-    _bounded(slots, "session.slots")
-    _bounded(consents, "session.consents")
     return SessionView(
         session_id=view.session_id,
         tenant=view.tenant,
@@ -270,9 +269,11 @@ def _view(view: pb.SessionView) -> SessionView:
         elapsed_ms=view.elapsed_ms,
         caller=_caller(view.caller) if view.HasField("caller") else NOBODY,
         actions=tuple([_past(action) for action in actions[-ACTIONS_SEEN_MAX:]]) if actions else (),
-        totals=tuple([_total(total) for total in totals]) if totals else (),
-        slots=tuple([_slot(slot) for slot in slots]) if slots else (),
-        consents=tuple([_past_consent(consent) for consent in consents]) if consents else (),
+        totals=tuple([_total(total) for total in _bounded(totals, "session.totals")]) if totals else (),
+        slots=tuple([_slot(slot) for slot in _bounded(slots, "session.slots")]) if slots else (),
+        consents=tuple([_past_consent(c) for c in _bounded(consents, "session.consents")])
+        if consents
+        else (),
         open_breakers=tuple(view.open_breakers),
         irreversible_forbidden=view.irreversible_forbidden,
     )
@@ -298,9 +299,10 @@ def _past_consent(consent: pb.PastConsent) -> PastConsent:
     return PastConsent(consent.consent_id, consent.action_id, consent.reading)
 
 
-def _bounded(items: Sized, field: str) -> None:
+def _bounded(items: _Items, field: str) -> _Items:
     if len(items) > REPEATED_MAX:
         raise InvalidInput(f"expected at most {REPEATED_MAX} entries", field=field)
+    return items
 
 
 def _fact(fact: pb.Fact) -> Fact:

@@ -169,7 +169,7 @@ def _apply(
         names = dict.fromkeys((*rules.needs, *extra)) if extra else rules.needs
         facts = resolve(names, bundle.facts, request, subject=subject)
     complete = not facts.needs
-    values = variables(request, subject=subject, facts=facts.values if complete else {})
+    values = facts.roots or variables(request, subject=subject, facts={})
     if not (rules.plain or rules.factual or extra):
         return facts, values
     # All are asked at once, which costs less than twice a part.
@@ -242,7 +242,7 @@ def _obligations(rule: Rule) -> Obligations:
 
 
 def _answer(verdicts: list[Verdict], facts: FactsAtHand) -> Decision:
-    errors = tuple(f"{verdict.rule}: {verdict.error}" for verdict in verdicts if verdict.error)
+    errors = tuple([f"{verdict.rule}: {verdict.error}" for verdict in verdicts if verdict.error])
     if facts.needs:
         return Decision(None, reason="facts are needed", needs_facts=tuple(facts.needs), rule_errors=errors)
     deciding = strictest(verdicts)

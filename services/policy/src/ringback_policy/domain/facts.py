@@ -15,11 +15,12 @@ __all__ = ["FactsAtHand", "resolve"]
 
 
 class FactsAtHand(msgspec.Struct):
-    """Values by name, what is still to be fetched, and what cannot be had."""
+    """Values by name, what is still to be fetched, and what cannot be had; `roots` are all variables with them."""
 
     values: dict[str, Any]
     needs: list[FactNeed]
     failed: dict[str, str]
+    roots: Mapping[str, Any] = {}
 
     def failure(self, names: Iterable[str]) -> str:
         """Why one of these facts cannot be had; empty when all are there."""
@@ -34,9 +35,9 @@ def resolve(
     """Finds each fact for exactly the arguments that this subject calls for."""
     found = FactsAtHand({}, [], {})
     # The facts that were found are among the variables at once: later ones take arguments from them.
-    values = variables(request, subject=subject, facts=found.values)
+    found.roots = variables(request, subject=subject, facts=found.values)
     for name in names:
-        _resolve_one(name, specs, request, values, found)
+        _resolve_one(name, specs, request, found.roots, found)
     return found
 
 
@@ -50,7 +51,7 @@ def _resolve_one(
     """Whether the fact is at hand after all; the compiler has made sure that facts do not need each other in a ring."""
     if name in found.values:
         return True
-    if name in found.failed or any(need.name == name for need in found.needs):
+    if name in found.failed or (found.needs and name in [need.name for need in found.needs]):
         return False
     spec = specs[name]
     before = [_resolve_one(other, specs, request, values, found) for other in spec.needs]
@@ -100,7 +101,7 @@ def _held(spec: FactSpec, arguments: Mapping[str, Any], facts: Iterable[Fact]) -
 
 def _covers(fact: Fact, wanted: Mapping[str, Any]) -> bool:
     held = json_object(fact.arguments_json, field=f"facts.{fact.name}.arguments_json")
-    return all(name in held and held[name] == value for name, value in wanted.items())
+    return wanted.items() <= held.items()
 
 
 def _argument(condition: Condition, values: Mapping[str, Any]) -> Any:

@@ -70,7 +70,7 @@ def _strictness(verdict: Verdict) -> tuple[int, bool, bool]:
 
 
 def _sentences(parts: Iterable[str]) -> str:
-    return " ".join(dict.fromkeys(part for part in parts if part))
+    return " ".join(dict.fromkeys([part for part in parts if part]))
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
