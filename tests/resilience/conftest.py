@@ -12,6 +12,7 @@ import pytest_asyncio
 from ringback_cli.caller.script import BackendFault
 from ringback_cli.stack.supervisor import Backoff
 from ringback_testkit.running_stack import RunningStack, running_stack
+from ringback_testkit.service_process import ServiceProcess
 from ringback_testkit.typed_caller import TypedCaller
 
 # Short times, so that tests need not wait long for what takes minutes in production.
@@ -57,6 +58,21 @@ class Airline:
         sign.unlink(missing_ok=True)
         (folder / "hold").write_text(state)
         return sign
+
+    def replica(self, name: str, *, nats_port: int = 0, **settings: str) -> ServiceProcess:
+        """One more replica of session, not started yet; `nats_port`: where it finds NATS."""
+        at = self.running.stack.addresses
+        own = {
+            "RINGBACK_NATS_URL": f"nats://127.0.0.1:{nats_port}" if nats_port else at.nats_url,
+            "RINGBACK_INSTANCE": name,
+            "RINGBACK_POLICY_ADDR": at.policy,
+            "RINGBACK_TOOLS_ADDR": at.tools,
+            "RINGBACK_MEMORY_ADDR": at.memory,
+            "RINGBACK_UPSTREAM_URL": at.upstream_url,
+            "RINGBACK_UPSTREAM_KIND": "local",
+            "RINGBACK_TENANTS_FILE": str(self.running.stack.paths.tenants),
+        }
+        return ServiceProcess("ringback_session", own | OVERRIDES["session"] | settings, name=name)
 
     async def read_back(self, caller: TypedCaller) -> str:
         """Bring a call to the point where a yes is asked for; returns the reservation's id."""

@@ -7,8 +7,6 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
-from ringback_testkit.service_process import ServiceProcess
-
 if TYPE_CHECKING:
     from ringback_testkit.typed_caller import TypedCaller
 
@@ -105,41 +103,3 @@ async def test_with_nats_away_the_talk_goes_on_and_nothing_irreversible_starts(w
     facts = running.watcher.of(caller.session_id)
     order = [(fact.epoch, fact.seq) for fact in facts]
     assert order == sorted(order), "facts come in order after the outage"
-
-
-async def test_the_second_replica_that_takes_a_session_fences_the_first(with_keys: Airline) -> None:
-    running = with_keys.running
-    at, paths = running.stack.addresses, running.stack.paths
-    second = ServiceProcess(
-        "ringback_session",
-        {
-            "RINGBACK_NATS_URL": at.nats_url,
-            "RINGBACK_INSTANCE": "session-2",
-            "RINGBACK_POLICY_ADDR": at.policy,
-            "RINGBACK_TOOLS_ADDR": at.tools,
-            "RINGBACK_MEMORY_ADDR": at.memory,
-            "RINGBACK_UPSTREAM_URL": at.upstream_url,
-            "RINGBACK_TENANTS_FILE": str(paths.tenants),
-            "RINGBACK_LEASE_MS": "2000",
-        },
-    )
-    second.launch()
-    try:
-        await asyncio.to_thread(second.wait_ready)
-        async with with_keys.caller() as first:
-            reservation_id = await with_keys.read_back(first)
-            heir = with_keys.caller()
-            heir.resume_token, heir.session_id = first.resume_token, first.session_id
-            await heir.come_back(base=f"ws://127.0.0.1:{second.port}")
-            await heir.hears("shall i go ahead")
-            # Both say yes: only the owner's counts.
-            first.type("yes")
-            heir.type("yes")
-            await heir.hears("is cancelled")
-            await first.until(lambda: first.closed is not None)
-            assert first.closed is not None
-            assert first.closed.code == 4409
-            heir.hang_up()
-        assert await with_keys.refunds(reservation_id) == 1
-    finally:
-        second.kill9()

@@ -16,9 +16,17 @@ PINNED = Pinned(
 )
 
 
-def fact(seq, *, epoch=1):
+def fact(seq, *, epoch=1, kind="session_ended"):
     body = {"reason": "x", "turns": 1}
-    return Publish(kind="session_ended", seq=seq, epoch=epoch, turn_id="", agent="", at_ms=1, body=body)
+    if kind == "consent_answered":
+        body = {
+            "consent_id": "con_1",
+            "action_id": "act_1",
+            "reading": "yes",
+            "utterance": "yes",
+            "reason": "yes",
+        }
+    return Publish(kind=kind, seq=seq, epoch=epoch, turn_id="", agent="", at_ms=1, body=body)
 
 
 class FactsTwin:
@@ -193,6 +201,64 @@ async def test_a_new_owner_publishes_what_was_not_acknowledged(shelf):
     assert [(entry.epoch, entry.seq) for entry, _ in facts.published] == [(1, 1), (2, 1)]
     await heir.write()
     assert len((await shelf.load("sess_1")).outbox) == 2
+
+
+def told(facts):
+    return [entry.seq for entry, _ in facts.published]
+
+
+async def test_an_answer_to_a_read_back_is_told_once_the_record_holds_it_and_in_order(shelf):
+    facts = FactsTwin()
+    kept = keeper(shelf, await made(shelf), facts=facts)
+    kept.publish(fact(1))
+    kept.publish(fact(2, kind="consent_answered"))
+    kept.publish(fact(3))
+    assert told(facts) == [1]
+    shelf._bucket.moods = ["away"]
+    with pytest.raises(Unavailable):
+        await kept.write()
+    assert told(facts) == [1]
+    await kept.write()
+    assert told(facts) == [1, 2, 3]
+    assert [entry.seq for entry in (await shelf.load("sess_1")).outbox] == [1, 2, 3]
+    kept.publish(fact(4))
+    assert told(facts) == [1, 2, 3, 4]
+
+
+async def test_what_comes_while_a_write_is_under_way_waits_for_the_next_one(shelf):
+    facts = FactsTwin()
+    kept = keeper(shelf, await made(shelf), facts=facts)
+    kept.publish(fact(1, kind="consent_answered"))
+    shelf._bucket.gate = asyncio.Event()
+    writing = asyncio.ensure_future(kept.write())
+    await asyncio.sleep(0)
+    kept.publish(fact(2))
+    shelf._bucket.gate.set()
+    await writing
+    assert told(facts) == [1]
+    await kept.write()
+    assert told(facts) == [1, 2]
+
+
+async def test_an_owner_that_is_none_any_more_tells_of_no_answer(shelf):
+    facts = FactsTwin()
+    kept = keeper(shelf, await made(shelf), facts=facts)
+    kept.publish(fact(1, kind="consent_answered"))
+    other = await shelf.load("sess_1")
+    other.owner, other.epoch = "session-1", 2
+    await shelf.save(other)
+    with pytest.raises(Fenced):
+        await kept.write()
+    kept.close(fenced=True)
+    assert told(facts) == []
+
+
+async def test_a_call_that_ends_while_the_store_is_away_tells_all_the_same(shelf):
+    facts = FactsTwin()
+    kept = keeper(shelf, await made(shelf), facts=facts)
+    kept.publish(fact(1, kind="consent_answered"))
+    kept.close(fenced=False)
+    assert told(facts) == [1]
 
 
 async def test_fencing_ends_the_ownership_once(shelf):

@@ -25,26 +25,33 @@ log: Final = logging.getLogger(__name__)
 wire_log: Final = logging.getLogger(f"{__name__}.wire")
 # One line for each connection and each health check is no news.
 wire_log.setLevel(logging.WARNING)
-PING_S: Final = 20
+PING_MS: Final = 20_000
 READ_BYTES: Final = 16 * 1024
 Admit = Callable[[WSUpgradeRequest], WSListener | WSUpgradeResponseWithListener | None]
 
 
 async def listen(
-    admit: Admit, *, host: str, port: int, shared: bool = False, on_request: OnRequest | None = None
+    admit: Admit,
+    *,
+    host: str,
+    port: int,
+    shared: bool = False,
+    ping_ms: int = PING_MS,
+    on_request: OnRequest | None = None,
 ) -> tuple[asyncio.Server, int]:
     """Serve on host:port (0: a free one) and return the server with its port.
 
     `on_request` answers what is no GET; without it that gets 400. `shared`: other processes of the same user may listen
-    there too, and the kernel deals new connections out among them (SO_REUSEPORT). Raises ConfigError when the port can
+    there too, and the kernel deals new connections out among them (SO_REUSEPORT). A client that is silent for `ping_ms`
+    must answer a ping within as long again, or its connection is lost. Raises ConfigError when the port can
     not be had, saying what to do. A fault in `admit` is answered with 500 and none of its text.
     """
     guarded = _guarded(admit)
 
     def protocol() -> Any:
         if on_request is None:
-            return _websocket(guarded)
-        return Front(upgrades=lambda: _websocket(guarded), on_request=on_request)
+            return _websocket(guarded, ping_ms)
+        return Front(upgrades=lambda: _websocket(guarded, ping_ms), on_request=on_request)
 
     try:
         server: asyncio.Server = await aiofastnet.create_server(
@@ -58,7 +65,7 @@ async def listen(
     return server, int(server.sockets[0].getsockname()[1])
 
 
-def _websocket(admit: Admit) -> Any:
+def _websocket(admit: Admit, ping_ms: int) -> Any:
     """What `picows.ws_create_server` makes of a connection; that takes none that another has begun to read."""
     host_port = path = extra_headers = None
     client_side, disconnect_on_exception, handshake_s = False, True, 5
@@ -72,8 +79,8 @@ def _websocket(admit: Admit) -> Any:
         disconnect_on_exception,
         handshake_s,
         auto_ping,
-        PING_S,
-        PING_S,
+        ping_ms / 1000,
+        ping_ms / 1000,
         WSAutoPingStrategy.PING_WHEN_IDLE,
         auto_pong,
         FRAME_BYTES_MAX,

@@ -53,7 +53,7 @@ class StubbornCaller:
                 await self._talk()
         except TimeoutError:
             raise CallStuckError(
-                f"no end within {CALL_S:.0f} s: {self.lines}, {self.caller.errors[-3:]}"
+                f"{self.caller.session_id}: no end within {CALL_S:.0f} s: {self.lines}, {self.caller.errors[-3:]}"
             ) from None
         finally:
             self.caller.hang_up()

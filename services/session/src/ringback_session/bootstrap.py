@@ -56,7 +56,7 @@ async def run_session(settings: SessionSettings) -> None:
     calls = Calls(services, owner=owner, settings=settings.calls)
     kept = SecretsInBucket(bus, clock)
     secrets = ClientSecrets(secrets=kept, tenants=tenants, clock=clock, model=settings.calls.model)
-    gateway = Gateway(calls, tenants, secrets)
+    gateway = Gateway(calls, tenants, secrets, ping_ms=settings.client_ping_ms)
     models.open()
     port = await gateway.open(host=settings.host, port=settings.port, shared=settings.shared_port)
     admin = upkeep.admin(calls, services.packs, drain_ms=settings.drain_ms)

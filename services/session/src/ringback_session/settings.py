@@ -24,6 +24,7 @@ class SessionSettings(CommonSettings):
     admin_port: int
     admin_address: str
     shared_port: bool
+    client_ping_ms: int
     policy_addr: str
     tools_addr: str
     memory_addr: str
@@ -70,6 +71,7 @@ class SessionSettings(CommonSettings):
             "admin_port": env.integer("ADMIN_PORT", default=0, least=0, most=65_535),
             "admin_address": env.optional_address("ADMIN_ADDRESS") or "",
             "shared_port": env.boolean("SHARED_PORT", default=False),
+            "client_ping_ms": env.integer("CLIENT_PING_MS", default=20_000, least=100, most=600_000),
             "policy_addr": env.address("POLICY_ADDR"),
             "tools_addr": env.address("TOOLS_ADDR"),
             "memory_addr": env.address("MEMORY_ADDR"),

@@ -29,6 +29,7 @@ from ringback_session.usecases.client_secrets import ClientSecrets, tenant_of_se
 __all__ = ["Gateway"]
 
 log: Final = logging.getLogger(__name__)
+PING_MS: Final = 20_000
 RESUME_HEADER: Final = "Ringback-Resume-Token"
 SESSION_HEADER: Final = "Ringback-Session-Id"
 _PATH: Final = re.compile(r"(?:/p/(?P<pack>[a-z0-9-]{1,63})|/r/(?P<token>[^/]{1,200}))?/v1/realtime")
@@ -65,7 +66,15 @@ class _Client:
 class Gateway:
     """Serves the Realtime protocol on one port."""
 
-    def __init__(self, calls: Calls, tenants: Tenants, secrets: ClientSecrets | None = None) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        tenants: Tenants,
+        secrets: ClientSecrets | None = None,
+        *,
+        ping_ms: int = PING_MS,
+    ) -> None:
+        self._ping_ms = ping_ms
         self._secrets = secrets
         self._calls = calls
         self._tenants = tenants
@@ -78,7 +87,12 @@ class Gateway:
         """Listen and return the port; `shared` with other workers of this machine. Raises ConfigError."""
         on_request = None if self._secrets is None else SecretsHttp(self._secrets, self._tenants)
         self._server, bound = await listen(
-            self._admit, host=host, port=port, shared=shared, on_request=on_request
+            self._admit,
+            host=host,
+            port=port,
+            shared=shared,
+            ping_ms=self._ping_ms,
+            on_request=on_request,
         )
         self._shared = shared
         return bound

@@ -391,7 +391,7 @@ class Call:
         if self._left:
             return
         self._left = True
-        self.keeper.hurry()
+        self.keeper.close(fenced=close is FENCED)
         if self._stop_following is not None:
             asyncio.ensure_future(self._stop_following())  # noqa: RUF006 - it outlives the call by a moment
         self._tracing.end_turn()

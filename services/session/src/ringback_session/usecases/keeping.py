@@ -23,6 +23,8 @@ RETRY_MS = 250
 GATHER_MS = 40
 # A write that nobody waits for lets what is done for the caller go first, but not for longer.
 GIVE_WAY_MS = 250
+# A yes counts from when the record holds it: told before, it would also be told by an owner who is none any more.
+RECORDED_FIRST = frozenset({"consent_answered"})
 
 
 _decoder = msgspec.msgpack.Decoder(Saved)
@@ -68,6 +70,8 @@ class Keeper:
         self._take_snapshot = take_snapshot
         self._on_fenced = on_fenced
         self._outbox: dict[tuple[int, int], Publish] = {}
+        # Of these, what waits for a write, and all that came after it.
+        self._held: list[Publish] = []
         self._lock = asyncio.Lock()
         self._dirty = asyncio.Event()
         self._pressing = 0
@@ -77,10 +81,19 @@ class Keeper:
 
     def publish(self, fact: Publish) -> None:
         """Put a fact in the outbox and on the bus; it leaves the outbox when the stream has it."""
-        key = (fact.epoch, fact.seq)
         if len(self._outbox) < OUTBOX_MAX:
-            self._outbox[key] = fact
-        self._facts.publish(fact, self._pinned, lambda: self._acknowledged(key))
+            self._outbox[fact.epoch, fact.seq] = fact
+        if (self._held or fact.kind in RECORDED_FIRST) and len(self._held) < OUTBOX_MAX:
+            self._held.append(fact)
+            self.soon()
+        else:
+            self._tell(fact)
+
+    def close(self, *, fenced: bool) -> None:
+        """Nothing more is written from here: what waited for it is told now, unless another owner has the session."""
+        if not (fenced or self.fenced):
+            self._let_out(len(self._held))
+        self.hurry()
 
     def hurry(self) -> None:
         """What was published must not wait for more to come."""
@@ -109,7 +122,8 @@ class Keeper:
     def republish(self) -> None:
         """A new owner's first duty: what the owner before could not get acknowledged."""
         for fact in self.record.outbox:
-            self.publish(fact)
+            self._outbox[fact.epoch, fact.seq] = fact
+            self._tell(fact)
 
     def soon(self) -> None:
         """Write when convenient; several requests become one write."""
@@ -126,6 +140,7 @@ class Keeper:
                 raise Fenced("another replica owns this session")
             # Whoever asked for a write before this one is served by it.
             self._dirty.clear()
+            held = len(self._held)
             try:
                 self.record = await self._records.save(self._as_it_stands())
             except Fenced:
@@ -135,6 +150,7 @@ class Keeper:
             except BaseException:
                 self._dirty.set()
                 raise
+            self._let_out(held)
 
     async def write_or_retry(self) -> None:
         """Write now, and while the store is away leave it to `run` to keep trying. Nobody waits for it."""
@@ -193,6 +209,15 @@ class Keeper:
             ended=self.ended,
             lease_until_ms=self._clock.now_ms() + self._lease_ms,
         )
+
+    def _let_out(self, count: int) -> None:
+        told, self._held = self._held[:count], self._held[count:]
+        for fact in told:
+            self._tell(fact)
+
+    def _tell(self, fact: Publish) -> None:
+        key = (fact.epoch, fact.seq)
+        self._facts.publish(fact, self._pinned, lambda: self._acknowledged(key))
 
     def _acknowledged(self, key: tuple[int, int]) -> None:
         self._outbox.pop(key, None)
