@@ -235,5 +235,6 @@ async def test_a_caller_whose_line_died_without_a_word_is_missed_and_waited_for(
             ended = await with_keys.running.fact(first.session_id, "session_ended", timeout_s=25)
             assert ended.session_ended.reason == "client_lost"
     finally:
+        first.vanish()
         second.line.mend()
     assert await with_keys.refunds(reservation_id) == (1 if comes_back else 0)

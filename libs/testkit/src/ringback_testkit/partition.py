@@ -23,6 +23,8 @@ class Partition:
         self._whole.set()
         self._server: asyncio.Server | None = None
         self._carrying: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._closed = False
         self.port = 0
 
     def cut(self) -> None:
@@ -39,23 +41,32 @@ class Partition:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
+        self._closed = True
         self._server.close()
-        for task in self._carrying:
+        for task in list(self._carrying):
             task.cancel()
         await asyncio.gather(*self._carrying, return_exceptions=True)
+        for writer in list(self._writers):
+            await self._end(writer)
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._carrying.add(task)
-        with suppress(OSError, asyncio.CancelledError):
-            await self._carry(reader, writer)
-        writer.transport.abort()
-        self._carrying.discard(task)
+        self._writers.add(writer)
+        try:
+            if not self._closed:
+                # A cancelled task would be taken for a fault by the server that made it.
+                with suppress(OSError, asyncio.CancelledError):
+                    await self._carry(reader, writer)
+        finally:
+            self._carrying.discard(task)
+            await self._end(writer)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._whole.wait()
         up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        self._writers.add(up_writer)
         pumps = [
             asyncio.ensure_future(self._pump(reader, up_writer)),
             asyncio.ensure_future(self._pump(up_reader, writer)),
@@ -68,7 +79,13 @@ class Partition:
             for pump in pumps:
                 pump.cancel()
             await asyncio.gather(*pumps, return_exceptions=True)
-            up_writer.transport.abort()
+            await self._end(up_writer)
+
+    async def _end(self, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
+        self._writers.discard(writer)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(CHUNK_BYTES):
