@@ -31,6 +31,8 @@ _ERRORS: dict[grpc.StatusCode, type[RingbackError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidInput,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
 }
+# How gRPC begins when it is not the peer that speaks.
+_TRANSPORT = ("failed to connect", "errors resolving", "DNS resolution failed", "Socket closed")
 
 Session = Annotated[str, typer.Argument(help="The session, sess_….")]
 Admin = Annotated[
@@ -71,7 +73,7 @@ def list_sessions(
         )
         table.add_row(*row)
     console.print(table)
-    console.print(f"{len(answer.sessions)} calls", style="dim")
+    console.print(_calls(len(answer.sessions)), style="dim")
 
 
 @app.command()
@@ -103,17 +105,27 @@ def say(
     session_id: Session,
     text: Annotated[str, typer.Argument(help="What the caller is to hear.")],
     note: Annotated[bool, typer.Option(help="Tell the model instead; the caller does not hear it.")] = False,
-    reply: Annotated[bool, typer.Option(help="With --note: have the model speak of it.")] = False,
+    assistant: Annotated[bool, typer.Option(help="The same, as words of its own.")] = False,
+    reply: Annotated[
+        bool, typer.Option(help="With --note or --assistant: have the model speak of it.")
+    ] = False,
     reason: Reason = "",
     admin: Admin = "",
 ) -> None:
     """Have a line spoken to the caller, or tell the model something."""
+    if note and assistant:
+        raise InvalidInput("--note or --assistant expected, not both", field="say")
+    if reply and not (note or assistant):
+        raise InvalidInput(
+            "expected with --note or --assistant: what is spoken needs no reply", field="--reply"
+        )
     request = pb.InjectMessageRequest(
         session_id=session_id, operator=_operator(reason), text=text, reply=reply
     )
-    setattr(request, "as", pb.INJECT_AS_SYSTEM_NOTE if note else pb.INJECT_AS_SPOKEN)
+    as_note = pb.INJECT_AS_ASSISTANT_NOTE if assistant else pb.INJECT_AS_SYSTEM_NOTE
+    setattr(request, "as", as_note if note or assistant else pb.INJECT_AS_SPOKEN)
     _ask(admin, lambda stub: stub.InjectMessage(request, timeout=TIMEOUT_S))
-    console.print("the model was told" if note else "will be spoken")
+    console.print("the model was told" if note or assistant else "will be spoken")
 
 
 @app.command()
@@ -170,7 +182,7 @@ def drain(
     """Have a replica take no more calls; its running ones finish, or go on where their clients resume them."""
     request = pb.DrainRequest(operator=_operator(reason), owner=replica)
     answer = _ask(admin, lambda stub: stub.Drain(request, timeout=TIMEOUT_S))
-    console.print(f"{answer.owner} drains: {answer.running} calls run there", markup=False)
+    console.print(f"{answer.owner} drains: {_calls(answer.running)} there", markup=False)
 
 
 @app.command()
@@ -210,9 +222,21 @@ def _ask(address: str, do: Callable[[Any], Awaitable[_T]]) -> _T:
                 return await do(session_pb2_grpc.SessionAdminServiceStub(channel))
             except grpc.aio.AioRpcError as error:
                 kind = _ERRORS.get(error.code(), Unavailable)
-                raise kind(error.details() or error.code().name) from None
+                raise kind(_words(error, target)) from None
 
     return run(asked())
+
+
+def _words(error: grpc.aio.AioRpcError, target: str) -> str:
+    """What the replica said; the transport's own text says where it looked, and not what to do."""
+    told = error.details() or error.code().name.lower()
+    if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED or any(mark in told for mark in _TRANSPORT):
+        return f"no session replica answers at {target}: --admin takes the host:port of an admin service"
+    return told
+
+
+def _calls(number: int) -> str:
+    return f"{number} call" if number == 1 else f"{number} calls"
 
 
 def _operator(reason: str) -> pb.Operator:

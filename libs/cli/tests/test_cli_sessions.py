@@ -1,0 +1,202 @@
+"""`ringback sessions …` against a small admin service: what is asked, what is printed, how it ends."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+from ringback.events.v1 import events_pb2
+from ringback.session.v1 import session_pb2 as pb
+from ringback.session.v1 import session_pb2_grpc
+from ringback_cli import main as command
+from ringback_testkit.ports import free_port
+
+
+class Desk(session_pb2_grpc.SessionAdminServiceServicer):
+    """One replica that holds `sess_1`, and knows of `sess_2` that waits; keeps what was asked."""
+
+    def __init__(self):
+        self.asked = []
+        self.sessions = [
+            pb.SessionInfo(
+                session_id="sess_1", tenant="local", pack="airline", agent="baggage", phase="idle"
+            ),
+            pb.SessionInfo(session_id="sess_2", tenant="local", phase="waiting", owner="session-2"),
+        ]
+        self.sessions[0].transcript.add(role="user", text="Hello [there].")
+
+    def _keep(self, request, context):
+        self.asked.append(request)
+        if getattr(request, "session_id", "") not in ("", "sess_1"):
+            context.abort(grpc.StatusCode.NOT_FOUND, "no replica holds such a session")
+
+    def ListSessions(self, request, context):  # noqa: N802
+        self._keep(request, context)
+        found = [info for info in self.sessions if request.tenant in ("", info.tenant)]
+        return pb.ListSessionsResponse(sessions=found)
+
+    def GetSession(self, request, context):  # noqa: N802
+        self._keep(request, context)
+        return pb.GetSessionResponse(session=self.sessions[0])
+
+    def WatchSession(self, request, context):  # noqa: N802
+        self._keep(request, context)
+        yield pb.WatchSessionResponse(session=self.sessions[0])
+        ended = events_pb2.SessionEvent(session_ended=events_pb2.SessionEnded(reason="client_closed"))
+        yield pb.WatchSessionResponse(fact=ended)
+        if request.session_id == "sess_1" and len(self.sessions) == 1:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "the call is not held here any more: watch again")
+
+    def InjectMessage(self, request, context):  # noqa: N802
+        self._keep(request, context)
+        return pb.InjectMessageResponse()
+
+    def TakeOver(self, request, context):  # noqa: N802
+        self._keep(request, context)
+        return pb.TakeOverResponse()
+
+    def HandBack(self, request, context):  # noqa: N802
+        self._keep(request, context)
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "nobody has taken this call over")
+
+    def TransferSession(self, request, context):  # noqa: N802
+        self._keep(request, context)
+        return pb.TransferSessionResponse()
+
+    def EndSession(self, request, context):  # noqa: N802
+        self._keep(request, context)
+        return pb.EndSessionResponse()
+
+    def Drain(self, request, context):  # noqa: N802
+        self._keep(request, context)
+        return pb.DrainResponse(running=1, owner="session-1")
+
+    def GetUsage(self, request, context):  # noqa: N802
+        self._keep(request, context)
+        rows = [pb.UsageRow(of="gpt-x", reports=1, text_in=1200, unpriced=3)]
+        return pb.GetUsageResponse(rows=rows if request.session_id else [], unreported=2)
+
+
+@pytest.fixture
+def desk():
+    served = Desk()
+    server = grpc.server(ThreadPoolExecutor(4))
+    session_pb2_grpc.add_SessionAdminServiceServicer_to_server(served, server)
+    served.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    yield served
+    server.stop(None).wait()
+
+
+@pytest.fixture
+def sessions(desk, monkeypatch, capsys):
+    """Run a command as a user does: its exit code and what it printed."""
+
+    def run(*arguments, admin=desk.address):
+        monkeypatch.setattr(sys, "argv", ["ringback", "sessions", *arguments, "--admin", admin])
+        code = 0
+        try:
+            command.main()
+        except SystemExit as ended:
+            code = ended.code or 0
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    return run
+
+
+def test_calls_of_all_replicas_are_listed_and_those_that_wait_are_named_so(sessions):
+    code, said = sessions("list")
+    assert code == 0
+    assert "sess_1" in said
+    assert "waiting" in said
+    assert "2 calls" in said
+
+
+def test_one_call_is_one_call(sessions, desk):
+    desk.sessions.pop()
+    assert "1 call\n" in sessions("list")[1]
+    assert "0 calls" in sessions("list", "--tenant", "nobody")[1]
+
+
+def test_what_was_said_is_shown_as_it_was_said(sessions):
+    code, said = sessions("show", "sess_1")
+    assert code == 0
+    assert "user      Hello [there]." in said
+
+
+@pytest.mark.parametrize("act", ["show", "watch", "takeover", "end", "usage"])
+def test_a_call_that_nobody_holds_is_one_line_and_exit_code_1(sessions, act):
+    assert sessions(act, "sess_9") == (1, "ringback: no replica holds such a session\n")
+
+
+def test_a_call_is_watched_to_its_end(sessions):
+    code, said = sessions("watch", "sess_1")
+    assert code == 0
+    assert "ended: client_closed" in said
+
+
+def test_a_watch_that_its_replica_gives_up_says_to_watch_again(sessions, desk):
+    desk.sessions.pop()
+    code, said = sessions("watch", "sess_1")
+    assert (code, "watch again" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "meant", "said"),
+    [
+        ((), pb.INJECT_AS_SPOKEN, "will be spoken"),
+        (("--note",), pb.INJECT_AS_SYSTEM_NOTE, "the model was told"),
+        (("--assistant", "--reply"), pb.INJECT_AS_ASSISTANT_NOTE, "the model was told"),
+    ],
+)
+def test_a_person_speaks_or_tells_the_model(sessions, desk, options, meant, said):
+    assert sessions("say", "sess_1", "Hello.", *options) == (0, said + "\n")
+    (asked,) = desk.asked
+    assert getattr(asked, "as") == meant
+    assert (asked.text, asked.reply, bool(asked.operator.actor)) == ("Hello.", "--reply" in options, True)
+
+
+@pytest.mark.parametrize("options", [("--reply",), ("--note", "--assistant")])
+def test_what_cannot_be_meant_is_refused_before_anybody_is_asked(sessions, desk, options):
+    code, _said = sessions("say", "sess_1", "Hello.", *options)
+    assert code == 2
+    assert not desk.asked
+
+
+def test_who_acts_and_why_is_told(sessions, desk):
+    assert sessions("takeover", "sess_1", "--reason", "asked for")[0] == 0
+    assert sessions("transfer", "sess_1", "--person", "--reason", "asked for")[0] == 0
+    assert sessions("end", "sess_1", "--reason", "asked for")[0] == 0
+    takeover, transfer, end = desk.asked
+    assert {takeover.operator.reason, transfer.operator.reason, end.reason} == {"asked for"}
+    assert takeover.operator.actor == transfer.operator.actor == end.actor != ""
+
+
+@pytest.mark.parametrize("options", [(), ("--agent", "baggage", "--person")])
+def test_a_transfer_goes_to_one_place(sessions, desk, options):
+    assert sessions("transfer", "sess_1", *options)[0] == 2
+    assert not desk.asked
+
+
+def test_a_refusal_of_the_replica_is_exit_code_2(sessions):
+    assert sessions("handback", "sess_1") == (2, "ringback: nobody has taken this call over\n")
+
+
+def test_a_replica_is_drained_by_name(sessions, desk):
+    assert sessions("drain", "--replica", "session-1") == (0, "session-1 drains: 1 call there\n")
+    assert desk.asked[0].owner == "session-1"
+
+
+def test_usage_is_of_a_session_or_of_a_tenant(sessions):
+    assert "1,200" in sessions("usage", "sess_1")[1]
+    assert "nothing was used" in sessions("usage", "--tenant", "local")[1]
+    assert sessions("usage")[0] == 2
+
+
+@pytest.mark.parametrize("admin", ["127.0.0.1", "no.such.host.invalid:1"])
+def test_an_address_where_nobody_answers_is_named_with_what_was_expected(sessions, admin):
+    address = admin if ":" in admin else f"{admin}:{free_port()}"
+    code, said = sessions("list", admin=address)
+    assert code == 1
+    assert f"no session replica answers at {address}: --admin takes" in said.replace("\n", " ")
