@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -129,8 +129,22 @@ async def in_soak(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterat
         yield airline
 
 
+@pytest_asyncio.fixture(loop_scope="session")
+async def of_two_workers(tmp_path: Path) -> AsyncIterator[Airline]:
+    """A stack of its own with two session workers, who let their calls go soon; no idempotency keys."""
+    overrides = OVERRIDES | {"session": OVERRIDES["session"] | {"RINGBACK_DRAIN_MS": "300"}}
+    async for airline in _airline(tmp_path, keys="off", overrides=overrides, workers=2):
+        yield airline
+
+
 async def _airline(
-    folder: Path, *, keys: str, reservations: int = RESERVATIONS, backoff: Callable[[], Backoff] = Backoff
+    folder: Path,
+    *,
+    keys: str,
+    reservations: int = RESERVATIONS,
+    backoff: Callable[[], Backoff] = Backoff,
+    overrides: Mapping[str, Mapping[str, str]] = OVERRIDES,
+    workers: int = 1,
 ) -> AsyncIterator[Airline]:
     data = folder / "reservations.csv"
     # Digits that no two ids share a start with, business class: cancellable whenever they were booked.
@@ -139,6 +153,6 @@ async def _airline(
     data.write_text("\n".join([HEADER, *rows]) + "\n")
     arguments = ("--idempotency-keys", keys, "--reservations", str(data))
     async with running_stack(
-        folder, overrides=OVERRIDES, backend_arguments=arguments, backoff=backoff
+        folder, overrides=overrides, backend_arguments=arguments, workers=workers, backoff=backoff
     ) as running:
         yield Airline(running, iter(ids))

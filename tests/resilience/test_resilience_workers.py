@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 from ringback.session.v1 import session_pb2, session_pb2_grpc
 from ringback_testkit.running_stack import running_stack
+from ringback_testkit.stubborn_caller import StubbornCaller
 from ringback_testkit.typed_caller import TypedCaller
+from ringback_testkit.verdict import faults
+
+if TYPE_CHECKING:
+    from conftest import Airline
 
 pytestmark = pytest.mark.timeout(240)
 
 # The kernel deals connections out by their ports: that all of so many go to one of two has odds of 1 to half a million.
 CALLERS_MAX = 20
+# How many have said yes when the worker is told to end.
+YES_FIRST = 3
 
 
 async def _owners(address: str) -> dict[str, str]:
@@ -54,3 +65,24 @@ async def test_a_killed_worker_takes_no_call_of_another_with_it(tmp_path: Path) 
         finally:
             for caller in callers:
                 caller.hang_up()
+
+
+async def test_a_worker_that_is_told_to_end_leaves_its_calls_to_the_other_and_nothing_is_done_twice(
+    of_two_workers: Airline,
+) -> None:
+    """Some wait for a yes, some have a write under way; callers come back by their tokens."""
+    running = of_two_workers.running
+    stages: asyncio.Queue[str] = asyncio.Queue()
+    calls = [
+        StubbornCaller(of_two_workers.caller(), next(of_two_workers.fresh), "cancel", stages.put_nowait)
+        for _ in range(CALLERS_MAX)
+    ]
+    async with asyncio.timeout(200), asyncio.TaskGroup() as group:
+        for call in calls:
+            group.create_task(call.run())
+        answered = 0
+        while answered < YES_FIRST:
+            answered += await stages.get() == "answered"
+        os.kill(running.stack.supervisor.programs["session-1"].pid, signal.SIGTERM)
+    assert sum(call.told_done for call in calls) == len(calls)
+    assert await faults(running, calls) == []
