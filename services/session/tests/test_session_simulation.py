@@ -1,13 +1,16 @@
 """Whole calls in virtual time: seeds that must stay well, and defects put in on purpose that must be found."""
 
 import pytest
-from ringback_session.domain import actions, consent, outcomes
+from ringback_session.domain import actions, consent, outcomes, spending
+from ringback_session.domain.state import CallState
 from ringback_session.simulation import Move, Outcome, Plan, draw, runner, simulate
 from ringback_session.simulation.runner import explain, run_calls
 from ringback_session.simulation.shrinking import shortest
 from ringback_session.usecases.call import Call
 from ringback_session.usecases.keeping import Keeper
 from ringback_session.usecases.pulling import ContextPulls
+from ringback_session.views.holding import Holding
+from ringback_session.views.route import Route, Wanted
 
 CALLS = 50
 
@@ -136,3 +139,35 @@ def test_a_run_stops_when_it_has_seen_enough_failures(monkeypatch):
     monkeypatch.setattr(runner, "simulate", lambda plan: Outcome(["always"]))
     summary = run_calls(seed=1, calls=1_000)
     assert summary.calls == len(summary.failures) == runner.FAILURES_MAX
+
+
+def test_it_finds_words_that_are_heard_before_the_output_gate_has_let_them_pass(monkeypatch):
+    plan = Plan(seed=1, moves=(says(1_000, "Swear, please."),), output="blocking")
+    outcome = simulate(plan)
+    assert not outcome.violations
+    assert outcome.counts["action_decided"], "policy was asked about what the model said"
+    monkeypatch.setattr(Holding, "keeps", lambda holding, head, frame: False)
+    assert "what the output gate holds back" in "; ".join(simulate(plan).violations)
+
+
+def test_it_finds_a_call_that_goes_on_after_its_budget(monkeypatch):
+    moves = tuple(says(at_ms, "What is the weather?") for at_ms in (1_000, 9_000, 17_000))
+    plan = Plan(seed=1, moves=moves, budget_tokens=10)
+    outcome = simulate(plan)
+    assert not outcome.violations
+    assert outcome.counts["budget_crossed"] == 1
+    monkeypatch.setattr(spending, "_say_goodbye", lambda step: None)
+    monkeypatch.setattr(CallState, "agent_silent", False)
+    assert "after the budget is spent" in "; ".join(simulate(plan).violations)
+
+
+def test_it_finds_a_filler_for_a_slow_model_over_the_reply_that_it_stands_in_for(monkeypatch):
+    slow = Move(500, "model", "quirk", "slow")
+    plan = Plan(seed=1, moves=(slow, says(1_000, "What is the weather?")), slow_after_ms=400)
+    outcome = simulate(plan)
+    assert not outcome.violations
+    assert outcome.counts["turn_rule_applied"], "a filler was said"
+    monkeypatch.setattr(Route, "put_behind", lambda route: True)
+    monkeypatch.setattr(Wanted, "put_behind", lambda wanted: True)
+    early = Plan(seed=1, moves=(says(1_000, "What is the weather?"),), slow_after_ms=150)
+    assert "while another one is active" in "; ".join(simulate(early).violations)

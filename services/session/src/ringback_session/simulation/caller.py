@@ -13,7 +13,7 @@ import orjson
 
 from ringback_session.simulation.model import FRAME_MS, silence, speech_frame
 from ringback_session.simulation.model_words import MS_PER_CHAR
-from ringback_session.simulation.services import read_answer
+from ringback_session.simulation.services import CURSE, read_answer
 from ringback_session.simulation.tool_world import TOOLS
 from ringback_session.simulation.weather import Weather
 
@@ -134,6 +134,9 @@ class Caller:
 
     def interrupts(self) -> None:
         self.says("Hold on.")
+
+    def murmurs(self) -> None:
+        self.says("Mm-hm.")
 
     def cancels(self) -> None:
         self.sends("response.cancel")
@@ -298,7 +301,10 @@ class Caller:
             self.weather.wrong(f"audio of {event['response_id']}, which is not active before the client")
 
     def _words(self, event: dict[str, Any]) -> None:
-        self._item(event).text += event["delta"]
+        item = self._item(event)
+        item.text += event["delta"]
+        if self.weather.plan.output == "blocking" and CURSE in item.text:
+            self.weather.wrong("the caller hears what the output gate holds back")
 
     def _item(self, event: dict[str, Any]) -> Playing:
         for item in self._playing:
@@ -365,6 +371,7 @@ class Caller:
     _DOES: ClassVar[dict[str, Callable[[Caller], None]]] = {
         "noise": noise,
         "interrupts": interrupts,
+        "murmurs": murmurs,
         "cancels": cancels,
         "truncates": truncates,
         "deletes": deletes,

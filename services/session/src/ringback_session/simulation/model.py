@@ -326,6 +326,8 @@ class Connection:
             calls = [*calls, calls[0]]
         if calls:
             return Answer("Let me see.", calls)
+        if "Swear" in heard:
+            return Answer("I may not do that. Damn it, so be it. Are you content now?")
         return Answer("That is settled, I was told." if told else "Well then, what can I do for you?")
 
     def _go_on(self, response: Response) -> None:

@@ -12,8 +12,8 @@ from ringback_realtime import ProtocolError, closes
 from ringback_session.adapters.records_kv import RecordsInBucket
 from ringback_session.domain.agents import AgentOutline, Contract, Graph
 from ringback_session.domain.prices import PriceTable
-from ringback_session.domain.rules import TurnRules
-from ringback_session.domain.usage import Tokens
+from ringback_session.domain.rules import Effect, GateFallback, TurnRules
+from ringback_session.domain.usage import Budget, Budgets, Tokens
 from ringback_session.ports import Caller as Account
 from ringback_session.ports import PackInfo
 from ringback_session.simulation.caller import Caller
@@ -32,10 +32,9 @@ from ringback_session.usecases.calls import Calls
 from ringback_session.usecases.gathering import GatheredFacts
 from ringback_session.usecases.services import CallsSettings, Services
 
-__all__ = ["ACCOUNT", "SESSION", "Line", "Owner", "Surroundings"]
+__all__ = ["SESSION", "Line", "Owner", "Surroundings"]
 
 SESSION = "sess_simulated"
-ACCOUNT = Account(tenant="local", packs=("airline",), default_pack="airline")
 GRAPH = Graph(
     outlines={
         "front": AgentOutline(name="front", contracts=(Contract(to="billing", when="An invoice is wrong."),)),
@@ -63,7 +62,18 @@ class Surroundings:
         self.tools = ToolWorld(weather, self.policy)
         self.model = ModelWorld(weather)
         self.owners: dict[str, Owner] = {}
-        self.rules = TurnRules(input_gate=plan.gate, client_tools=plan.client_tools, client_instructions=True)
+        self.rules = TurnRules(
+            input_gate=plan.gate,
+            output_gate=plan.output,
+            gate_fallbacks={"output": GateFallback(effect=Effect.DENY, say="I can't say that now.")},
+            client_tools=plan.client_tools,
+            client_instructions=True,
+            model_slow_after_ms=plan.slow_after_ms,
+            backchannel_window_ms=plan.window_ms,
+            backchannel_words=("mm-hm",),
+        )
+        budget = Budgets(session=Budget(hard_tokens=plan.budget_tokens))
+        self.account = Account(tenant="local", packs=("airline",), default_pack="airline", budgets=budget)
 
 
 class Owner:
@@ -133,6 +143,7 @@ class Line:
     def __init__(self, caller: Caller, owner: Owner) -> None:
         self.process = owner.process
         self.calls = owner.calls
+        self.account = owner.around.account
         self._weather = owner.around.weather
         self._caller = caller
         self._call: Call | None = None
@@ -204,7 +215,7 @@ async def answer(line: Line, *, token: bytes, old_token: bytes) -> None:
             call = await line.calls.resume(line, tenant="local", token_hash=old_token, new_token_hash=token)
         else:
             call = await line.calls.start(
-                line, caller=ACCOUNT, pack="airline", session_id=SESSION, token_hash=token, model=None
+                line, caller=line.account, pack="airline", session_id=SESSION, token_hash=token, model=None
             )
     except NotFound:
         line.close(closes.invalid_request("invalid_resume_token").code, "invalid_resume_token")

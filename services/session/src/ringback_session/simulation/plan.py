@@ -31,8 +31,9 @@ SAYINGS: Final = (
     "Front, please.",
     "A person, please.",
     "Something forbidden.",
+    "Swear, please.",
 )
-WEIGHTS: Final = (3, 8, 4, 3, 3, 4, 2, 2, 2, 3, 1, 2, 1, 0.3, 0.5)
+WEIGHTS: Final = (3, 8, 4, 3, 3, 4, 2, 2, 2, 3, 1, 2, 1, 0.3, 0.5, 1.5)
 ANSWERS: Final = ("yes", "no", "correction", "question", "silence", "mumble", "early_yes", "yes_no")
 ANSWER_WEIGHTS: Final = (10, 2, 2, 3, 1, 1, 1, 1)
 MODEL_QUIRKS: Final = (
@@ -75,7 +76,8 @@ class Move(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """One call. `answers` are what the caller answers to the read-backs, in order; then yes.
 
-    `model_lasts_ms`: when the model ends each connection; 0: it does not.
+    `model_lasts_ms`: when the model ends each connection; 0: it does not. `output`: the gate of what the model says;
+    `slow_after_ms`, `window_ms`: the rules `slow_model` and `backchannel`; `budget_tokens`: after which it has to end.
     """
 
     seed: int
@@ -84,6 +86,10 @@ class Plan(msgspec.Struct, frozen=True):
     client_tools: str = "allow"
     jitter: bool = False
     model_lasts_ms: int = 0
+    output: str = "off"
+    slow_after_ms: int = 0
+    window_ms: int = 0
+    budget_tokens: int = 0
     moves: tuple[Move, ...] = ()
     answers: tuple[str, ...] = ()
 
@@ -105,6 +111,10 @@ def draw(seed: int) -> Plan:
         model_lasts_ms=source.choice((0, 0, 0, 12_000, 30_000)),
         moves=tuple(sorted(moves, key=lambda move: move.at_ms)),
         answers=tuple(source.choices(ANSWERS, ANSWER_WEIGHTS, k=6)),
+        output=source.choice(("off", "off", "blocking", "parallel")),
+        slow_after_ms=source.choice((0, 0, 400, 1_500)),
+        window_ms=source.choice((0, 0, 250)),
+        budget_tokens=source.choice((0, 0, 0, 0, 60, 150)),
     )
 
 
@@ -138,7 +148,17 @@ def _window(who: str, *modes: str) -> Callable[[random.Random], list[Move]]:
 
 
 def _caller(source: random.Random) -> list[Move]:
-    kinds = ("noise", "cancels", "truncates", "deletes", "updates", "garbage", "asks_twice", "interrupts")
+    kinds = (
+        "noise",
+        "cancels",
+        "truncates",
+        "deletes",
+        "updates",
+        "garbage",
+        "asks_twice",
+        "interrupts",
+        "murmurs",
+    )
     return [Move(_at(source), "caller", source.choice(kinds)) for _ in range(source.choice((1, 2, 5)))]
 
 

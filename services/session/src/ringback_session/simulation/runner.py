@@ -15,7 +15,17 @@ __all__ = ["Summary", "explain", "run_calls"]
 
 PROGRESS_S = 5.0
 FAILURES_MAX = 20
-_SETTINGS = ("typed", "gate", "client_tools", "jitter", "model_lasts_ms")
+_SETTINGS = (
+    "typed",
+    "gate",
+    "output",
+    "client_tools",
+    "jitter",
+    "model_lasts_ms",
+    "slow_after_ms",
+    "window_ms",
+    "budget_tokens",
+)
 
 
 @dataclass

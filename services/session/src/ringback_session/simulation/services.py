@@ -23,12 +23,13 @@ from ringback_session.simulation.process import Process
 from ringback_session.simulation.stores import Stream
 from ringback_session.simulation.weather import Weather
 
-__all__ = ["MemoryOf", "PolicyOf", "PolicyWorld", "read_answer"]
+__all__ = ["CURSE", "MemoryOf", "PolicyOf", "PolicyWorld", "read_answer"]
 
 CONSENT_MS: Final = 15_000
 MEMORY_WAIT_MS: Final = 700
 PROOF_MS: Final = 60_000
 FACT: Final = "reservation"
+CURSE: Final = "Damn"
 
 
 def read_answer(text: str) -> str:
@@ -68,6 +69,8 @@ class PolicyOf:
             )
         if question.gate == "input":
             return self._about_words(question)
+        if question.gate == "output":
+            return self._about_speech(question)
         if question.gate != "action":
             effect = Effect.DENY if mode == "denies" else Effect.ALLOW
             return Decided(decision_id=question.decision_id, effect=effect, rule="graph", layer="domain")
@@ -113,6 +116,17 @@ class PolicyOf:
             layer="safety",
             say="I can't talk about that." if effect is Effect.DENY else "",
             escalate=escalate,
+        )
+
+    def _about_speech(self, question: AskPolicy) -> Decided:
+        """What the model says: a curse is heard by nobody."""
+        curses = CURSE in question.subject["text"]
+        return Decided(
+            decision_id=question.decision_id,
+            effect=Effect.DENY if curses else Effect.ALLOW,
+            rule="curses",
+            layer="safety",
+            say="Pardon me." if curses else "",
         )
 
     def _about_action(self, question: AskPolicy, mode: str) -> Decided:

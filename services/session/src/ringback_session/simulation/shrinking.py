@@ -14,7 +14,16 @@ from ringback_session.simulation.world import simulate
 __all__ = ["kind_of", "shortest"]
 
 RUNS_MAX = 400
-_PLAIN: Final[dict[str, Any]] = {"jitter": False, "gate": "off", "client_tools": "allow", "model_lasts_ms": 0}
+_PLAIN: Final[dict[str, Any]] = {
+    "jitter": False,
+    "gate": "off",
+    "client_tools": "allow",
+    "model_lasts_ms": 0,
+    "output": "off",
+    "slow_after_ms": 0,
+    "window_ms": 0,
+    "budget_tokens": 0,
+}
 _NAMES = re.compile(r"\b(item|resp|call|event|act|con|speech|reply)_\w+|\d+")
 
 

@@ -64,6 +64,8 @@ class Watch:
                     self._wrong(f"the fact {effect.kind} is numbered ({effect.epoch}, {effect.seq})")
             case fx.Execute() if effect.side_effect is not SideEffect.READ and not effect.attach_only:
                 self._execute(effect, at)
+            case fx.RequestReply() if self._state.account.spent:
+                self._wrong("a reply is asked for after the budget is spent")
             case fx.ReturnResult():
                 if effect.call_id in self._returned:
                     self._wrong(f"the call {effect.call_id} is answered twice")

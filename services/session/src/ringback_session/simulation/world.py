@@ -182,7 +182,8 @@ class World:
         await self.weather.passes(CALM_MS)
 
     def _handed_over(self) -> bool:
-        return any(call.state.handed_over for owner in self.owners if (call := owner.call()))
+        """Has a person the call, or nobody any more?"""
+        return any(call.state.agent_silent for owner in self.owners if (call := owner.call()))
 
     def _check_calm(self) -> None:
         """Nobody speaks, nothing is wrong: nothing waits."""
