@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.errors import BadHeaderError, BadSubjectError
 from ringback_errors import Conflict, Unavailable
-from ringback_events import NatsBus, connect, event_subject, load_topology
-from ringback_events.nats_lane import Lane, whole_answers
+from ringback_events import NatsBus, WriteUnknown, connect, event_subject, load_topology
+from ringback_events.nats_lane import UNSENT_BYTES_MAX, Lane, whole_answers
 from ringback_testkit import NatsServer
 
 OURS = b"MSG _INBOX.a."
+# What the system itself holds between two sockets of one machine, generously.
+SOCKET_BYTES = 16 * 1024 * 1024
 
 _payloads = st.binary(max_size=40) | st.sampled_from([b"\r\n", b"MSG _INBOX.a.1 1 0\r\n\r\n"])
 _ours = st.builds(lambda n, data: (b"_INBOX.a.%d" % n, data, b""), st.integers(0, 99), _payloads)
@@ -205,4 +207,32 @@ async def test_a_failing_acknowledgement_leaves_the_connection_standing(
         assert await bus.bucket("outcomes").put("a", b"2", timeout_ms=25_000) > 0
         assert bus.connected
         assert bus.stats.disconnects == 0
+        await bus.close()
+
+
+@pytest.mark.stack
+async def test_what_waits_for_a_server_that_does_not_read_is_bounded(tmp_path: Path) -> None:
+    with NatsServer.start(tmp_path) as server:
+        bus = await _prepared(server.url)
+        bucket = bus.bucket("sessions")
+        server.pause()
+        try:
+            outcomes: list[Any] = []
+            for _ in range(48):
+                # Each leaves before the next comes; none is answered.
+                writing = asyncio.ensure_future(bucket.put("record.x", bytes(900_000), timeout_ms=2_000))
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+                outcomes.append(writing)
+            told = await asyncio.gather(*outcomes, return_exceptions=True)
+            unknown = [each for each in told if isinstance(each, WriteUnknown)]
+            refused = [each for each in told if isinstance(each, Unavailable) and each not in unknown]
+            assert len(refused) + len(unknown) == 48
+            assert len(unknown) * 900_000 < UNSENT_BYTES_MAX + SOCKET_BYTES
+        finally:
+            server.resume()
+        async with asyncio.timeout(20):
+            while not await _stands(bus):
+                await asyncio.sleep(0.05)
+        await bucket.put("record.x", b"after", timeout_ms=20_000)
         await bus.close()

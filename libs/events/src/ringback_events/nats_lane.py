@@ -28,6 +28,9 @@ from nats.protocol.parser import AWAITING_CONTROL_LINE
 
 __all__ = ["Answer", "Lane", "whole_answers"]
 
+# What may wait for a server that does not read; beyond it a request is refused as it is without a connection.
+UNSENT_BYTES_MAX: Final = 16 * 1024 * 1024
+
 _END: Final = b"\r\n"
 _SUBJECT: Final = re.compile(r"[!-~]+")
 _HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+: ?[\t -~]*")
@@ -72,7 +75,7 @@ class Lane:
             raise ConnectionClosedError
         if nc.is_draining_pubs:
             raise ConnectionDrainingError
-        if not nc.is_connected:
+        if not nc.is_connected or self._unsent() > UNSENT_BYTES_MAX:
             raise OutboundBufferLimitError
         if len(payload) > nc.max_payload:
             raise MaxPayloadError
@@ -83,6 +86,10 @@ class Lane:
             # Not at once: what else is sent in this turn of the loop leaves with it.
             self._due = True
             self._loop.call_soon(self._flush)
+
+    def _unsent(self) -> int:
+        writer = getattr(getattr(self._nc, "_transport", None), "_io_writer", None)
+        return writer.transport.get_write_buffer_size() if writer is not None else 0
 
     def _flush(self) -> None:
         self._due = False
