@@ -22,6 +22,7 @@ from ringback_session.ports import Caller, PackInfo
 from ringback_session.usecases.admission import AdmissionLimits
 from ringback_session.usecases.call import Limits
 from ringback_session.usecases.calls import Calls
+from ringback_session.usecases.leases import Lease, Leases
 from ringback_session.usecases.recording import Unrecorded
 from ringback_session.usecases.services import CallsSettings, Services
 from ringback_testkit import FakeClock
@@ -36,8 +37,9 @@ ADAPTERS = {
     for kind in get_args(event.model_fields["type"].annotation)
 }
 CALLER = Caller(tenant="local", packs=("airline", "passthrough"), default_pack="airline")
+LEASE_MS = 60_000
 FRAME_40_MS = b"\0\1" * 960
-__all__ = ["CHUNK", "UpstreamTwin", "models_at"]
+__all__ = ["CHUNK", "LEASE_MS", "UpstreamTwin", "models_at"]
 
 
 class ClientTwin:
@@ -240,7 +242,9 @@ class World:
         self.packs = PacksTwin()
         self.text = None
         self.upstream = UpstreamTwin()
-        self.records = RecordsInBucket(self.bus, self.clock)
+        # All replicas of a test are one process, unless it makes more.
+        self.leases = Leases(Lease(lease_id="lease_1", owner="session-0", beat=0, lease_ms=LEASE_MS))
+        self.records = RecordsInBucket(self.bus, self.clock, self.leases)
         self.tracing = TracingTwin
         self.meters = MetersTwin()
         self.facts_bus = FactsOnBus(self.bus)
@@ -248,7 +252,7 @@ class World:
         self.prices = PriceTable({"gpt-x": Price(tokens={"text_out": 1_000_000, "text_in": 500_000})})
         self.recorder = Unrecorded
         self.calls = self.replica("session-0")
-        self.limits = Limits(lease_ms=60_000, context_gather_ms=0)
+        self.limits = Limits(context_gather_ms=0)
 
     def replica(
         self,
@@ -281,7 +285,7 @@ class World:
             ledger=self.ledger,
             owners=owners,
         )
-        limits = limits or Limits(lease_ms=60_000, journal_wait_ms=2_000, context_gather_ms=0)
+        limits = limits or Limits(journal_wait_ms=2_000, context_gather_ms=0)
         return Calls(
             services,
             owner=owner,
@@ -308,6 +312,12 @@ class World:
         )
         await self.settle()
         return call, client
+
+    def beats_for(self, ms):
+        """The process hears its own lease renewed, for so long."""
+        until_ms = self.leases.heard_ms + ms
+        while self.leases.heard_ms < until_ms:
+            self.leases.heard(self.leases.renewed())
 
     async def settle(self, rounds=40):
         """Let everything happen that waits for nothing but its turn on the loop."""

@@ -12,14 +12,12 @@ from ringback_session.adapters.tenants_file import TenantsInFile
 from ringback_session.ports import Caller
 from ringback_session.server.gateway import Gateway
 from ringback_session.usecases.admission import AdmissionLimits, LoopLag, Refused
-from ringback_session.usecases.call import Limits
 from ringback_sockets import RealtimeLink, UpgradeRefused, dial
 from ringback_testkit.scripted_model import ScriptedModel
-from session_call_kit import ClientTwin, World, models_at
+from session_call_kit import LEASE_MS, ClientTwin, World, models_at
 
 TWO = Caller(tenant="local", packs=("airline",), default_pack="airline", sessions_max=2)
 OTHER = Caller(tenant="other", packs=("airline",), default_pack="airline", sessions_max=2)
-LEASE_MS = 60_000
 
 
 @pytest.fixture
@@ -89,14 +87,13 @@ async def test_a_tenants_quota_counts_the_calls_of_all_replicas(world):
 
 async def test_a_killed_replicas_calls_count_until_their_lease_runs_out(world):
     watching = await world.records.watch()
-    limits = Limits(lease_ms=LEASE_MS)
-    dead, alive = world.replica("session-1", limits=limits), world.replica("session-2", limits=limits)
+    dead, alive = world.replica("session-1"), world.replica("session-2")
     for number in (1, 2):
         (await start(world, dead, number)).fence()
         await known_everywhere(world, number)
     with pytest.raises(Refused):
         await start(world, alive, 3)
-    world.clock.advance(LEASE_MS + 1)
+    world.beats_for(LEASE_MS + 1)
     (await start(world, alive, 3)).fence()
     await watching.close()
 

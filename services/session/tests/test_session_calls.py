@@ -257,8 +257,8 @@ async def dies(world, call):
     """The replica is gone: nothing more of it happens, its lease runs out."""
     call.client = None
     call.fence()
-    world.clock.advance(200_000)
     await world.settle()
+    world.beats_for(200_000)
 
 
 async def test_an_expired_session_is_settled_by_whoever_looks(world):
@@ -290,15 +290,31 @@ async def test_two_replicas_that_look_settle_a_session_once(world):
     await watching.close()
 
 
+async def test_a_call_that_has_nothing_to_write_is_let_go_of_when_another_has_taken_it_over(world):
+    watching = await world.records.watch()
+    call, client = await world.start()
+    elsewhere, _ = await world.resume(calls=world.replica("session-1"))
+    await world.settle()
+    assert client.closed is None
+    world.calls.leave_to_heirs()
+    assert call.over
+    assert client.closed[0] == 4409
+    assert not world.calls.running
+    assert not elsewhere.over
+    elsewhere.fence()
+    await watching.close()
+
+
 async def test_a_session_whose_owner_died_before_its_first_write_is_closed(world):
     watching = await world.records.watch()
     await world.records.create(
-        Record(session_id="sess_9", tenant="local", epoch=1, owner="x", lease_until_ms=1, token_hashes=[b"t"])
+        Record(session_id="sess_9", tenant="local", epoch=1, owner="x", token_hashes=[b"t"])
     )
     await world.records.bind_token(b"t", "sess_9")
     with pytest.raises(NotFound):
         await world.resume(token=b"t")
     await world.settle()
+    world.beats_for(200_000)
     assert await world.calls.settle_expired() == 0
     assert (await world.record("sess_9")).ended
     await watching.close()
@@ -381,4 +397,4 @@ async def test_a_defect_ends_the_call_with_a_word_and_not_the_replica(world):
 
 
 def test_limits_are_bounded_by_default():
-    assert Limits() == Limits(journal_wait_ms=10_000, lease_ms=15_000, resume_window_ms=30_000)
+    assert Limits() == Limits(journal_wait_ms=10_000, resume_window_ms=30_000)

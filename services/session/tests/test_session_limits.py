@@ -27,7 +27,7 @@ def telephone(byte_count):
 
 
 async def test_a_session_that_lasts_too_long_ends_with_the_documented_error_and_close(world):
-    calls = world.replica("session-1", limits=Limits(lease_ms=60_000, session_ms_max=20_000))
+    calls = world.replica("session-1", limits=Limits(session_ms_max=20_000))
     _call, client = await world.start(calls=calls)
     world.clock.advance(18_000)
     assert client.closed is None

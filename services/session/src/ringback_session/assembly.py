@@ -9,6 +9,7 @@ from ringback_events import Bus, Subscription
 from ringback_session.adapters.control_bus import ControlOnBus
 from ringback_session.adapters.facts_bus import FactsOnBus
 from ringback_session.adapters.handover_spans import hand_over_spans
+from ringback_session.adapters.leases_kv import LeasesInBucket
 from ringback_session.adapters.meters_otel import MetersWithOtel
 from ringback_session.adapters.prices_file import load_prices
 from ringback_session.adapters.records_kv import RecordsInBucket
@@ -17,6 +18,7 @@ from ringback_session.adapters.traces_kv import TracesInBucket
 from ringback_session.domain.prices import PriceTable
 from ringback_session.ports import Clock, Packs, Tenants
 from ringback_session.server.admin import AdminServicer
+from ringback_session.server.background import Background
 from ringback_session.server.peers import Peers
 from ringback_session.settings import SessionSettings
 from ringback_session.usecases.calls import Calls
@@ -34,6 +36,8 @@ __all__ = ["Upkeep", "make_upkeep"]
 class Upkeep(NamedTuple):
     """What all calls of a replica share, beside the services that they ask."""
 
+    # Goes on while calls drain: they are held until they are over.
+    renewing: Background
     records: RecordsInBucket
     facts: ObservedFacts
     control: ControlOnBus
@@ -59,6 +63,7 @@ class Upkeep(NamedTuple):
         )
 
     async def close(self) -> None:
+        await self.renewing.stop()
         await self.peers.close()
         for watch in self.watches:
             await watch.close()
@@ -69,7 +74,8 @@ async def make_upkeep(
 ) -> Upkeep:
     """Raises ConfigError for a table of prices that cannot be read."""
     prices = load_prices(settings.prices_file)
-    records, spending = RecordsInBucket(bus, clock), SpendingInBucket(bus)
+    leases = LeasesInBucket(bus, clock, owner=owner, lease_ms=settings.lease_ms)
+    records, spending = RecordsInBucket(bus, clock, leases.known), SpendingInBucket(bus)
     control, meters = ControlOnBus(bus, clock, replica=owner), MetersWithOtel()
     ledger = Ledger(spending=spending, tenants=tenants, control=control, clock=clock, meters=meters)
     facts = ObservedFacts(GatheredFacts(FactsOnBus(bus), clock))
@@ -78,6 +84,18 @@ async def make_upkeep(
     facts.listen(watchers.fact)
     facts.listen(Measuring(meters))
     facts.listen(hand_over_spans)
-    watches = (await records.watch(), await spending.watch())
+    watches = (await leases.watch(), await records.watch(), await spending.watch())
     peers, erase = Peers(tls=settings.tls), Erase(TracesInBucket(bus), told=control)
-    return Upkeep(records, facts, control, meters, prices, ledger, watchers, peers, erase, watches)
+    return Upkeep(
+        Background(leases.renew_forever()),
+        records,
+        facts,
+        control,
+        meters,
+        prices,
+        ledger,
+        watchers,
+        peers,
+        erase,
+        watches,
+    )

@@ -111,7 +111,6 @@ class Record(msgspec.Struct):
     tenant: str
     epoch: int
     owner: str
-    lease_until_ms: int
     snapshot: bytes = b""
     outbox: list[Publish] = []
     token_hashes: list[bytes] = []
@@ -243,10 +242,6 @@ class Records(Protocol):
         ...
 
     async def bind_token(self, token_hash: bytes, session_id: str) -> None: ...
-
-    async def expired(self, *, before_ms: int) -> list[str]:
-        """Sessions whose lease ran out before a time and that did not end; 100 at most."""
-        ...
 
 
 class Owners(Protocol):

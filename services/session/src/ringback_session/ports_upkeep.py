@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Protocol
 
 import msgspec
@@ -33,13 +33,20 @@ class DaySpend(msgspec.Struct, frozen=True):
 
 
 class Present(msgspec.Struct, frozen=True):
-    """A session that has not ended, as its record told last: a watch's delay ago, or a lease's when its owner died."""
+    """A session that has not ended, as its record told last: a watch's delay ago.
+
+    `heard_ms`: when it did, in what this process has heard of itself (`usecases.leases`).
+    """
 
     session_id: str
     tenant: str
     epoch: int
     owner: str
     owner_address: str
+    revision: int
+    heard_ms: int
+    # Of the process that holds it; empty for an owner of a release that renews `lease_until_ms` (unix) instead.
+    lease_id: str
     lease_until_ms: int
 
 
@@ -50,6 +57,14 @@ class Presence(Protocol):
 
     def of_tenant(self, tenant: str) -> Iterable[Present]:
         """The sessions of a tenant, those with a lease that ran out too; of all tenants for an empty one."""
+        ...
+
+    def leased(self, present: Present) -> bool:
+        """Whether its lease holds. What this very process let go of has it for as long as that of another lasts."""
+        ...
+
+    async def expired(self, *, for_ms: int, but: Container[str] = ()) -> list[Present]:
+        """Sessions whose lease ran out that long ago and that did not end, but for those named; 100 at most."""
         ...
 
 

@@ -110,7 +110,6 @@ class SessionSettings(CommonSettings):
             ),
             limits=Limits(
                 journal_wait_ms=self.journal_wait_ms,
-                lease_ms=self.lease_ms,
                 resume_window_ms=self.resume_window_ms,
                 session_ms_max=self.session_ms_max,
             ),

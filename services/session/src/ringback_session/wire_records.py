@@ -18,7 +18,6 @@ def record_message(record: Record, now_ms: int) -> record_pb2.SessionRecord:
         tenant=record.tenant,
         epoch=record.epoch,
         owner=record.owner,
-        lease_until_ms=record.lease_until_ms,
         snapshot=record.snapshot,
         outbox=[wire.event(fact, record.tenant, record.session_id) for fact in record.outbox],
         token_hashes=record.token_hashes,
@@ -34,7 +33,6 @@ def record_from(message: record_pb2.SessionRecord, revision: int) -> Record:
         tenant=message.tenant,
         epoch=message.epoch,
         owner=message.owner,
-        lease_until_ms=message.lease_until_ms,
         snapshot=message.snapshot,
         outbox=[wire.publish_of(fact) for fact in message.outbox],
         token_hashes=list(message.token_hashes),
@@ -44,12 +42,15 @@ def record_from(message: record_pb2.SessionRecord, revision: int) -> Record:
     )
 
 
-def present(message: record_pb2.SessionRecord) -> Present:
+def present(message: record_pb2.SessionRecord, revision: int, *, heard_ms: int) -> Present:
     return Present(
         session_id=message.session_id,
         tenant=message.tenant,
         epoch=message.epoch,
         owner=message.owner,
         owner_address=message.owner_address,
+        revision=revision,
+        heard_ms=heard_ms,
+        lease_id=message.lease_id,
         lease_until_ms=message.lease_until_ms,
     )

@@ -6,8 +6,9 @@ Keys: `record.<session_id>` holds a SessionRecord, `token.<hash>` the session of
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
 
 import msgspec
 from ringback.session.v1 import record_pb2
@@ -18,6 +19,7 @@ from ringback_telemetry import current_traceparent, names, span
 from ringback_session import wire_records
 from ringback_session.ports import Clock, Record
 from ringback_session.ports_upkeep import Present
+from ringback_session.usecases.leases import Leases
 
 __all__ = ["RecordsInBucket"]
 
@@ -28,14 +30,17 @@ RECORD = "record."
 TOKEN = "token."
 TIMEOUT_MS = 1_500
 EXPIRED_MAX = 100
+# What a record says of itself to a release that knows no leases of processes: longer than calls go unwritten.
+HELD_MS = 600_000
 
 
 class RecordsInBucket:
     """Implements `ports.Records` and `ports.Presence`; `watch` keeps what is known of all sessions at hand."""
 
-    def __init__(self, bus: Bus, clock: Clock) -> None:
+    def __init__(self, bus: Bus, clock: Clock, leases: Leases) -> None:
         self._bucket = bus.bucket(BUCKET)
         self._clock = clock
+        self._leases = leases
         self._present: dict[str, Present] = {}
         self._tenants: dict[str, dict[str, Present]] = {}
 
@@ -79,9 +84,13 @@ class RecordsInBucket:
     async def bind_token(self, token_hash: bytes, session_id: str) -> None:
         await self._bucket.put(TOKEN + token_hash.hex(), session_id.encode(), timeout_ms=TIMEOUT_MS)
 
-    async def expired(self, *, before_ms: int) -> list[str]:
-        found = [entry.session_id for entry in self._present.values() if entry.lease_until_ms < before_ms]
-        return found[:EXPIRED_MAX]
+    async def expired(self, *, for_ms: int, but: Container[str] = ()) -> list[Present]:
+        found = (
+            present
+            for present in self._present.values()
+            if present.session_id not in but and self._expired_ms(present) > for_ms
+        )
+        return list(islice(found, EXPIRED_MAX))
 
     def find(self, session_id: str) -> Present | None:
         return self._present.get(session_id)
@@ -89,8 +98,18 @@ class RecordsInBucket:
     def of_tenant(self, tenant: str) -> Iterable[Present]:
         return list((self._tenants.get(tenant, {}) if tenant else self._present).values())
 
+    def leased(self, present: Present) -> bool:
+        return self._expired_ms(present) <= 0
+
+    def _expired_ms(self, present: Present) -> int:
+        """How long ago its lease ran out; negative: it holds."""
+        if present.lease_id:
+            return self._leases.expired_ms(present.lease_id, written_ms=present.heard_ms)
+        # Of an owner whose release renews each record.
+        return self._clock.now_ms() - present.lease_until_ms
+
     def _traced(self) -> AbstractContextManager[object]:
-        """A span for the journal of a turn; writes that only renew the lease belong to no trace."""
+        """A span for the journal of a turn; what is written without one belongs to no trace."""
         if current_traceparent() is None:
             return nullcontext()
         return span(names.Span.JOURNAL_WRITE)
@@ -124,9 +143,14 @@ class RecordsInBucket:
         if entry is not None:
             message = record_pb2.SessionRecord.FromString(entry.value)
             if not message.ended:
-                present = wire_records.present(message)
+                present = wire_records.present(message, entry.revision, heard_ms=self._leases.heard_ms)
                 self._present[session_id] = present
                 self._tenants.setdefault(present.tenant, {})[session_id] = present
 
     def _encode(self, record: Record) -> bytes:
-        return wire_records.record_message(record, self._clock.now_ms()).SerializeToString(deterministic=True)
+        now_ms = self._clock.now_ms()
+        message = wire_records.record_message(record, now_ms)
+        # Whoever writes a record holds it.
+        message.lease_id = self._leases.own.lease_id
+        message.lease_until_ms = now_ms + HELD_MS
+        return message.SerializeToString(deterministic=True)

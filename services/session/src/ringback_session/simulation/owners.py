@@ -7,8 +7,10 @@ from contextlib import nullcontext
 from typing import Any
 
 from ringback_errors import NotFound, RingbackError
+from ringback_events import Bus
 from ringback_realtime import ProtocolError, closes
 
+from ringback_session.adapters.leases_kv import LeasesInBucket
 from ringback_session.adapters.records_kv import RecordsInBucket
 from ringback_session.domain.agents import AgentOutline, Contract, Graph
 from ringback_session.domain.prices import PriceTable
@@ -47,7 +49,8 @@ GRAPH = Graph(
     generalist="front",
     depth_max=3,
 )
-LIMITS = Limits(journal_wait_ms=4_000, lease_ms=6_000, resume_window_ms=15_000)
+LIMITS = Limits(journal_wait_ms=4_000, resume_window_ms=15_000)
+LEASE_MS = 6_000
 
 
 class Surroundings:
@@ -105,8 +108,10 @@ class Owner:
     def _started(self) -> Calls:
         around, process, weather = self.around, self.process, self.around.weather
         clock = VirtualClock(weather.loop, process.take)
-        records = RecordsInBucket(BusOf(around.bucket, process), clock)  # type: ignore[arg-type]
-        weather.loop.create_task(_watched(records))
+        bus: Bus = BusOf(around.bucket, process)  # type: ignore[assignment]
+        leases = LeasesInBucket(bus, clock, owner=self.name, lease_ms=LEASE_MS)
+        records = RecordsInBucket(bus, clock, leases.known)
+        weather.loop.create_task(_watched(leases, records))
         calls = Calls(
             Services(
                 policy=PolicyOf(around.policy, weather, process, around.rules),
@@ -287,5 +292,7 @@ class _Tracing:
         return nullcontext()
 
 
-async def _watched(records: RecordsInBucket) -> None:
+async def _watched(leases: LeasesInBucket, records: RecordsInBucket) -> None:
+    await leases.watch()
     await records.watch()
+    await leases.renew_forever()

@@ -71,6 +71,7 @@ class World:
         self._heal()
         if not self.caller.gone:
             await weather.passes(5_000)
+            await self._comes_back()
             await self._is_answered()
             self._check_calm()
             self.caller.hangs_up()
@@ -167,6 +168,14 @@ class World:
             self.weather.later(next_ms, self._tick)
 
     # What must hold.
+
+    async def _comes_back(self) -> None:
+        """A caller who was refused for long has many tokens to try, the one that leads back among the last."""
+        until_ms = self.weather.ms + ANSWERED_MS
+        while self.weather.ms < until_ms and not self.caller.over:
+            if self.caller.line is not None and any(owner.call() for owner in self.owners):
+                return
+            await self.weather.passes(100)
 
     async def _is_answered(self) -> None:
         """Whatever happened before: whoever speaks now is answered."""

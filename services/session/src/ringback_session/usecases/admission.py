@@ -17,7 +17,7 @@ from statistics import median
 import msgspec
 from ringback_errors import Overloaded
 
-from ringback_session.ports import Caller, Clock
+from ringback_session.ports import Caller
 from ringback_session.ports_upkeep import Meters, Presence
 from ringback_session.usecases.ledger import Ledger
 
@@ -76,7 +76,6 @@ class Admission:
         limits: AdmissionLimits,
         ours: Callable[[], Mapping[str, str]],
         presence: Presence,
-        clock: Clock,
         meters: Meters,
         ledger: Ledger | None = None,
     ) -> None:
@@ -86,7 +85,6 @@ class Admission:
         # Session → tenant of the calls that this replica holds.
         self._ours = ours
         self._presence = presence
-        self._clock = clock
         self._meters = meters
         self._ledger = ledger
         self._starting: dict[str, str] = {}
@@ -156,11 +154,10 @@ class Admission:
             for session_id, of in calls.items()
             if of == tenant
         }
-        now_ms = self._clock.now_ms()
         others = {
             present.session_id
             for present in self._presence.of_tenant(tenant)
-            if present.lease_until_ms >= now_ms
+            if self._presence.leased(present)
         }
         return len(ours | others)
 

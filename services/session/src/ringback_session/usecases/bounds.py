@@ -14,7 +14,6 @@ class Limits(msgspec.Struct, frozen=True):
     """Bounds of one call, in ms."""
 
     journal_wait_ms: int = 10_000
-    lease_ms: int = 15_000
     resume_window_ms: int = 30_000
     session_ms_max: int = 14_400_000
     # What asks memory within this time of one another asks once.

@@ -261,6 +261,7 @@ class Call:
         finally:
             self._stepping = False
         if moved:
+            self.keeper.stirred()
             self._turns.end_if_idle(self.state)
 
     # Effects.
@@ -314,6 +315,7 @@ class Call:
         self._flush(out)
 
     def _flush(self, out: Out) -> None:
+        self.keeper.stirred()
         if self.client is not None:
             for frame in out.client:
                 self.client.send(frame)

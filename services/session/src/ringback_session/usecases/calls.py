@@ -64,7 +64,6 @@ class Calls:
             limits=settings.admission,
             ours=lambda: {session_id: call.state.tenant for session_id, call in self.running.items()},
             presence=services.presence,
-            clock=services.clock,
             meters=services.meters,
             ledger=services.ledger,
         )
@@ -130,7 +129,6 @@ class Calls:
                 epoch=1,
                 owner=self.owner,
                 owner_address=self.address,
-                lease_until_ms=now_ms + self._limits.lease_ms,
                 token_hashes=[token_hash],
             )
             call = self._make(state, record, pinned, config)
@@ -181,14 +179,11 @@ class Calls:
 
         Returns how many. Safe on any number of replicas: the compare-and-set lets one of them through.
         """
-        services = self._services
-        before_ms = services.clock.now_ms() - self._limits.resume_window_ms
-        ended = 0
-        for session_id in (await services.records.expired(before_ms=before_ms))[:EXPIRED_AT_ONCE_MAX]:
-            if session_id in self.running:
-                continue
-            record = await services.records.load(session_id)
-            if record is None or record.ended or record.lease_until_ms >= before_ms:
+        services, ended = self._services, 0
+        found = await services.presence.expired(for_ms=self._limits.resume_window_ms, but=self.running)
+        for expired in found[:EXPIRED_AT_ONCE_MAX]:
+            record = await services.records.load(expired.session_id)
+            if record is None or record.ended or record.revision != expired.revision:
                 # Somebody was faster: it has an end, or an owner again.
                 continue
             try:
@@ -232,6 +227,13 @@ class Calls:
         if not valid:
             raise NotFound(BAD_TOKEN)
 
+    def leave_to_heirs(self) -> None:
+        """Let go of calls that others have taken over: one that has nothing to write would not notice."""
+        for session_id, call in list(self.running.items()):
+            present = self._services.presence.find(session_id)
+            if present is not None and present.epoch > call.pinned.epoch:
+                call.fence()
+
     async def _bury(self, record: Record) -> None:
         """Nothing can be settled of a session whose owner died before its first write."""
         log.error("a session's record holds no state and is closed", extra={"session_id": record.session_id})
@@ -242,6 +244,7 @@ class Calls:
         """Look after expired sessions until cancelled; while the store is away they wait."""
         while True:
             await asyncio.sleep(SETTLE_EVERY_MS / 1000)
+            self.leave_to_heirs()
             try:
                 await self.settle_expired()
             except RingbackError as error:
@@ -307,7 +310,6 @@ class Calls:
             epoch=record.epoch + 1,
             owner=self.owner,
             owner_address=self.address,
-            lease_until_ms=services.clock.now_ms() + self._limits.lease_ms,
             token_hashes=token_hashes,
         )
         taken = await services.records.save(taken)
@@ -343,7 +345,6 @@ class Calls:
                 facts=services.facts,
                 clock=services.clock,
                 pinned=pinned,
-                lease_ms=self._limits.lease_ms,
                 take_snapshot=owner.snapshot,
                 on_fenced=owner.fence,
             ),

@@ -1,4 +1,4 @@
-"""The record of one call: journal, outbox and lease, each write a compare-and-set."""
+"""The record of one call: journal and outbox, each write a compare-and-set."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ GATHER_MS = 40
 GIVE_WAY_MS = 250
 # A yes counts from when the record holds it: told before, it would also be told by an owner who is none any more.
 RECORDED_FIRST = frozenset({"consent_answered"})
+# How far the record may be behind a call in which something happens, and how long one of a call without goes unwritten.
+BEHIND_MS_MAX = 5_000
+UNWRITTEN_MS_MAX = 200_000
 
 
 _decoder = msgspec.msgpack.Decoder(Saved)
@@ -54,7 +57,6 @@ class Keeper:
         facts: Facts,
         clock: Clock,
         pinned: Pinned,
-        lease_ms: int,
         take_snapshot: Callable[[], bytes],
         on_fenced: Callable[[], None],
     ) -> None:
@@ -66,7 +68,6 @@ class Keeper:
         self._facts = facts
         self._clock = clock
         self._pinned = pinned
-        self._lease_ms = lease_ms
         self._take_snapshot = take_snapshot
         self._on_fenced = on_fenced
         self._outbox: dict[tuple[int, int], Publish] = {}
@@ -74,6 +75,7 @@ class Keeper:
         self._held: list[Publish] = []
         self._lock = asyncio.Lock()
         self._dirty = asyncio.Event()
+        self._stirred = asyncio.Event()
         self._pressing = 0
         self._calm = asyncio.Event()
         self._calm.set()
@@ -128,6 +130,11 @@ class Keeper:
     def soon(self) -> None:
         """Write when convenient; several requests become one write."""
         self._dirty.set()
+        self._stirred.set()
+
+    def stirred(self) -> None:
+        """Something happened that need not be written at once."""
+        self._stirred.set()
 
     async def create(self) -> None:
         """The first write, before anybody is told the token: it always leads back. Raises Unavailable, Conflict."""
@@ -141,6 +148,7 @@ class Keeper:
             # Whoever asked for a write before this one is served by it.
             self._dirty.clear()
             held = len(self._held)
+            self._stirred.clear()
             try:
                 self.record = await self._records.save(self._as_it_stands())
             except Fenced:
@@ -148,7 +156,7 @@ class Keeper:
                 self._on_fenced()
                 raise
             except BaseException:
-                self._dirty.set()
+                self.soon()
                 raise
             self._let_out(held)
 
@@ -180,12 +188,12 @@ class Keeper:
         return True
 
     async def run(self) -> None:
-        """Write whenever asked to, and in time to renew the lease; until cancelled or fenced."""
+        """Write whenever asked to, and soon after anything happened; until cancelled or fenced."""
         while not self.fenced:
-            try:
-                async with asyncio.timeout(self._lease_ms / 3000):
-                    await self._dirty.wait()
-            except TimeoutError:
+            if not await _set_within(self._stirred, UNWRITTEN_MS_MAX):
+                self.soon()
+            await _set_within(self._dirty, BEHIND_MS_MAX)
+            if self._stirred.is_set():
                 self._dirty.set()
             # Several reasons to write come together at a turn's end: one write serves them all.
             await asyncio.sleep(GATHER_MS / 1000)
@@ -207,7 +215,6 @@ class Keeper:
             outbox=outbox_part(self._outbox.values()),
             token_hashes=list(self.token_hashes),
             ended=self.ended,
-            lease_until_ms=self._clock.now_ms() + self._lease_ms,
         )
 
     def _let_out(self, count: int) -> None:
@@ -221,3 +228,10 @@ class Keeper:
 
     def _acknowledged(self, key: tuple[int, int]) -> None:
         self._outbox.pop(key, None)
+
+
+async def _set_within(event: asyncio.Event, wait_ms: int) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(wait_ms / 1000):
+            await event.wait()
+    return event.is_set()

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from ringback.events.v1 import events_pb2 as ringback_dot_events_dot_v1_dot_events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ringback/session/v1/record.proto\x12\x13ringback.session.v1\x1a\x1fringback/events/v1/events.proto\"\x98\x02\n\rSessionRecord\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\r\n\x05owner\x18\x05 \x01(\t\x12\x16\n\x0elease_until_ms\x18\x06 \x01(\x04\x12\x10\n\x08snapshot\x18\x07 \x01(\x0c\x12\x30\n\x06outbox\x18\x08 \x03(\x0b\x32 .ringback.events.v1.SessionEvent\x12\x14\n\x0ctoken_hashes\x18\t \x03(\x0c\x12\r\n\x05\x65nded\x18\n \x01(\x08\x12\x15\n\rupdated_at_ms\x18\x0b \x01(\x04\x12\x15\n\rowner_address\x18\x0c \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ringback/session/v1/record.proto\x12\x13ringback.session.v1\x1a\x1fringback/events/v1/events.proto\"\xaa\x02\n\rSessionRecord\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x0e\n\x06tenant\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\r\n\x05owner\x18\x05 \x01(\t\x12\x16\n\x0elease_until_ms\x18\x06 \x01(\x04\x12\x10\n\x08snapshot\x18\x07 \x01(\x0c\x12\x30\n\x06outbox\x18\x08 \x03(\x0b\x32 .ringback.events.v1.SessionEvent\x12\x14\n\x0ctoken_hashes\x18\t \x03(\x0c\x12\r\n\x05\x65nded\x18\n \x01(\x08\x12\x15\n\rupdated_at_ms\x18\x0b \x01(\x04\x12\x15\n\rowner_address\x18\x0c \x01(\t\x12\x10\n\x08lease_id\x18\r \x01(\t\"~\n\x0cProcessLease\x12\x16\n\x0eschema_version\x18\x01 \x01(\r\x12\x10\n\x08lease_id\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x0c\n\x04\x62\x65\x61t\x18\x04 \x01(\x04\x12\x10\n\x08lease_ms\x18\x05 \x01(\x04\x12\x15\n\rrenewed_at_ms\x18\x06 \x01(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,5 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ringback.session.v1.record_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SESSIONRECORD']._serialized_start=91
-  _globals['_SESSIONRECORD']._serialized_end=371
+  _globals['_SESSIONRECORD']._serialized_end=389
+  _globals['_PROCESSLEASE']._serialized_start=391
+  _globals['_PROCESSLEASE']._serialized_end=517
 # @@protoc_insertion_point(module_scope)

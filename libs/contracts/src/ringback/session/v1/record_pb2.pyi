@@ -39,6 +39,7 @@ class SessionRecord(_message.Message):
     ENDED_FIELD_NUMBER: _builtins.int
     UPDATED_AT_MS_FIELD_NUMBER: _builtins.int
     OWNER_ADDRESS_FIELD_NUMBER: _builtins.int
+    LEASE_ID_FIELD_NUMBER: _builtins.int
     schema_version: _builtins.int
     session_id: _builtins.str
     tenant: _builtins.str
@@ -46,13 +47,17 @@ class SessionRecord(_message.Message):
     owner: _builtins.str
     """The replica that owns the session."""
     lease_until_ms: _builtins.int
-    """Unix ms."""
+    """Unix ms. For readers that do not know `lease_id`: the lease itself is far shorter."""
     snapshot: _builtins.bytes
     """The conversation core's state, encoded by the core (versioned inside)."""
     ended: _builtins.bool
     updated_at_ms: _builtins.int
     owner_address: _builtins.str
     """Where the owner's admin service answers, host:port."""
+    lease_id: _builtins.str
+    """The lease of the owner's process; while that is renewed the session is held, and nothing of it need be written.
+    Empty in records of before it was there: `lease_until_ms` holds for them.
+    """
     @_builtins.property
     def outbox(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.SessionEvent]:
         """Facts that the stream has not acknowledged yet. A new owner publishes them again."""
@@ -76,11 +81,51 @@ class SessionRecord(_message.Message):
         ended: _builtins.bool = ...,
         updated_at_ms: _builtins.int = ...,
         owner_address: _builtins.str = ...,
+        lease_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "epoch", b"epoch", "lease_until_ms", b"lease_until_ms", "outbox", b"outbox", "owner", b"owner", "owner_address", b"owner_address", "schema_version", b"schema_version", "session_id", b"session_id", "snapshot", b"snapshot", "tenant", b"tenant", "token_hashes", b"token_hashes", "updated_at_ms", b"updated_at_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended", b"ended", "epoch", b"epoch", "lease_id", b"lease_id", "lease_until_ms", b"lease_until_ms", "outbox", b"outbox", "owner", b"owner", "owner_address", b"owner_address", "schema_version", b"schema_version", "session_id", b"session_id", "snapshot", b"snapshot", "tenant", b"tenant", "token_hashes", b"token_hashes", "updated_at_ms", b"updated_at_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SessionRecord: _TypeAlias = SessionRecord  # noqa: Y015
+
+@_typing.final
+class ProcessLease(_message.Message):
+    """The value under `lease.<lease_id>`: one of each process, renewed for all sessions that it holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_VERSION_FIELD_NUMBER: _builtins.int
+    LEASE_ID_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    BEAT_FIELD_NUMBER: _builtins.int
+    LEASE_MS_FIELD_NUMBER: _builtins.int
+    RENEWED_AT_MS_FIELD_NUMBER: _builtins.int
+    schema_version: _builtins.int
+    lease_id: _builtins.str
+    owner: _builtins.str
+    beat: _builtins.int
+    """How often it was renewed."""
+    lease_ms: _builtins.int
+    """A lease that was not renewed for so long has run out."""
+    renewed_at_ms: _builtins.int
+    """Unix ms, for people: nothing is judged by it."""
+    def __init__(
+        self,
+        *,
+        schema_version: _builtins.int = ...,
+        lease_id: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        beat: _builtins.int = ...,
+        lease_ms: _builtins.int = ...,
+        renewed_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beat", b"beat", "lease_id", b"lease_id", "lease_ms", b"lease_ms", "owner", b"owner", "renewed_at_ms", b"renewed_at_ms", "schema_version", b"schema_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProcessLease: _TypeAlias = ProcessLease  # noqa: Y015
