@@ -94,7 +94,7 @@ async def test_an_owner_that_does_not_answer_is_waited_for_within_a_bound(world,
 
 async def test_an_owner_that_cannot_write_stays_the_owner_until_it_is_fenced(world, heir):
     owner = Replica(world, "session-1")
-    records = StoreAway(world.bus, world.clock)
+    records = StoreAway(world.bus, world.clock, world.leases)
     owner.calls = world.replica("session-1", records=records)
     await owner.open()
     first, _old = await world.start(calls=owner.calls)

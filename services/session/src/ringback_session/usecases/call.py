@@ -87,9 +87,8 @@ class Call:
         self.pinned = pinned
         self.client: ClientSocket | None = None
         self.keeper = keeper_of(self)
-        self._model_view = model_view
+        self._model_view, self._limits = model_view, limits
         self._clock, self._tracing = clock, tracing
-        self._limits = limits
         self._late_facts, self._metering = late_facts, metering
         self._on_over, self._recorder = on_over, recorder
         self._queue: deque[Input] = deque()
