@@ -7,10 +7,12 @@ case a line, in Python's notation for bytes, tried on both sockets every time.
 import ast
 import asyncio
 import base64
+import gc
 import hashlib
 import json
 import struct
 import tempfile
+import tracemalloc
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -222,7 +224,11 @@ class Enemy:
 
     async def __aexit__(self, *_):
         self._server.close()
-        for writer in self._writers:
+        await self.lets_go()
+
+    async def lets_go(self):
+        while self._writers:
+            writer = self._writers.pop()
             writer.transport.abort()
             with suppress(OSError):
                 await writer.wait_closed()
@@ -287,5 +293,94 @@ def test_a_frame_that_says_it_is_huge_is_refused_before_it_is_kept(size):
             got = await intrudes(port, wire(0x80 | TEXT, b"x" * 1_000, size, mask=True))
             codes = close_codes(got)
             assert codes == [] or set(codes) <= {1002, 1009}
+
+    run(work)
+
+
+VISITS = 4
+# Nested and long enough to cost something, and each below the bound of a frame.
+FLOOD = [
+    *CORPUS,
+    b'{"type":"conversation.item.create","item":' + b"[" * 20_000,
+    *[b'{"type":"response.output_audio.delta","delta":"' + b"A" * 200_000 + b'"}'] * 5,
+    *[b"x" * 200_000] * 5,
+]
+# Python's own memory: what a flood of some 2 MB may hold while it is there (seen: 4.1 MB and 2.6 MB), and what a visit
+# may leave behind (seen: 3 kB, of timers that were cancelled and of the twins' notes; a call alone has 25 kB and more).
+HELD_MB_MAX = 16
+LEFT_KB_MAX = 16
+
+
+async def memory_of(visit, world, caplog):
+    """(MB held at most during visits, kB that each left behind). The first visits fill caches, and do not count."""
+
+    async def comes_and_goes():
+        await visit()
+        async with asyncio.timeout(25):
+            while world.calls.running:
+                # Nobody comes back.
+                world.clock.advance(31_000)
+                await asyncio.sleep(0.005)
+        # What a server of NATS would keep, and not this process.
+        for stream in world.broker.streams.values():
+            stream.remove(lambda _: True)
+            stream._ids.clear()
+        world.broker.buckets["sessions"].entries.clear()
+        world.broker.buckets["sessions"].changes.clear()
+        # Nor would anybody collect what is logged.
+        caplog.clear()
+        gc.collect()
+        return tracemalloc.get_traced_memory()
+
+    tracemalloc.start()
+    try:
+        for _ in range(2):
+            before, _ = await comes_and_goes()
+        tracemalloc.reset_peak()
+        for _ in range(VISITS):
+            after, most = await comes_and_goes()
+    finally:
+        tracemalloc.stop()
+    return (most - before) / 2**20, (after - before) / 1024 / VISITS
+
+
+def test_what_an_enemy_among_the_clients_takes_of_memory_is_bounded_and_given_back(caplog):
+    data = b"".join(wire(0x80 | TEXT, case, mask=True) for case in FLOOD) + wire(
+        TEXT, b"half", 65_000, mask=True
+    )
+
+    async def work():
+        async with ScriptedModel() as model, gateway(model.url) as (world, port):
+
+            async def visit():
+                await intrudes(port, data)
+                model.connections.clear()
+
+            held_mb, left_kb = await memory_of(visit, world, caplog)
+        assert held_mb < HELD_MB_MAX
+        assert left_kb < LEFT_KB_MAX
+
+    run(work)
+
+
+def test_what_an_enemy_for_a_model_takes_of_memory_is_bounded_and_given_back(caplog):
+    data = b"".join(wire(0x80 | TEXT, case, mask=False) for case in FLOOD)
+
+    async def work():
+        async with Enemy(data) as enemy, gateway(enemy.url) as (world, port):
+
+            async def visit():
+                link = await caller(port)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.2):
+                        async for _ in link.messages():
+                            pass
+                link.abort()
+                await link.wait_closed()
+                await enemy.lets_go()
+
+            held_mb, left_kb = await memory_of(visit, world, caplog)
+        assert held_mb < HELD_MB_MAX
+        assert left_kb < LEFT_KB_MAX
 
     run(work)

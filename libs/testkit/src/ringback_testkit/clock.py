@@ -19,8 +19,9 @@ class FakeTimer:
         self._callback = callback
 
     def cancel(self) -> None:
-        """Never run."""
+        """Never run, and let go of what would have."""
         self.cancelled = True
+        self._callback = _nothing
 
     def fire(self) -> None:
         """Run the callback, unless cancelled."""
@@ -82,3 +83,7 @@ class FakeClock:
             await done
         finally:
             timer.cancel()
+
+
+def _nothing() -> None:
+    """In place of what was cancelled."""
