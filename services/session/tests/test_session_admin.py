@@ -11,6 +11,8 @@ from ringback_serving import ServingSettings, serve
 from ringback_session.adapters.control_bus import ControlOnBus
 from ringback_session.adapters.spending_kv import SpendingInBucket
 from ringback_session.adapters.traces_kv import TracesInBucket
+from ringback_session.domain.effects import Publish
+from ringback_session.ports import Pinned
 from ringback_session.server.admin import AdminServicer
 from ringback_session.server.peers import Peers
 from ringback_session.usecases.erasing import Erase
@@ -260,3 +262,15 @@ async def test_any_replica_erases_a_call_that_has_ended_and_none_a_running_one(w
     await world.until(lambda: "sess_1" not in replicas[0].calls.running)
     answer = await replicas[1].ask.EraseSession(request)
     assert (answer.found, answer.removed, answer.left) == (2, 2, 0)
+
+
+async def test_nothing_that_happens_while_a_watcher_is_shown_the_call_is_lost_to_it():
+    watchers = Watchers()
+    made = Publish(kind="session_ended", seq=1, epoch=1, turn_id="", agent="", at_ms=1, body={})
+    pinned = Pinned(
+        tenant="local", session_id="sess_1", pack_digest="p", bundle_digest="b", epoch=1, agent="a"
+    )
+    with watchers.listening("sess_1") as queue:
+        watchers.fact(made, pinned)
+        assert [fact async for fact in watchers.facts(queue, held=lambda: True)] == [made]
+    assert not watchers._queues

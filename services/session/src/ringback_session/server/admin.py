@@ -110,14 +110,13 @@ class AdminServicer(session_pb2_grpc.SessionAdminServiceServicer):
                     yield update
             return
         call = self._operators.find(request.session_id)
-        facts = self._watchers.watch(
-            request.session_id, held=lambda: not call.over and not self._calls.draining
-        )
-        yield pb.WatchSessionResponse(session=self._info(call, transcript=True))
-        async with aclosing(facts) as found:  # type: ignore[type-var]
-            async for fact in found:
-                event = wire.event(fact, call.state.tenant, request.session_id)
-                yield pb.WatchSessionResponse(fact=event)
+        with self._watchers.listening(request.session_id) as queue:
+            yield pb.WatchSessionResponse(session=self._info(call, transcript=True))
+            facts = self._watchers.facts(queue, held=lambda: not call.over and not self._calls.draining)
+            async with aclosing(facts) as found:  # type: ignore[type-var]
+                async for fact in found:
+                    event = wire.event(fact, call.state.tenant, request.session_id)
+                    yield pb.WatchSessionResponse(fact=event)
 
     async def InjectMessage(  # noqa: N802
         self, request: pb.InjectMessageRequest, context: _Context

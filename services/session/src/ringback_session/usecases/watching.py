@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 
 from ringback_errors import Overloaded, Unavailable
 
@@ -32,30 +33,37 @@ class Watchers:
             else:
                 queue.put_nowait(fact)
 
-    async def watch(self, session_id: str, *, held: Callable[[], bool]) -> AsyncIterator[Publish]:
-        """Facts from now on, to the end of the call. Raises Overloaded; Unavailable once it is held elsewhere."""
+    @contextmanager
+    def listening(self, session_id: str) -> Iterator[asyncio.Queue[Publish]]:
+        """A queue in which the facts are put from now on: before anybody is shown the call. Raises Overloaded."""
         if self._watching >= WATCHERS_MAX:
             raise Overloaded(f"this replica has {WATCHERS_MAX} watchers, its limit", retry_after_ms=5_000)
         queue: asyncio.Queue[Publish] = asyncio.Queue(FACTS_WAITING_MAX)
         self._watching += 1
         self._queues.setdefault(session_id, set()).add(queue)
         try:
-            while True:
-                fact = await self._next(queue)
-                if fact is not None:
-                    yield fact
-                    if fact.kind == "session_ended":
-                        return
-                elif queue in self._slow:
-                    raise Overloaded(f"{FACTS_WAITING_MAX} facts were waiting to be read: watch again")
-                elif not held():
-                    raise Unavailable("the call is not held here any more: watch again")
+            yield queue
         finally:
             self._watching -= 1
             self._slow.discard(queue)
             self._queues[session_id].discard(queue)
             if not self._queues[session_id]:
                 del self._queues[session_id]
+
+    async def facts(
+        self, queue: asyncio.Queue[Publish], *, held: Callable[[], bool]
+    ) -> AsyncIterator[Publish]:
+        """To the end of the call. Raises Overloaded for who reads too slowly; Unavailable once it is held elsewhere."""
+        while True:
+            fact = await self._next(queue)
+            if fact is not None:
+                yield fact
+                if fact.kind == "session_ended":
+                    return
+            elif queue in self._slow:
+                raise Overloaded(f"{FACTS_WAITING_MAX} facts were waiting to be read: watch again")
+            elif not held():
+                raise Unavailable("the call is not held here any more: watch again")
 
     async def _next(self, queue: asyncio.Queue[Publish]) -> Publish | None:
         try:
