@@ -231,6 +231,15 @@ def test_a_write_repeated_after_its_success_is_answered_as_already_done(call):
     assert not [e for e in call.new(fx.AskPolicy) if e.gate == "action"]
 
 
+def test_an_outcome_that_nobody_can_tell_is_told_as_such(call):
+    """Tools were away until the action's time was over: there are no words of theirs."""
+    note(call)
+    call.decides(Effect.ALLOW)
+    call.journals()
+    call.runs("unknown", error_code="unknown_outcome", message="")
+    assert "can't tell yet" in call.results()["call_1"]["message"]
+
+
 def test_a_write_whose_outcome_is_unknown_is_not_tried_again(call):
     note(call)
     call.decides(Effect.ALLOW)

@@ -46,6 +46,7 @@ __all__ = [
 ]
 
 FACT_ROUNDS_MAX = 2
+SAY_UNKNOWN = "I can't tell yet whether that went through. I've made a note, and someone will find out."
 
 
 def requested(step: Step, call: CallRequested) -> None:
@@ -210,6 +211,8 @@ def result(step: Step, event: ActionResult) -> None:
         message = event.fallback_message or message or state.rules.say_unavailable
         outcomes.open_task(step, f"Call back about {action.tool}", action.action_id, reason=event.error_code)
     elif event.status == "unknown":
+        # Without words it would be told as something that did not happen.
+        message = message or SAY_UNKNOWN
         outcomes.open_task(
             step, f"Find out what became of {action.tool}", action.action_id, reason="unknown_outcome"
         )
