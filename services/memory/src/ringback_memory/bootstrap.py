@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ringback_events import Bus, connect, load_topology
@@ -62,8 +61,7 @@ def build(
     clock, tokens = clock or SystemClock(), O200kTokens()
     feed = BusFeed(bus, clock=clock, concurrency=settings.fold_concurrency)
     records, kept, gauges = KvStateStore(bus), KvCallerStore(bus), MetricGauges()
-    retention_ms = settings.callers_retention_days * DAY_MS
-    callers = Callers(kept, clock=clock, gauges=gauges, retention_ms=retention_ms)
+    callers = Callers(kept, clock=clock, gauges=gauges, retention_ms=settings.callers_retention_days * DAY_MS)
     sessions = Sessions(
         records,
         schemas=PackSchemas(bus),
@@ -97,24 +95,24 @@ async def main(settings: MemorySettings) -> None:
     """Connect, fold and serve until a signal comes."""
     setup_logging("memory", settings.log_level, instance=settings.instance)
     telemetry = setup("memory", endpoint=settings.otlp_endpoint, instance=settings.instance)
-    name = f"memory-{settings.instance or 'one'}"
-    bus = await connect(settings.nats_url, name=name, wait_ms=settings.nats_wait_ms)
+    bus = await connect(
+        settings.nats_url, name=f"memory-{settings.instance or 'one'}", wait_ms=settings.nats_wait_ms
+    )
     await bus.ensure(load_topology(), "memory")
     memory = build(bus, settings=settings, model=text_model(settings))
     await memory.start()
-    background = asyncio.gather(memory.callers.sweep_forever(), memory.feed.watch_lag())
+    background = (memory.callers.sweep_forever(), memory.feed.watch_lag())
+    upkeep = [asyncio.create_task(each) for each in background]
+
+    async def end_upkeep() -> None:
+        for task in upkeep:
+            task.cancel()
+
     await serve(
         "memory",
         settings=settings.serving,
         register=[memory.service.register],
         service_names=[SERVICE],
         probes={"nats": bus.probe},
-        closers=[_last(background.cancel), memory.close, bus.close, _last(telemetry.shutdown)],
+        closers=[end_upkeep, memory.close, bus.close, lambda: asyncio.to_thread(telemetry.shutdown)],
     )
-
-
-def _last(shutdown: Callable[[], object]) -> Callable[[], Awaitable[None]]:
-    async def close() -> None:
-        shutdown()
-
-    return close
