@@ -24,7 +24,7 @@ CUES = {
     ),
     "declines": (
         replies.DECLINES,
-        "don't want|will not need|no need|no thank|not yet|another time|later on|without buying",
+        "don't want|didnt really need|will not need|no need|no thank|not yet|another time|later on|without buying",
     ),
     "there again": (
         dialogue._AGAIN[0][0],

@@ -39,5 +39,5 @@ DECLINES = Cue(
     r"\b(?:(?:do|did|will|would|wo|ca)(?:n'?t|n’t| not) (?:really |actually )?(?:want|need|wish|like|plan|intend|care)|"
     r"no need|no thanks?|not (?:yet|now|right now|today|at the moment|interested)|(?:an)?other time|later on|"
     r"maybe later|perhaps later|rather not|without (?:booking|buying))\b",
-    holds="n't| not|not |no need|no thank|other time|later|without",
+    holds="n't|nt | not|not |no need|no thank|other time|later|without",
 )
