@@ -2,9 +2,10 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from ringback.session.v1 import record_pb2
-from ringback_errors import Fenced, Unavailable
+from ringback_errors import Conflict, Fenced, Unavailable
 from ringback_events import MemoryBroker, MemoryBus, WriteUnknown
 from ringback_session.adapters.records_kv import RecordsInBucket
 from ringback_session.domain.effects import Publish
@@ -143,6 +144,14 @@ async def test_a_write_without_an_answer_that_did_not_happen_is_unavailable_and_
     assert await shelf.save(record)
 
 
+async def test_of_two_claims_of_one_replica_to_what_both_read_only_one_holds(shelf):
+    read = await made(shelf)
+    await shelf.claim(msgspec.structs.replace(read, epoch=2, token_hashes=[b"one"]))
+    with pytest.raises(Conflict):
+        await shelf.claim(msgspec.structs.replace(read, epoch=2, token_hashes=[b"two"]))
+    assert (await shelf.load("sess_1")).token_hashes == [b"one"]
+
+
 async def test_a_late_write_of_our_own_is_no_other_owner(shelf):
     record = await made(shelf)
     late = await shelf.load("sess_1")
@@ -203,6 +212,22 @@ async def test_an_answer_to_a_read_back_is_told_once_the_record_holds_it_and_in_
     assert [entry.seq for entry in (await shelf.load("sess_1")).outbox] == [1, 2, 3]
     kept.publish(fact(4))
     assert told(facts) == [1, 2, 3, 4]
+
+
+async def test_what_waits_for_a_write_is_told_before_the_record_says_that_the_call_has_ended(shelf):
+    facts = FactsTwin()
+    kept = keeper(shelf, await made(shelf), facts=facts)
+    kept.publish(fact(1, kind="consent_answered"))
+    kept.publish(fact(2))
+    # The write that says it has no answer: who is killed now has told everything.
+    shelf._bucket.moods = ["", "silent"]
+    assert await kept.write_last(0)
+    assert told(facts) == [1, 2]
+    shelf._bucket.moods = ["", "lost"]
+    other = keeper(shelf, await shelf.load("sess_1"), facts=(heard := FactsTwin()))
+    other.publish(fact(3, kind="consent_answered"))
+    await other.write_last(0)
+    assert told(heard) == [3]
 
 
 async def test_what_comes_while_a_write_is_under_way_waits_for_the_next_one(shelf):

@@ -235,6 +235,14 @@ class Records(Protocol):
         """
         ...
 
+    async def claim(self, record: Record) -> Record:
+        """The first write of a new owner, to the revision that it read.
+
+        Raises Conflict when any other write came between, also one of this replica's that had no answer: two
+        claims must never both hold. Raises Unavailable.
+        """
+        ...
+
     async def load(self, session_id: str) -> Record | None: ...
 
     async def find_by_token(self, token_hash: bytes) -> str | None:

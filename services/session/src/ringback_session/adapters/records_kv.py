@@ -67,8 +67,18 @@ class RecordsInBucket:
                 revision = await self._find_out(key, data)
             except InvalidInput as error:
                 # The call goes on; what needs the record is not begun.
-                log.error("a session's record can not be written: %s", error)
-                raise Unavailable("the session's record does not fit its bucket") from None
+                raise _does_not_fit(error) from None
+        return msgspec.structs.replace(record, revision=revision)
+
+    async def claim(self, record: Record) -> Record:
+        key = RECORD + record.session_id
+        data = self._encode(record)
+        try:
+            revision = await self._bucket.update(key, data, revision=record.revision, timeout_ms=TIMEOUT_MS)
+        except WriteUnknown:
+            revision = await self._find_out(key, data)
+        except InvalidInput as error:
+            raise _does_not_fit(error) from None
         return msgspec.structs.replace(record, revision=revision)
 
     async def load(self, session_id: str) -> Record | None:
@@ -154,3 +164,8 @@ class RecordsInBucket:
         message.lease_id = self._leases.own.lease_id
         message.lease_until_ms = now_ms + HELD_MS
         return message.SerializeToString(deterministic=True)
+
+
+def _does_not_fit(error: InvalidInput) -> Unavailable:
+    log.error("a session's record can not be written: %s", error)
+    return Unavailable("the session's record does not fit its bucket")

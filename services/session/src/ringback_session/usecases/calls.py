@@ -312,7 +312,7 @@ class Calls:
             owner_address=self.address,
             token_hashes=token_hashes,
         )
-        taken = await services.records.save(taken)
+        taken = await services.records.claim(taken)
         state = saved.core
         pinned = Pinned(
             tenant=state.tenant,

@@ -180,8 +180,13 @@ class Keeper:
 
     async def write_last(self, wait_ms: int) -> bool:
         """Say that the call has ended. False when that is another owner's to say, who has fenced this one."""
-        self.ended = True
         try:
+            if self._held:
+                # Nobody looks into an ended record again: what waits for a write gets one of its own.
+                await self.write_within(wait_ms)
+            # All that is told leaves before the end is written, and reaches the bus before it.
+            self.hurry()
+            self.ended = True
             await self.write_within(wait_ms)
         except Fenced:
             return False
