@@ -5,9 +5,19 @@ repeated.
 """
 
 from ringback_calling.breaker import Breaker, BreakerState
+from ringback_calling.breaker_gauge import show_breaker
 from ringback_calling.budget import Budget, monotonic_ms
 from ringback_calling.channel import Channel
 from ringback_calling.retry import RetryBudget
 from ringback_calling.statuses import to_error
 
-__all__ = ["Breaker", "BreakerState", "Budget", "Channel", "RetryBudget", "monotonic_ms", "to_error"]
+__all__ = [
+    "Breaker",
+    "BreakerState",
+    "Budget",
+    "Channel",
+    "RetryBudget",
+    "monotonic_ms",
+    "show_breaker",
+    "to_error",
+]

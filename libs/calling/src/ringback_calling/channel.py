@@ -18,13 +18,13 @@ from ringback_telemetry import (
     add_event,
     counter,
     current_traceparent,
-    gauge,
     mark_error,
     names,
     start_span,
 )
 
 from ringback_calling.breaker import Breaker, BreakerState
+from ringback_calling.breaker_gauge import show_breaker
 from ringback_calling.retry import RetryBudget, may_repeat, retry_after
 from ringback_calling.statuses import peer_failed, to_error
 
@@ -33,7 +33,6 @@ MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 # How long the probe of a half-open breaker waits for the connection: a pause between two attempts, and one attempt.
 PROBE_CONNECT_MS: Final = 1_000
 _METHODS_MAX: Final = 512
-_STATE_VALUES: Final = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 _Request = TypeVar("_Request")
 _Reply = TypeVar("_Reply")
@@ -257,7 +256,7 @@ class Channel:
             self.breaker.record_abandoned()
 
     def _publish_state(self, state: BreakerState) -> None:
-        gauge(names.Metric.BREAKER_STATE).set(_STATE_VALUES[state], {names.Attr.DEPENDENCY: self.name})
+        show_breaker(self.name, state)
         _log.warning("breaker of %s is %s", self.name, state.value)
 
 

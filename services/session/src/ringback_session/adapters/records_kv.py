@@ -58,27 +58,13 @@ class RecordsInBucket:
         data = self._encode(record)
         with self._traced():
             try:
-                revision = await self._bucket.update(
-                    key, data, revision=record.revision, timeout_ms=TIMEOUT_MS
-                )
+                revision = await self._update(key, data, record.revision)
             except Conflict:
                 revision = await self._behind_ourselves(key, data, record)
-            except WriteUnknown:
-                revision = await self._find_out(key, data)
-            except InvalidInput as error:
-                # The call goes on; what needs the record is not begun.
-                raise _does_not_fit(error) from None
         return msgspec.structs.replace(record, revision=revision)
 
     async def claim(self, record: Record) -> Record:
-        key = RECORD + record.session_id
-        data = self._encode(record)
-        try:
-            revision = await self._bucket.update(key, data, revision=record.revision, timeout_ms=TIMEOUT_MS)
-        except WriteUnknown:
-            revision = await self._find_out(key, data)
-        except InvalidInput as error:
-            raise _does_not_fit(error) from None
+        revision = await self._update(RECORD + record.session_id, self._encode(record), record.revision)
         return msgspec.structs.replace(record, revision=revision)
 
     async def load(self, session_id: str) -> Record | None:
@@ -124,6 +110,17 @@ class RecordsInBucket:
             return nullcontext()
         return span(names.Span.JOURNAL_WRITE)
 
+    async def _update(self, key: str, data: bytes, expected: int) -> int:
+        """Raises Conflict for any other revision than the expected, Unavailable."""
+        try:
+            return await self._bucket.update(key, data, revision=expected, timeout_ms=TIMEOUT_MS)
+        except WriteUnknown:
+            return await self._find_out(key, data)
+        except InvalidInput as error:
+            # The call goes on; what needs the record is not begun.
+            log.error("a session's record can not be written: %s", error)
+            raise Unavailable("the session's record does not fit its bucket") from None
+
     async def _find_out(self, key: str, data: bytes) -> int:
         """A write without an answer: read before deciding whether it happened."""
         entry = await self._bucket.get(key, timeout_ms=TIMEOUT_MS)
@@ -164,8 +161,3 @@ class RecordsInBucket:
         message.lease_id = self._leases.own.lease_id
         message.lease_until_ms = now_ms + HELD_MS
         return message.SerializeToString(deterministic=True)
-
-
-def _does_not_fit(error: InvalidInput) -> Unavailable:
-    log.error("a session's record can not be written: %s", error)
-    return Unavailable("the session's record does not fit its bucket")

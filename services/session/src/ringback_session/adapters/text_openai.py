@@ -13,9 +13,9 @@ from typing import Any, cast
 
 import orjson
 from openai import APIConnectionError, APIError, APIStatusError, APITimeoutError, AsyncOpenAI
-from ringback_calling import Breaker, BreakerState, monotonic_ms
+from ringback_calling import Breaker, BreakerState, monotonic_ms, show_breaker
 from ringback_errors import Unavailable
-from ringback_telemetry import gauge, names, span
+from ringback_telemetry import names, span
 
 from ringback_session.domain.consultation import TextCall, TextMessage
 from ringback_session.domain.effects import AskText
@@ -36,7 +36,6 @@ OPEN_MS = 10_000
 PATIENT_MS = 2_000
 # What an endpoint answers that is away, overloaded, or does not know us: the next caller would hear the same.
 _AWAY = frozenset({401, 403, 404, 408, 429})
-_STATES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
 class TextModelOverHttp:
@@ -110,7 +109,7 @@ class TextModelOverHttp:
 
     def _changed(self, state: BreakerState) -> None:
         log.warning("the text model: its breaker is %s", state.value)
-        gauge(names.Metric.BREAKER_STATE).set(_STATES[state], {names.Attr.DEPENDENCY: "text_model"})
+        show_breaker("text_model", state)
         self._on_breaker(state, OPEN_MS)
 
 

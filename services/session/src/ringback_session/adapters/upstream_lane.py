@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, Literal
 
-from ringback_calling import Breaker, BreakerState
+from ringback_calling import Breaker, BreakerState, show_breaker
 from ringback_errors import Unavailable
 from ringback_sockets import Closed, RealtimeLink
-from ringback_telemetry import counter, gauge, histogram, names, span
+from ringback_telemetry import counter, histogram, names, span
 
 from ringback_session.adapters.upstream_dialing import Greeted, dial_upstream, problem_of
 from ringback_session.adapters.upstream_endpoints import Endpoints
@@ -27,7 +27,6 @@ log: Final = logging.getLogger(__name__)
 LASTING_MS: Final = 10_000
 REST_MS_MAX: Final = 60_000
 Purpose = Literal["start", "reconnect", "rotation", "warm"]
-_STATES: Final = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
 class Connected:
@@ -189,7 +188,7 @@ class Lane:
 
     def _breaker_changed(self, state: BreakerState) -> None:
         log.warning("upstream '%s': its breaker is %s", self.upstream.name, state.value)
-        gauge(names.Metric.BREAKER_STATE).set(_STATES[state], {names.Attr.DEPENDENCY: self.upstream.name})
+        show_breaker(self.upstream.name, state)
         self._on_breaker(self.upstream, state)
 
     def _count(self, purpose: Purpose, outcome: str) -> None:
