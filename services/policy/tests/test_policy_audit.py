@@ -59,25 +59,57 @@ async def test_what_cannot_be_audited_is_refused_and_nothing_is_lost_or_doubled_
     await bus.close()
 
 
+def reading(n):
+    return ConsentRecord(
+        at_ms=1, tenant="local", consent_id=f"con_{n}", session_id="s", reading=Reading.NO, evidence=""
+    )
+
+
+def decided(n):
+    return DecisionRecord(at_ms=1, tenant="local", decision_id=f"dec_{n}", session_id="s", gate=Gate.ACTION)
+
+
 async def test_readings_go_to_the_bus_together_and_none_is_left_behind():
     bus = MemoryBus()
     chain = AuditChain(bus, replica="one")
-    for n in range(BATCH_MAX + 1):
-        chain.append(
-            ConsentRecord(
-                at_ms=1,
-                tenant="local",
-                consent_id=f"con_{n}",
-                session_id="s",
-                reading=Reading.NO,
-                evidence="",
-            )
-        )
+    for n in range(BATCH_MAX):
+        chain.append(reading(n))
+    await turn()
+    chain.append(reading(BATCH_MAX))
     await bus.flush()
     assert len(entries(bus)) == BATCH_MAX
     chain.deliver()
     await bus.flush()
     assert [entry.consent.consent_id for entry in entries(bus)] == [f"con_{n}" for n in range(BATCH_MAX + 1)]
+    assert chain_breaks(entries(bus)) == []
+    await bus.close()
+
+
+async def test_entries_made_later_keep_their_place_and_are_made_once_also_where_the_bus_was_full():
+    bus = FullBus(MemoryBroker())
+    chain = AuditChain(bus, replica="one")
+    made = []
+
+    def later(n):
+        made.append(n)
+        return decided(n)
+
+    bus.full = True
+    chain.append_later("local", lambda: later(1))
+    assert made == []
+    chain.append(reading(2))
+    chain.append_later("local", lambda: later(3))
+    chain.deliver()
+    with pytest.raises(Overloaded):
+        chain.append_later("local", lambda: later(4))
+    bus.full = False
+    with pytest.raises(InvalidInput):
+        chain.append_later("a b", lambda: later(5))
+    chain.deliver()
+    await bus.flush()
+    assert made == [1, 3]
+    found = [entry.decision.decision_id or entry.consent.consent_id for entry in entries(bus)]
+    assert found == ["dec_1", "con_2", "dec_3"]
     assert chain_breaks(entries(bus)) == []
     await bus.close()
 

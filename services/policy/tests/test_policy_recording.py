@@ -83,7 +83,7 @@ async def test_what_was_recorded_shows_what_another_bundle_would_decide(replica)
     policy = PolicyServicer(replica.deciding)
     for amount in (10, 70, 200):
         await policy.Decide(question(first, amount), None)
-    replica.deciding.record_answered()
+    replica.audit.deliver()
     await replica.records.close()
     await replica.bus.flush()
     kept = recorded(replica.bus)
@@ -102,9 +102,8 @@ async def test_a_recorded_question_bears_the_digest_that_the_audit_has_of_it(rep
     policy = PolicyServicer(replica.deciding)
     for amount in (10, 70):
         await policy.Decide(question(bundle, amount), None)
-    replica.deciding.record_answered()
-    await replica.records.close()
     replica.audit.deliver()
+    await replica.records.close()
     await replica.bus.flush()
     entries = [
         entry

@@ -130,7 +130,7 @@ async def settled(holds):
 
 async def audited(replica):
     """All changes in the audit, after everything was delivered."""
-    replica.parts.deciding.record_answered()
+    replica.parts.audit.deliver()
     await settled(lambda: not replica.parts.audit._held)
     await replica.bus.flush()
     stored = replica.bus.broker.streams["AUDIT"].messages
@@ -266,7 +266,7 @@ async def test_what_cannot_be_rolled_out_is_refused_with_a_reason(one):
 
 
 async def diffed(one, **fields):
-    one.parts.deciding.record_answered()
+    one.parts.audit.deliver()
     return await one.admin.DiffBundles(pb.DiffBundlesRequest(pack="shop", **fields), None)
 
 

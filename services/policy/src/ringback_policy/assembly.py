@@ -1,8 +1,5 @@
 """The part of `bootstrap` for one replica: the parts that answer, over a bus."""
 
-import asyncio
-from collections.abc import Callable
-
 import grpc
 from ringback.policy.v1 import policy_pb2_grpc
 from ringback_events import Bus
@@ -57,7 +54,6 @@ class Policy:
             speaker=speak_value,
             finder=says_value,
             keeps=(questions.keep,) if keep is None else (questions.keep, keep),
-            later=_soon,
             reconsidering=reconsidering,
         )
         facts = BusControlFacts(bus, clock=clock)
@@ -85,14 +81,8 @@ class Policy:
         await self.store.close()
         if self._reconsidering is not None:
             await self._reconsidering.close()
-        self.deciding.record_answered()
         self.audit.deliver()
         await self.bus.close()
-
-
-def _soon(work: Callable[[], None]) -> None:
-    """Runs it when what runs now has sent its answer."""
-    asyncio.get_running_loop().call_soon(work)
 
 
 def assemble(

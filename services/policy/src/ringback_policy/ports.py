@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from ringback_policy.domain.auditing import AuditRecord
+from ringback_policy.domain.auditing import AuditRecord, DecisionRecord
 from ringback_policy.domain.instructions import AgentRole
 from ringback_policy.domain.model import Bundle
 from ringback_policy.domain.rollout import Rollout
@@ -98,14 +98,14 @@ class Bundles(Protocol):
 class AuditTrail(Protocol):
     """The append-only audit."""
 
-    def expect(self, tenant: str) -> None:
-        """Makes sure that an entry of this tenant will be taken; raises Overloaded or InvalidInput if it will not."""
+    def append(self, record: AuditRecord) -> None:
+        """Takes an entry for delivery and returns at once.
 
-    def append(self, record: AuditRecord, *, expected: bool = False) -> None:
-        """Takes an entry for delivery and returns at once; raises Overloaded when nothing more can be kept.
-
-        What was `expected` is refused only where it must be on disk first and cannot.
+        Raises Overloaded when nothing more can be kept, InvalidInput for what is no tenant.
         """
+
+    def append_later(self, tenant: str, made: Callable[[], DecisionRecord]) -> None:
+        """As `append`, of an entry that nobody waits for: it is made, in its order, when entries are handed on."""
 
 
 class ControlFacts(Protocol):

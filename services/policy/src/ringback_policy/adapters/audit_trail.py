@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from ringback.policy.v1 import audit_pb2
@@ -20,7 +20,7 @@ __all__ = ["AuditChain", "chain_breaks", "entry_hash", "read_entries"]
 SCHEMA_VERSION = 1
 REASON_CHARS_MAX = 500
 HELD_MAX = 1_024
-# Entries go to the bus together: one write to the socket and one wake-up for all of a few milliseconds.
+# Entries are made and go to the bus together: one write to the socket and one wake-up for all of a few milliseconds.
 BATCH_MS = 25
 BATCH_MAX = 64
 _log = logging.getLogger("ringback.policy.audit")
@@ -41,35 +41,35 @@ class AuditChain:
         self._seq = 0
         self._last_hash = b""
         self._held: deque[AuditRecord] = deque()
+        # What comes after those held, not made yet.
+        self._unmade: deque[Callable[[], DecisionRecord]] = deque()
         self._full = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def expect(self, tenant: str) -> None:
-        """Raises Overloaded when the bus keeps no more and too many wait, InvalidInput for what is no tenant."""
-        if self._full or len(self._held) >= HELD_MAX:
-            self.deliver()
-        if self._full:
-            raise _overloaded()
-        # Refused here and not later: the tenant is part of the subject.
-        _subject(tenant, "decision")
-
-    def append(self, record: AuditRecord, *, expected: bool = False) -> None:
-        """Takes an entry; raises as `expect` does, unless that was asked before."""
-        if not expected:
-            self.expect(record.tenant)
+    def append(self, record: AuditRecord) -> None:
+        """Takes an entry; raises Overloaded when the bus keeps no more, InvalidInput for what is no tenant."""
+        self._expect(record.tenant)
+        self._make()
         self._held.append(record)
         if isinstance(record, DecisionRecord) and record.binding:
-            self._keep(record)
-        elif len(self._held) >= BATCH_MAX or _cannot_wait(record):
+            self._keep()
+        elif _cannot_wait(record):
             self.deliver()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(BATCH_MS / 1000, self.deliver)
+        else:
+            self._deliver_soon()
+
+    def append_later(self, tenant: str, made: Callable[[], DecisionRecord]) -> None:
+        """Takes an entry that is made when it is handed on; raises as `append` does."""
+        self._expect(tenant)
+        self._unmade.append(made)
+        self._deliver_soon()
 
     def deliver(self, *, durable: bool = False) -> None:
         """Hands everything that waits to the bus."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._make()
         while self._held:
             batch = _together(self._held)
             try:
@@ -86,7 +86,29 @@ class AuditChain:
                 self._held.popleft()
         self._full = False
 
-    def _keep(self, record: DecisionRecord) -> None:
+    def _waiting(self) -> int:
+        return len(self._held) + len(self._unmade)
+
+    def _expect(self, tenant: str) -> None:
+        if self._full or self._waiting() >= HELD_MAX:
+            self.deliver()
+        if self._full:
+            raise _overloaded()
+        # Refused here and not later: the tenant is part of the subject.
+        _subject(tenant, "decision")
+
+    def _make(self) -> None:
+        while self._unmade:
+            self._held.append(self._unmade.popleft()())
+
+    def _deliver_soon(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._timer is None:
+            self._timer = loop.call_later(BATCH_MS / 1000, self.deliver)
+        if self._waiting() == BATCH_MAX:
+            loop.call_soon(self.deliver)
+
+    def _keep(self) -> None:
         """What cannot be kept is not allowed, and the entry that would say so is withdrawn."""
         self.deliver(durable=True)
         if self._full:

@@ -1,6 +1,5 @@
 """Owns the answering of a session's questions: decisions, consent readings, instructions, session rules."""
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -37,11 +36,6 @@ Keep = Callable[[str, bytes], None]
 NAMED = (ActionSubject, ResultSubject)
 
 
-def at_once(work: Callable[[], None]) -> None:
-    """Runs it now."""
-    work()
-
-
 class AskedConsent(msgspec.Struct, frozen=True):
     """An answer to a read-back, as the session sends it."""
 
@@ -70,10 +64,8 @@ class Deciding:
         speaker: ValueSpeaker,
         finder: ValueFinder,
         keeps: Sequence[Keep] = (),
-        later: Callable[[Callable[[], None]], object] = at_once,
         reconsidering: Reconsidering | None = None,
     ) -> None:
-        """`later` runs what nobody waits for, once the answer is on its way."""
         self._bundles = bundles
         self._audit = audit
         self._signer = signer
@@ -82,9 +74,6 @@ class Deciding:
         self._speaker = speaker
         self._finder = finder
         self._keeps = keeps
-        self._later = later
-        # Records that nobody waits for; the next turn of the loop empties it.
-        self._answered: deque[Callable[[], None]] = deque()
         self._reconsidering = reconsidering
 
     async def decide(
@@ -99,7 +88,6 @@ class Deciding:
             bundle = self._bundles.deciding(request.bundle_digest)
         except NotFound:
             bundle = await self._bundle(request.bundle_digest)
-        self._audit.expect(request.tenant)
         decision = decide(bundle, request, renderer=self._speaker)
         if bundle.digest != request.bundle_digest:
             decision = msgspec.structs.replace(decision, bundle_digest=bundle.digest)
@@ -109,18 +97,12 @@ class Deciding:
             proof = self._signer.sign(
                 request, request.subject, consent_id=decision.consent_id, expires_at_ms=until
             )
-            self.record_answered()
-            self._record(bundle.pack, request, decision, question)
+            self._audit.append(self._recorded(bundle.pack, request, decision, question, at_ms=self._clock()))
         else:
-            self._answered.append(partial(self._record, bundle.pack, request, decision, question))
-            if len(self._answered) == 1:
-                self._later(self.record_answered)
+            # Made when it is handed on, several in a row: cold, one would cost the next question as much as its answer.
+            made = partial(self._recorded, bundle.pack, request, decision, question, at_ms=self._clock())
+            self._audit.append_later(request.tenant, made)
         return decision, proof
-
-    def record_answered(self) -> None:
-        """Audits what was decided and not yet recorded, in its order."""
-        while self._answered:
-            self._answered.popleft()()
 
     async def read_consent(self, asked: AskedConsent, *, left_ms: int | None = None) -> ConsentAnswer:
         """How an answer to a read-back reads under the session's bundle; `left_ms` of the caller's time are left."""
@@ -147,7 +129,6 @@ class Deciding:
             reading=answer.reading,
             evidence=answer.evidence,
         )
-        self.record_answered()
         self._audit.append(record)
         return answer
 
@@ -179,26 +160,31 @@ class Deciding:
         except NotFound:
             return await self._bundles.fetch(digest)
 
-    def _record(self, pack: str, request: Request, decision: Decision, question: Callable[[], bytes]) -> None:
-        """Audits a decision, and keeps what was asked."""
+    def _recorded(
+        self,
+        pack: str,
+        request: Request,
+        decision: Decision,
+        question: Callable[[], bytes],
+        *,
+        at_ms: int,
+    ) -> DecisionRecord:
+        """The entry of a decision; keeps what was asked."""
         asked = question()
-        self._audit.append(self._decision_record(request, decision, digest(asked)), expected=True)
         if decision.effect is not None:
             for keep in self._keeps:
                 keep(pack, asked)
-
-    def _decision_record(self, request: Request, decision: Decision, input_digest: str) -> DecisionRecord:
         subject: Any = request.subject
         named = isinstance(subject, NAMED)
         return DecisionRecord(
-            at_ms=self._clock(),
+            at_ms=at_ms,
             tenant=request.tenant,
             decision_id=request.decision_id,
             session_id=request.session.session_id,
             gate=request.gate,
             action_id=subject.action_id if named else "",
             tool=subject.tool if named else "",
-            input_digest=input_digest,
+            input_digest=digest(asked),
             effect=decision.effect,
             rule=decision.rule,
             layer=decision.layer,
