@@ -286,8 +286,8 @@ def _timer_about(now: Step, kind: str, about: str) -> None:
         consent.expired(now, about)
     elif kind == gate_facts.TIMER:
         _decided(now, gate_facts.late(about))
-    elif kind == client_calls.TIMER:
-        client_calls.unanswered(now, about)
+    else:
+        client_calls.timer(now, kind, about)
 
 
 def _model_silent(now: Step) -> None:

@@ -30,8 +30,10 @@ _NOTHING: Final = "{}"
 
 def answered(step: Step, event: ClientCallOutput) -> None:
     """The client's own tool answered."""
-    if not event.withheld:
-        client_calls.answered(step, event.call_id, event.output)
+    judged = event.withheld and step.state.rules.result_gate != "off"
+    if not judged:
+        if not client_calls.came_late(step, event.call_id, event.output):
+            client_calls.answered(step, event.call_id, event.output)
         return
     step.state.client_outputs.append(
         ClientOutput(
@@ -117,6 +119,8 @@ def _ask(step: Step, action_id: str, tool: str, value_json: str) -> str:
 def _let_go(step: Step, held: ClientOutput, output: str) -> None:
     state = step.state
     state.client_outputs.remove(held)
+    if client_calls.came_late(step, held.call_id, output):
+        return
     state.remember(
         HistoryItem(item_id=held.item_id, kind="function_call_output", call_id=held.call_id, data=output)
     )

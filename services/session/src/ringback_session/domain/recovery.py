@@ -49,6 +49,7 @@ def resumed(step: Step, event: Resumed) -> None:
     was_answered = _last_turn_was_answered(state)
     for action in state.open_actions():
         _go_on(step, action)
+    client_calls.resumed(step)
     teamwork.go_on(step)
     consent.start_next(step)
     if (

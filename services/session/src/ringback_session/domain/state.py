@@ -12,6 +12,7 @@ import msgspec
 from ringback_identity import derive_id
 
 from ringback_session.domain.agents import Team
+from ringback_session.domain.desk_state import Desk
 from ringback_session.domain.floor import Floor
 from ringback_session.domain.guarded import WordsCheck
 from ringback_session.domain.judged import ClientOutput, FactWait, Heard, Reading
@@ -233,13 +234,6 @@ class HistoryItem(msgspec.Struct):
         return self.role == "system" and self.name != ""
 
 
-class Desk(msgspec.Struct, omit_defaults=True):
-    """The person who has taken the call over; nobody when `actor` is empty."""
-
-    actor: str = ""
-    since_ms: int = 0
-
-
 class CallState(msgspec.Struct):
     """One call. Only the conversation core changes it."""
 
@@ -282,6 +276,8 @@ class CallState(msgspec.Struct):
     checks: list[WordsCheck] = []
     # What tools returned and policy still judges: the client's own, and those that were run for a rule.
     client_outputs: list[ClientOutput] = []
+    # Calls of the client's own tools that it was cut off from, and that were answered in its place: call → tool.
+    lost_calls: dict[str, str] = {}
     readings: list[Reading] = []
     # What the caller said and policy still judges.
     heard: list[Heard] = []

@@ -32,12 +32,18 @@ class Placing:
         self._withheld = {held.item_id for held in self._state.client_outputs}
 
     def withholds(self, item: Item) -> bool:
-        """Is the model not told of it before policy has judged it? From now on, then."""
-        withheld = item.type == "function_call_output" and self._state.rules.result_gate != "off"
-        if withheld:
-            self._withheld.add(item.id)
+        """Is the model not told of it before policy has judged it? From now on, then.
+
+        A call that was answered in the client's place has its output: the model hears of this one in other words.
+        """
+        if item.type != "function_call_output":
+            return False
+        judged, lost = self._state.rules.result_gate != "off", item.call_id in self._state.lost_calls
+        if judged or lost:
             self._shown.apart.add(item.id)
-        return withheld
+        if judged:
+            self._withheld.add(item.id)
+        return judged or lost
 
     def deleted(self, item_id: str, out: Out) -> None:
         """The client has taken it back."""
