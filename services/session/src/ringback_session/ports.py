@@ -31,6 +31,7 @@ from ringback_session.domain.inputs import (
 from ringback_session.domain.known import StaleValue
 from ringback_session.domain.rules import Tool, TurnRules
 from ringback_session.domain.state import SlotValue
+from ringback_session.domain.upkeep import ToolsSwitched
 from ringback_session.domain.usage import Budgets
 
 __all__ = [
@@ -275,12 +276,15 @@ class Facts(Protocol):
 
 
 class LateFacts(Protocol):
-    """Facts that other services learnt after their RPC had answered."""
+    """Facts that others learnt after their RPC had answered, or that concern every call."""
 
     async def follow(
-        self, pinned: Pinned, on_fact: Callable[[ActionReconciled], None]
+        self, pinned: Pinned, on_fact: Callable[[ActionReconciled | ToolsSwitched], None]
     ) -> Callable[[], Awaitable[None]]:
-        """Deliver this session's late facts, those of before too; returns how to stop. Raises Unavailable."""
+        """Deliver this session's late facts, those of before too, and which tools are switched off, at each change.
+
+        Returns how to stop. Raises Unavailable.
+        """
         ...
 
 

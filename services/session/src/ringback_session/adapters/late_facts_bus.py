@@ -1,4 +1,4 @@
-"""Late facts of other services on the FACTS stream, for the session's owner.
+"""Late facts of other services on the FACTS stream, for the session's owner; with them, switches of tools.
 
 One tail serves all sessions that began here: late facts are few, and a tail of its own for each would cost every idle
 call the stream's heartbeats. A session that was taken over has a past, which it reads by a tail of its own.
@@ -13,7 +13,9 @@ from ringback.events.v1 import events_pb2
 from ringback_events import ALL_FACTS, Bus, Deduper, Delivery, Subscription, parse_fact_subject, session_facts
 
 from ringback_session import wire
+from ringback_session.adapters.tool_switches_bus import SwitchesOnBus
 from ringback_session.domain.inputs import ActionReconciled
+from ringback_session.domain.upkeep import ToolsSwitched
 from ringback_session.ports import Pinned
 
 __all__ = ["LateFactsOnBus"]
@@ -28,12 +30,29 @@ class LateFactsOnBus:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
+        self._switches = SwitchesOnBus(bus)
         self._opening = asyncio.Lock()
         self._tail: Subscription | None = None
         # By tenant and session; one that is resumed on its own replica has two owners for a moment.
         self._takers: dict[tuple[str, str], list[_Take]] = {}
 
     async def follow(
+        self, pinned: Pinned, on_fact: Callable[[ActionReconciled | ToolsSwitched], None]
+    ) -> Callable[[], Awaitable[None]]:
+        stop_facts = await self._follow_facts(pinned, on_fact)
+        try:
+            stop_switches = await self._switches.follow(on_fact, heir=pinned.epoch > 1)
+        except BaseException:
+            await stop_facts()
+            raise
+
+        async def stop() -> None:
+            stop_switches()
+            await stop_facts()
+
+        return stop
+
+    async def _follow_facts(
         self, pinned: Pinned, on_fact: Callable[[ActionReconciled], None]
     ) -> Callable[[], Awaitable[None]]:
         take = _taking(on_fact)

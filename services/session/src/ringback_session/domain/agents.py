@@ -116,6 +116,8 @@ class Team(msgspec.Struct):
     consultation: Consultation | None = None
     # Calls of consultations that are over before their tools: call → tool.
     late_calls: dict[str, str] = {}
+    # What operators have switched off, by `name` or `name@MAJOR.MINOR`.
+    tools_off: list[str] = []
     hops: int = 0
     hops_in_turn: int = 0
     hops_turn: int = 0

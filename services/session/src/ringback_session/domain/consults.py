@@ -8,6 +8,7 @@ from ringback_session.domain.effects import AskText, Note
 from ringback_session.domain.rules import Tool
 from ringback_session.domain.state import Action, CallState, HistoryItem, ReplyPurpose
 from ringback_session.domain.step import Step
+from ringback_session.domain.switching import offered
 
 __all__ = ["agent_of", "ask", "deliver", "is_ours", "late", "open_actions", "tool_of"]
 
@@ -47,7 +48,7 @@ def ask(step: Step, consultation: Consultation) -> None:
     consultation.phase = ConsultPhase.ASKING
     consultation.steps += 1
     last = consultation.steps >= consultation.rules.steps_max
-    tools = () if last else tuple(tool for tool in consultation.tools.values() if not tool.internal)
+    tools = () if last else tuple(offered(consultation.tools.values(), off=step.state.team.tools_off))
     step.effects.append(
         AskText(
             consult_id=consultation.consult_id,

@@ -1,8 +1,8 @@
-"""The door through which looking after a call comes to the core: usage, budgets, operators."""
+"""The door through which looking after a call comes to the core: usage, budgets, operators, switches."""
 
 from __future__ import annotations
 
-from ringback_session.domain import desk, spending
+from ringback_session.domain import desk, spending, switching
 from ringback_session.domain.step import Step
 from ringback_session.domain.upkeep import (
     BudgetReached,
@@ -12,6 +12,7 @@ from ringback_session.domain.upkeep import (
     OperatorSaid,
     OperatorTookOver,
     OperatorTransferred,
+    ToolsSwitched,
     UpkeepInput,
     UsageReported,
 )
@@ -37,6 +38,8 @@ def take(step: Step, event: UpkeepInput) -> None:
             desk.transferred(step, event)
         case OperatorEnded():
             desk.ended(step, event)
+        case ToolsSwitched():
+            switching.switched(step, event)
 
 
 def timer(step: Step, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Inputs that come of looking after a call: what it used, and what a person does about it."""
+"""Inputs that come of looking after a call: what it used, and what a person does about it or about its tools."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ __all__ = [
     "OperatorSaid",
     "OperatorTookOver",
     "OperatorTransferred",
+    "ToolsSwitched",
     "UpkeepInput",
     "UsageReported",
 ]
@@ -91,6 +92,12 @@ class OperatorEnded(_Input, frozen=True):
     reason: str = ""
 
 
+class ToolsSwitched(_Input, frozen=True):
+    """All tools that operators have switched off, now: `name`, or `name@MAJOR.MINOR` for one version."""
+
+    off: tuple[str, ...] = ()
+
+
 UpkeepInput = (
     UsageReported
     | BudgetReached
@@ -100,4 +107,5 @@ UpkeepInput = (
     | OperatorNoted
     | OperatorTransferred
     | OperatorEnded
+    | ToolsSwitched
 )

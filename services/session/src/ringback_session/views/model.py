@@ -24,6 +24,7 @@ from ringback_session.domain.effects import (
 from ringback_session.domain.recalling import RECALL
 from ringback_session.domain.rules import Tool
 from ringback_session.domain.state import CallState, HistoryItem
+from ringback_session.domain.switching import offered
 
 __all__ = ["OWN_KEY", "ModelView", "check_tools"]
 
@@ -71,11 +72,12 @@ class ModelView:
 
     def tools(self, of_client: Sequence[WireTool]) -> list[dict[str, Any]]:
         """The agent's tools and the client's, in the protocol's function format."""
-        own = [_function(tool) for tool in self._state.tools.values() if not tool.internal]
-        if self._state.rules.client_tools == "deny":
+        state = self._state
+        own = [_function(tool) for tool in offered(state.tools.values(), off=state.team.tools_off)]
+        if state.rules.client_tools == "deny":
             return own
         # A name that an agent brought along later is the agent's.
-        allowed = [dict(tool) for tool in of_client if tool.get("name") not in self._state.tools]
+        allowed = [dict(tool) for tool in of_client if tool.get("name") not in state.tools]
         return own + allowed
 
     def reply(self, wanted: RequestReply, of_client: Mapping[str, Any], config: SessionConfig) -> bytes:
