@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,15 +47,28 @@ class Arrow:
 
 @pytest.fixture
 async def arrow(loopback, keys):
+    async with arrow_with(AIRLINE, loopback, keys) as arrow:
+        yield arrow
+
+
+@pytest.fixture
+async def desk(loopback, keys):
+    """The same over a bundle of which some rules read slots."""
+    async with arrow_with(AIRLINE.with_name("tau-airline"), loopback, keys) as arrow:
+        yield arrow
+
+
+@asynccontextmanager
+async def arrow_with(folder, loopback, keys):
     bus = MemoryBus()
     parts = assemble(bus, keys, instance="one")
     await parts.open()
     channel = await loopback.channel_to(parts.register)
-    pack = load_pack(AIRLINE)
+    pack = load_pack(folder)
     stub = policy_pb2_grpc.PolicyAdminServiceStub(channel.grpc)
     pack_digest = await publish_pack(bus, pack)
     bundle, warnings = await activate_bundle(stub, pack, reason="the command line activates as ever")
-    assert not warnings
+    assert not [warning for warning in warnings if folder is AIRLINE]
     yield Arrow(PolicyOverGrpc(channel, WallClock()), bundle, pack_digest, keys)
     await parts.close()
 
@@ -120,6 +134,25 @@ async def test_a_decision_without_its_facts_says_what_to_fetch(arrow):
     need = decided.needs_facts[0]
     assert (need.name, need.tool, need.arguments_json) == ("reservation", "get_reservation", ARGUMENTS)
     assert need.ttl_ms == 60_000
+
+
+async def test_the_core_is_told_whose_decisions_read_slots(arrow, desk):
+    _, rules = await arrow.policy.session_rules(tenant="local", pack="airline")
+    assert rules.slot_readers == ()
+    _, rules = await desk.policy.session_rules(tenant="local", pack="tau-airline")
+    assert rules.slot_readers is not None
+    assert rules.reads_slots("cancel_reservation")
+    assert not rules.reads_slots("update_reservation_flights")
+
+
+async def test_a_question_without_slots_is_decided_only_where_nothing_reads_them(arrow, desk):
+    unwaited = ask_action(facts=reservation())
+    unwaited.view.update(slots_behind=True, slots_before=[])
+    assert (await arrow.policy.decide(unwaited, arrow.pins)).effect is Effect.CONFIRM
+    decided = await desk.policy.decide(unwaited, desk.pins)
+    assert (decided.effect, decided.needs_slots, decided.source) == (None, True, "policy")
+    waited = await desk.policy.decide(ask_action(facts=reservation()), desk.pins)
+    assert not waited.needs_slots
 
 
 async def test_a_confirmation_carries_what_must_be_read_back(arrow):

@@ -130,6 +130,8 @@ def decide_response(request: Request, decision: Decision, proof: Proof | None) -
         response.obligations.extend(_obligations(decision.obligations))
     if decision.rule_errors:
         response.rule_error = True
+    if decision.needs_slots:
+        response.needs_slots = True
     for need in decision.needs_facts:
         response.needs_facts.add(
             name=need.name, tool=need.tool, arguments_json=need.arguments_json, ttl_ms=need.ttl_ms
@@ -188,6 +190,7 @@ def session_rules(bundle: Bundle) -> pb.GetSessionRulesResponse:
             )
             for f in bundle.gate_fallbacks
         ],
+        slot_readers=pb.SlotReaders(every=bundle.slot_readers.every, tools=sorted(bundle.slot_readers.tools)),
     )
 
 
@@ -257,7 +260,8 @@ def _action(action: pb.ActionSubject) -> ActionSubject:
 
 def _view(view: pb.SessionView) -> SessionView:
     """Most lists of most views are empty: what is empty costs no conversion."""
-    totals, slots, consents, actions = view.totals, view.slots, view.consents, view.actions
+    totals, consents, actions = view.totals, view.consents, view.actions
+    slots = view.slots_before if view.slots_behind else view.slots
     return SessionView(
         session_id=view.session_id,
         tenant=view.tenant,
@@ -276,6 +280,7 @@ def _view(view: pb.SessionView) -> SessionView:
         else (),
         open_breakers=tuple(view.open_breakers),
         irreversible_forbidden=view.irreversible_forbidden,
+        slots_behind=view.slots_behind,
     )
 
 

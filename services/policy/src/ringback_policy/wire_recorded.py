@@ -34,7 +34,7 @@ def masked_question(asked: pb.DecideRequest) -> pb.DecideRequest:
         fact.arguments_json, fact.value_json = masked(fact.arguments_json), masked(fact.value_json)
     for past in kept.session.actions:
         past.arguments_json = masked(past.arguments_json)
-    for slot in kept.session.slots:
+    for slot in (*kept.session.slots, *kept.session.slots_before):
         slot.value_json = masked(slot.value_json)
     if kept.session.caller.caller_id:
         own = hashlib.sha256(kept.session.caller.caller_id.encode()).hexdigest()[:16]

@@ -107,6 +107,7 @@ def decided(answer: policy_pb2.DecideResponse, wait_ms: float) -> Decided:
             FactNeed(name=need.name, tool=need.tool, arguments_json=need.arguments_json, ttl_ms=need.ttl_ms)
             for need in answer.needs_facts
         ),
+        needs_slots=answer.needs_slots,
         read_back=_read_back(answer.read_back) if answer.HasField("read_back") else None,
         proof=proof,
         forbid_irreversible=any(duty.forbid_irreversible for duty in answer.obligations),
@@ -124,7 +125,7 @@ def turn_rules(answer: policy_pb2.GetSessionRulesResponse) -> TurnRules:
     given = answer.turn_rules
     values: dict[str, Any] = {}
     for field in TurnRules.__struct_fields__:
-        if field in ("fallbacks", "gate_fallbacks") or not hasattr(given, field):
+        if field in ("fallbacks", "gate_fallbacks", "slot_readers") or not hasattr(given, field):
             continue
         value = getattr(given, field)
         if isinstance(value, bool | str | int | float):
@@ -144,6 +145,8 @@ def turn_rules(answer: policy_pb2.GetSessionRulesResponse) -> TurnRules:
         for entry in answer.gate_fallbacks
         if entry.effect in _EFFECT
     }
+    if answer.HasField("slot_readers") and not answer.slot_readers.every:
+        values["slot_readers"] = tuple(answer.slot_readers.tools)
     return TurnRules(**values)
 
 
@@ -186,5 +189,7 @@ def _session_view(view: dict[str, Any]) -> policy_pb2.SessionView:
         actions=[policy_pb2.PastAction(**action) for action in view["actions"]],
         totals=[policy_pb2.ActionTotals(**total) for total in view["totals"]],
         slots=[policy_pb2.Slot(**slot) for slot in view["slots"]],
+        slots_behind=view.get("slots_behind", False),
+        slots_before=[policy_pb2.Slot(**slot) for slot in view.get("slots_before", ())],
         consents=[policy_pb2.PastConsent(**consent) for consent in view["consents"]],
     )

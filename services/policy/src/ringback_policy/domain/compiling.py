@@ -41,6 +41,7 @@ from ringback_policy.domain.rule_compiling import (
     compile_facts,
     compile_rule,
 )
+from ringback_policy.domain.slot_readers import slot_readers
 from ringback_policy.domain.together import Together
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 from ringback_policy.domain.yaml_lines import LinedDict, line_at
@@ -110,6 +111,7 @@ def compile_bundle(
         phrase_sets=phrase_sets,
         redactors={Gate(entry.gate): Redactor(entry.kinds) for entry in sources.safety.redact},
         gate_fallbacks=guards.fallbacks(sources.by_file()),
+        slot_readers=slot_readers(rules, actions, facts),
     )
     return Compiled(bundle, tuple(findings.warnings))
 

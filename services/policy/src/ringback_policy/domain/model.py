@@ -25,6 +25,7 @@ __all__ = [
     "PromptTexts",
     "Rule",
     "RuleSet",
+    "SlotReaders",
     "TurnRules",
 ]
 
@@ -202,6 +203,17 @@ class RuleSet(Model, frozen=True):
     together: Together = Together()
 
 
+class SlotReaders(Model, frozen=True):
+    """The actions whose decision reads slots: all of them, or those of these tools."""
+
+    every: bool = False
+    tools: frozenset[str] = frozenset()
+
+    def reads(self, tool: str) -> bool:
+        """Whether a decision about this tool does."""
+        return self.every or tool in self.tools
+
+
 class Bundle(Model, frozen=True):
     """A compiled bundle. `digest` is of its canonical content."""
 
@@ -220,6 +232,7 @@ class Bundle(Model, frozen=True):
     phrase_sets: Mapping[Gate, tuple[PhraseSet, tuple[PhraseRule, ...]]]
     redactors: Mapping[Gate, Redactor]
     gate_fallbacks: tuple[GateFallback, ...] = ()
+    slot_readers: SlotReaders = SlotReaders()
 
     def rules_for(self, gate: Gate, action: str) -> RuleSet:
         """The rules that may fire; for an action that no rule names, those that are for all."""

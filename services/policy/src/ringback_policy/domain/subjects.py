@@ -103,6 +103,8 @@ class SessionView(Frozen, frozen=True):
     consents: tuple[PastConsent, ...] = ()
     open_breakers: tuple[str, ...] = ()
     irreversible_forbidden: bool = False
+    # The session did not wait for memory: `slots` are those of before, which a replay may read and a decision may not.
+    slots_behind: bool = False
 
 
 class Consent(Frozen, frozen=True):
@@ -234,7 +236,7 @@ class Obligations(Frozen, frozen=True):
 
 
 class Decision(Frozen, frozen=True):
-    """The answer; `effect` is None while facts are missing, `proof_until_ms` asks for a signed proof."""
+    """The answer; `effect` is None while facts or slots are missing, `proof_until_ms` asks for a signed proof."""
 
     effect: Effect | None
     rule: str = ""
@@ -249,6 +251,7 @@ class Decision(Frozen, frozen=True):
     rule_errors: tuple[str, ...] = ()
     # Set when another bundle than the pinned one decided.
     bundle_digest: str = ""
+    needs_slots: bool = False
 
 
 Json = Any

@@ -13,6 +13,7 @@ from ringback_policy.domain.consent import ConsentAnswer, ConsentQuestion, read_
 from ringback_policy.domain.evaluating import decide
 from ringback_policy.domain.instructions import Instructions, compose
 from ringback_policy.domain.model import Bundle
+from ringback_policy.domain.slot_readers import without_slots
 from ringback_policy.domain.subjects import ActionSubject, BoundValue, Decision, Request, ResultSubject
 from ringback_policy.domain.vocabulary import Reading, SideEffect
 from ringback_policy.ports import (
@@ -88,7 +89,7 @@ class Deciding:
             bundle = self._bundles.deciding(request.bundle_digest)
         except NotFound:
             bundle = await self._bundle(request.bundle_digest)
-        decision = decide(bundle, request, renderer=self._speaker)
+        decision = without_slots(bundle, request) or decide(bundle, request, renderer=self._speaker)
         if bundle.digest != request.bundle_digest:
             decision = msgspec.structs.replace(decision, bundle_digest=bundle.digest)
         proof = None

@@ -96,6 +96,9 @@ def decided(step: Step, decision: Decided) -> bool:
     if decision.needs_facts and decision.source == "policy":
         _fetch_facts(step, action, decision)
         return True
+    if decision.needs_slots and action.action_id in state.known.unwaited:
+        decisions.needs_slots(step, action)
+        return True
     effect = decision.effect
     if effect is None:
         effect = state.rules.fallback(action.side_effect).effect

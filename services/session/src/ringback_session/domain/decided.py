@@ -36,6 +36,8 @@ class Decided(msgspec.Struct, frozen=True, tag=True):
     reason: str = ""
     say: str = ""
     needs_facts: tuple[FactNeed, ...] = ()
+    # Asked without what memory knows by now, and not to be decided without it.
+    needs_slots: bool = False
     read_back: ReadBack | None = None
     proof: dict[str, str | int] | None = None
     forbid_irreversible: bool = False

@@ -12,9 +12,9 @@ from ringback_session.domain.inputs import Decided
 from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import Action, ActionPhase, ConsentPhase, Utterance
 from ringback_session.domain.step import Step
-from ringback_session.domain.view import facts_of, session_view
+from ringback_session.domain.view import facts_of, session_view, slots_before
 
-__all__ = ["ask_about", "ask_about_utterance", "decide", "declared", "publish"]
+__all__ = ["ask_about", "ask_about_utterance", "decide", "declared", "needs_slots", "publish"]
 
 
 def decide(step: Step, action: Action, *, prepared: bool = False) -> None:
@@ -22,6 +22,7 @@ def decide(step: Step, action: Action, *, prepared: bool = False) -> None:
     state = step.state
     if not prepared and freshness.prepare(step, action):
         return
+    unwaited = freshness.ask_unwaited(step, action, prepared=prepared)
     action.phase = ActionPhase.DECIDING
     action.decision_id = state.new_id("dec_")
     action.asked_at_ms = step.at.now_ms
@@ -38,7 +39,7 @@ def decide(step: Step, action: Action, *, prepared: bool = False) -> None:
         AskPolicy(
             decision_id=action.decision_id,
             gate="action",
-            view=session_view(state, step.at) | ({"agent": action.agent} if action.agent else {}),
+            view=_view_for(step, action, unwaited=unwaited),
             facts=facts_of(state, step.at),
             subject={
                 "action_id": action.action_id,
@@ -56,6 +57,12 @@ def decide(step: Step, action: Action, *, prepared: bool = False) -> None:
     # What could not be had counts for this decision; the next one asks for it again.
     for name in [fact.name for fact in state.facts.values() if fact.unavailable]:
         del state.facts[name]
+
+
+def needs_slots(step: Step, action: Action) -> None:
+    """Policy reads slots after all, by a bundle promoted over the pinned one: from now on every decision waits."""
+    step.state.rules = msgspec.structs.replace(step.state.rules, slot_readers=None)
+    decide(step, action)
 
 
 def ask_about_utterance(step: Step, utterance: Utterance) -> None:
@@ -122,3 +129,12 @@ def publish(step: Step, decision: Decided, gate: str, effect: Effect, action: Ac
         source=decision.source,
         wait_ms=decision.wait_ms,
     )
+
+
+def _view_for(step: Step, action: Action, *, unwaited: bool) -> dict[str, Any]:
+    view = session_view(step.state, step.at)
+    if action.agent:
+        view["agent"] = action.agent
+    if unwaited:
+        view |= {"slots_behind": True, "slots_before": slots_before(step.state, step.at)}
+    return view

@@ -1,7 +1,8 @@
 """Looking up again what is out of date, before it is used for a decision.
 
-Before anything is decided that changes the world, stale slots with a
-refresh hook are read again. Nothing that changes the world is ever a hook.
+Before anything is decided that changes the world, memory is asked for what the caller
+just said, and stale slots with a refresh hook are read again: where the decision reads
+slots at all. Nothing that changes the world is ever a hook.
 """
 
 from __future__ import annotations
@@ -16,10 +17,18 @@ from ringback_session.domain.inputs import ContextArrived, FactFetched, ValueRef
 from ringback_session.domain.judged import Reading
 from ringback_session.domain.known import Refresh, StaleValue
 from ringback_session.domain.rules import SideEffect
-from ringback_session.domain.state import Action, ActionPhase, SlotValue
+from ringback_session.domain.state import Action, ActionPhase, CallState, SlotValue
 from ringback_session.domain.step import Step
 
-__all__ = ["context_arrived", "context_missed", "prepare", "refreshed", "turn_heard", "turn_on_record"]
+__all__ = [
+    "ask_unwaited",
+    "context_arrived",
+    "context_missed",
+    "prepare",
+    "refreshed",
+    "turn_heard",
+    "turn_on_record",
+]
 
 REFRESHES_MAX: Final = 4
 _CONTEXT: Final = "context"
@@ -42,17 +51,29 @@ def turn_on_record(step: Step) -> None:
 def prepare(step: Step, action: Action) -> bool:
     """Bring up to date what the decision may rest on. True: the action waits for that."""
     state = step.state
-    if action.side_effect is SideEffect.READ or not state.slots or state.ended:
+    if not _kept_fresh(state, action) or not state.rules.reads_slots(action.tool):
         return False
-    unhooked = any(
-        slot.expired(step.at.now_ms) and name not in state.known.stale for name, slot in state.slots.items()
-    )
-    if state.known.behind or unhooked:
+    if _behind(step):
         action.phase = ActionPhase.FETCHING
         state.known.waiting[action.action_id] = [_CONTEXT]
-        step.effects.append(PullContext(min_epoch=state.epoch, min_seq=state.seq, at_once=True))
+        # Of what came after the caller's last words the decision is told by the call itself.
+        epoch, seq = min(max(state.known.heard_at, state.known.as_of), (state.epoch, state.seq))
+        step.effects.append(PullContext(min_epoch=epoch, min_seq=seq, at_once=True))
         return True
     return _refresh(step, action)
+
+
+def ask_unwaited(step: Step, action: Action, *, prepared: bool) -> bool:
+    """Is policy asked without what waiting would bring, since the rules are known not to read it? Kept in `known`."""
+    state = step.state
+    others = [entry.action_id for entry in state.actions.values() if entry.phase is ActionPhase.DECIDING]
+    state.known.unwaited = [one for one in state.known.unwaited if one in others and one != action.action_id]
+    if prepared or not _kept_fresh(state, action) or state.rules.reads_slots(action.tool):
+        return False
+    if not (_behind(step) or any(stale.tool for stale in state.known.stale.values())):
+        return False
+    state.known.unwaited.append(action.action_id)
+    return True
 
 
 def context_arrived(step: Step, event: ContextArrived) -> list[Action]:
@@ -77,6 +98,20 @@ def refreshed(step: Step, event: ValueRefreshed) -> list[Action]:
     if event.ok:
         _take(step, refresh, event.data_json)
     return _settled(step, event.refresh_id, refresh=False)
+
+
+def _kept_fresh(state: CallState, action: Action) -> bool:
+    """Is it about a change of the world, with something known that may be out of date?"""
+    return action.side_effect is not SideEffect.READ and bool(state.slots) and not state.ended
+
+
+def _behind(step: Step) -> bool:
+    """Does only memory know what holds now?"""
+    state = step.state
+    unhooked = any(
+        slot.expired(step.at.now_ms) and name not in state.known.stale for name, slot in state.slots.items()
+    )
+    return state.known.behind or unhooked
 
 
 def _refresh(step: Step, action: Action) -> bool:

@@ -167,7 +167,7 @@ def _clear_the_air(state: CallState) -> None:
     state.caller_speaking = False
     state.playback = Playback()
     state.floor = Floor()
-    state.known.waiting, state.known.refreshing = {}, {}
+    state.known.waiting, state.known.refreshing, state.known.unwaited = {}, {}, []
     state.fact_waits = {}
     if state.utterance is not None and not state.utterance.cleared:
         state.utterance.cleared = True

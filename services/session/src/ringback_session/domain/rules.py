@@ -100,6 +100,12 @@ class TurnRules(msgspec.Struct, frozen=True):
     fallbacks: dict[SideEffect, ActionFallback] = {}
     # By gate, for input, output and result: what holds while policy is away.
     gate_fallbacks: dict[str, GateFallback] = {}
+    # Tools whose decision reads slots; None: any may, as policy did not tell, or was found to decide by other rules.
+    slot_readers: tuple[str, ...] | None = None
+
+    def reads_slots(self, tool: str) -> bool:
+        """Must a decision about this tool wait for what memory knows?"""
+        return self.slot_readers is None or tool in self.slot_readers
 
     def gate_fallback(self, gate: str) -> GateFallback:
         """The declared fallback of a gate; undeclared it stays open, and says so in the stream."""

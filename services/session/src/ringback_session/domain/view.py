@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from ringback_session.domain.inputs import At
 from ringback_session.domain.past_actions import Totals
 from ringback_session.domain.state import Action, ActionPhase, CallState, ConsentPhase, SlotValue
 
-__all__ = ["facts_json", "facts_of", "own_packet", "session_view", "usable_slots"]
+__all__ = ["facts_json", "facts_of", "own_packet", "session_view", "slots_before", "usable_slots"]
 
 ACTIONS_SHOWN = 32
 TURNS_SHOWN = 24
@@ -31,16 +32,7 @@ def session_view(state: CallState, at: At, *, of_utterance: bool = False) -> dic
         "caller_id": state.caller_id,
         "actions": [_past(action, at) for action in list(state.actions.values())[-ACTIONS_SHOWN:]],
         "totals": _totals(state),
-        "slots": [
-            {
-                "name": slot.name,
-                "value_json": slot.value_json,
-                "as_of_seq": slot.as_of_seq,
-                "age_ms": max(0, at.now_ms - slot.at_ms),
-                "confidence": slot.confidence,
-            }
-            for slot in usable_slots(state, at, of_utterance=of_utterance).values()
-        ],
+        "slots": _slots(usable_slots(state, at, of_utterance=of_utterance), at),
         "consents": [
             {"consent_id": consent.consent_id, "action_id": consent.action_id, "reading": consent.reading}
             for consent in list(state.consents.values())[-ACTIONS_SHOWN:]
@@ -48,6 +40,11 @@ def session_view(state: CallState, at: At, *, of_utterance: bool = False) -> dic
         "open_breakers": list(state.open_breakers),
         "irreversible_forbidden": state.irreversible_forbidden,
     }
+
+
+def slots_before(state: CallState, at: At) -> list[dict[str, Any]]:
+    """All that memory told of last, for a replay of a question that was decided without it."""
+    return _slots(state.slots, at)
 
 
 def usable_slots(state: CallState, at: At, *, of_utterance: bool = False) -> dict[str, SlotValue]:
@@ -132,6 +129,19 @@ def own_packet(state: CallState, reason: str) -> dict[str, Any]:
         ],
         "left_out": ["slots", "decisions", "summary"],
     }
+
+
+def _slots(slots: Mapping[str, SlotValue], at: At) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": slot.name,
+            "value_json": slot.value_json,
+            "as_of_seq": slot.as_of_seq,
+            "age_ms": max(0, at.now_ms - slot.at_ms),
+            "confidence": slot.confidence,
+        }
+        for slot in slots.values()
+    ]
 
 
 def _past(action: Action, at: At) -> dict[str, Any]:

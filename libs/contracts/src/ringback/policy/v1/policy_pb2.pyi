@@ -404,6 +404,8 @@ class SessionView(_message.Message):
     CONSENTS_FIELD_NUMBER: _builtins.int
     OPEN_BREAKERS_FIELD_NUMBER: _builtins.int
     IRREVERSIBLE_FORBIDDEN_FIELD_NUMBER: _builtins.int
+    SLOTS_BEHIND_FIELD_NUMBER: _builtins.int
+    SLOTS_BEFORE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     tenant: _builtins.str
     pack: _builtins.str
@@ -417,6 +419,10 @@ class SessionView(_message.Message):
     """Since the call began, ms."""
     irreversible_forbidden: _builtins.bool
     """True in a turn in which nothing irreversible may run (low confidence, correction)."""
+    slots_behind: _builtins.bool
+    """The session did not wait for memory, since by SlotReaders no decision about this action reads slots: some may be
+    missing from `slots`. Policy never decides by them; where its bundle reads slots after all it answers `needs_slots`.
+    """
     @_builtins.property
     def caller(self) -> Global___Caller: ...
     @_builtins.property
@@ -434,6 +440,10 @@ class SessionView(_message.Message):
     @_builtins.property
     def open_breakers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Dependencies whose breaker is open."""
+
+    @_builtins.property
+    def slots_before(self) -> _containers.RepeatedCompositeFieldContainer[Global___Slot]:
+        """With slots_behind, and no others: slots as memory knew them before. No decision reads them, only a replay does."""
 
     def __init__(
         self,
@@ -453,10 +463,12 @@ class SessionView(_message.Message):
         consents: _abc.Iterable[Global___PastConsent] | None = ...,
         open_breakers: _abc.Iterable[_builtins.str] | None = ...,
         irreversible_forbidden: _builtins.bool = ...,
+        slots_behind: _builtins.bool = ...,
+        slots_before: _abc.Iterable[Global___Slot] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "agent", b"agent", "as_of_seq", b"as_of_seq", "caller", b"caller", "consents", b"consents", "elapsed_ms", b"elapsed_ms", "epoch", b"epoch", "irreversible_forbidden", b"irreversible_forbidden", "open_breakers", b"open_breakers", "pack", b"pack", "session_id", b"session_id", "slots", b"slots", "tenant", b"tenant", "totals", b"totals", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "agent", b"agent", "as_of_seq", b"as_of_seq", "caller", b"caller", "consents", b"consents", "elapsed_ms", b"elapsed_ms", "epoch", b"epoch", "irreversible_forbidden", b"irreversible_forbidden", "open_breakers", b"open_breakers", "pack", b"pack", "session_id", b"session_id", "slots", b"slots", "slots_before", b"slots_before", "slots_behind", b"slots_behind", "tenant", b"tenant", "totals", b"totals", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -686,6 +698,7 @@ class DecideResponse(_message.Message):
     READ_BACK_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
     RULE_ERROR_FIELD_NUMBER: _builtins.int
+    NEEDS_SLOTS_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     effect: Global___Effect.ValueType
     rule: _builtins.str
@@ -698,6 +711,10 @@ class DecideResponse(_message.Message):
     """What to tell the caller; empty when nothing needs to be said."""
     rule_error: _builtins.bool
     """The rule had an error and its declared fallback was taken."""
+    needs_slots: _builtins.bool
+    """No decision yet (effect is UNSPECIFIED): the bundle reads slots, and the question came with slots_behind. Wait for
+    memory and ask again.
+    """
     @_builtins.property
     def obligations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Obligation]: ...
     @_builtins.property
@@ -727,10 +744,11 @@ class DecideResponse(_message.Message):
         read_back: Global___ReadBack | None = ...,
         proof: Global___DecisionProof | None = ...,
         rule_error: _builtins.bool = ...,
+        needs_slots: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "read_back", b"read_back"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_digest", b"bundle_digest", "decision_id", b"decision_id", "effect", b"effect", "layer", b"layer", "needs_facts", b"needs_facts", "obligations", b"obligations", "proof", b"proof", "read_back", b"read_back", "reason", b"reason", "rule", b"rule", "rule_error", b"rule_error", "say", b"say"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_digest", b"bundle_digest", "decision_id", b"decision_id", "effect", b"effect", "layer", b"layer", "needs_facts", b"needs_facts", "needs_slots", b"needs_slots", "obligations", b"obligations", "proof", b"proof", "read_back", b"read_back", "reason", b"reason", "rule", b"rule", "rule_error", b"rule_error", "say", b"say"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1152,6 +1170,7 @@ class GetSessionRulesResponse(_message.Message):
     TURN_RULES_FIELD_NUMBER: _builtins.int
     FALLBACKS_FIELD_NUMBER: _builtins.int
     GATE_FALLBACKS_FIELD_NUMBER: _builtins.int
+    SLOT_READERS_FIELD_NUMBER: _builtins.int
     bundle_digest: _builtins.str
     @_builtins.property
     def turn_rules(self) -> Global___TurnRules: ...
@@ -1163,6 +1182,10 @@ class GetSessionRulesResponse(_message.Message):
     def gate_fallbacks(self) -> _containers.RepeatedCompositeFieldContainer[Global___GateFallback]:
         """What to do per gate of words when policy is away; a gate that is missing stays open."""
 
+    @_builtins.property
+    def slot_readers(self) -> Global___SlotReaders:
+        """Which actions must wait until memory knows of the caller's last turn; absent (an older policy): all of them."""
+
     def __init__(
         self,
         *,
@@ -1170,14 +1193,43 @@ class GetSessionRulesResponse(_message.Message):
         turn_rules: Global___TurnRules | None = ...,
         fallbacks: _abc.Iterable[Global___ActionFallback] | None = ...,
         gate_fallbacks: _abc.Iterable[Global___GateFallback] | None = ...,
+        slot_readers: Global___SlotReaders | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["turn_rules", b"turn_rules"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["slot_readers", b"slot_readers", "turn_rules", b"turn_rules"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_digest", b"bundle_digest", "fallbacks", b"fallbacks", "gate_fallbacks", b"gate_fallbacks", "turn_rules", b"turn_rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_digest", b"bundle_digest", "fallbacks", b"fallbacks", "gate_fallbacks", b"gate_fallbacks", "slot_readers", b"slot_readers", "turn_rules", b"turn_rules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetSessionRulesResponse: _TypeAlias = GetSessionRulesResponse  # noqa: Y015
+
+@_typing.final
+class SlotReaders(_message.Message):
+    """Actions whose decision reads `slots`: in a rule or its words, in a read-back, in the arguments of a fact of these."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVERY_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
+    every: _builtins.bool
+    """A rule for any action does."""
+    @_builtins.property
+    def tools(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tools whose own do."""
+
+    def __init__(
+        self,
+        *,
+        every: _builtins.bool = ...,
+        tools: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["every", b"every", "tools", b"tools"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SlotReaders: _TypeAlias = SlotReaders  # noqa: Y015
 
 @_typing.final
 class GateFallback(_message.Message):
