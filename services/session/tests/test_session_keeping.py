@@ -230,6 +230,14 @@ async def test_what_waits_for_a_write_is_told_before_the_record_says_that_the_ca
     assert told(heard) == [3]
 
 
+async def test_a_record_is_not_ended_over_what_waits_to_be_written(shelf):
+    kept = keeper(shelf, await made(shelf), facts=FactsTwin())
+    kept.publish(fact(1, kind="consent_answered"))
+    shelf._bucket.moods = ["away"]
+    assert await kept.write_last(0)
+    assert not (await shelf.load("sess_1")).ended, "nobody would look into it again"
+
+
 async def test_what_comes_while_a_write_is_under_way_waits_for_the_next_one(shelf):
     facts = FactsTwin()
     kept = keeper(shelf, await made(shelf), facts=facts)

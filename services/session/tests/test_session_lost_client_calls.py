@@ -9,7 +9,7 @@ from ringback_session.domain import inputs as ev
 from ringback_session.domain.client_calls import LOST_AFTER_MS
 from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import HistoryItem, restore, snapshot
-from ringback_session.simulation import draw, simulate
+from ringback_session.simulation import Move, Plan, simulate
 from session_call_kit import World, client_event
 from session_core_kit import CoreCall
 
@@ -122,6 +122,19 @@ def outputs_of(world):
     return [item for item in created if item["type"] == "function_call_output"]
 
 
-@pytest.mark.parametrize("seed", [5_446, 9_404], ids=["a stalled owner", "a dead line"])
-def test_seeds_whose_client_was_asked_on_a_line_that_led_nowhere(seed):
-    assert not simulate(draw(seed)).violations
+DIM = Move(18_500, "caller", "says", "Dim 1.")
+STALLED = (Move(40_739, "owner", "stalls", "17", 3_750), Move(43_500, "caller", "says", "Dim 1."))
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(seed=5_446, typed=True, moves=STALLED),
+        Plan(seed=9_404, moves=(DIM, Move(19_700, "line", "goes_dead", for_ms=1_000))),
+    ],
+    ids=["a stalled owner", "a dead line"],
+)
+def test_calls_whose_client_was_asked_on_a_line_that_led_nowhere_end_well(plan):
+    outcome = simulate(plan, keeps_log=True)
+    assert not outcome.violations, "\n".join(outcome.log)
+    assert any("client_silent" in line for line in outcome.log)

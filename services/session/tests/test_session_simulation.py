@@ -171,3 +171,14 @@ def test_it_finds_a_filler_for_a_slow_model_over_the_reply_that_it_stands_in_for
     monkeypatch.setattr(Wanted, "put_behind", lambda wanted: True)
     early = Plan(seed=1, moves=(says(1_000, "What is the weather?"),), slow_after_ms=150)
     assert "while another one is active" in "; ".join(simulate(early).violations)
+
+
+def test_a_call_that_ends_with_a_void_consent_while_its_record_cannot_be_written_is_told_of():
+    late, dies = (
+        Move(17_143, "records", "unknown_late", for_ms=12_000),
+        Move(23_931, "owner", "dies", "20", 100),
+    )
+    moves = (says(1_000, "Billing, please."), says(7_000, "Refund 1."), says(15_500, "Cancel 1."), late, dies)
+    outcome = simulate(Plan(seed=21_057, budget_tokens=60, moves=moves, answers=("early_yes",)))
+    assert not outcome.violations
+    assert outcome.counts["budget_crossed"]

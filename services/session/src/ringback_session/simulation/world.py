@@ -58,7 +58,7 @@ class World:
         self.owners = [Owner(self.around, f"session-{number}") for number in range(OWNERS)]
         self.caller = Caller(self.weather, self._dial, list(plan.answers))
         self._dials = 0
-        self._calls_begun = 0
+        self._lost_with_bus = False
         loop.set_exception_handler(self._failed)
 
     async def runs(self) -> Outcome:
@@ -113,6 +113,10 @@ class World:
         process = owner.process
         if not process.alive:
             return
+        record = self._record()
+        if record is not None and record.ended and self.weather.mode("bus") == "away":
+            # Two faults at once: what it says of the end waits in the process, and nobody looks into the record again.
+            self._lost_with_bus = True
         owner.dies()
         self.weather.later(for_ms, owner.starts_again)
         self.weather.later(30, lambda: self._line_to(process))
@@ -239,8 +243,10 @@ class World:
         record = self._record()
         if record is None:
             return
-        self._check_facts()
-        self._check_effects()
+        self._check_once()
+        if not self._lost_with_bus:
+            self._check_facts()
+            self._check_effects()
         for owner in self.owners:
             if owner.process.alive and owner.calls.running:
                 self.weather.wrong(f"{owner.name} still holds the call that has ended")
@@ -257,11 +263,13 @@ class World:
         if not stream.of("session_ended"):
             self.weather.wrong("the call has ended, and no fact says so")
 
-    def _check_effects(self) -> None:
-        tools, stream = self.around.tools, self.around.stream
-        for (tool, arguments), times in Counter(tools.effects).items():
+    def _check_once(self) -> None:
+        for (tool, arguments), times in Counter(self.around.tools.effects).items():
             if times > 1:
                 self.weather.wrong(f"{tool} {arguments} happened {times} times")
+
+    def _check_effects(self) -> None:
+        tools, stream = self.around.tools, self.around.stream
         finished = {fact.body.action_id for fact in stream.of("action_finished")}
         allowed = {fact.body.action_id for fact in stream.of("action_decided") if fact.body.effect == "ALLOW"}
         agreed = {

@@ -181,9 +181,9 @@ class Keeper:
     async def write_last(self, wait_ms: int) -> bool:
         """Say that the call has ended. False when that is another owner's to say, who has fenced this one."""
         try:
-            if self._held:
-                # Nobody looks into an ended record again: what waits for a write gets one of its own.
-                await self.write_within(wait_ms)
+            if self._held and not await self.write_within(wait_ms):
+                # Nobody looks into an ended record again. As it is, whoever settles it tells what is in it.
+                return True
             # All that is told leaves before the end is written, and reaches the bus before it.
             self.hurry()
             self.ended = True
