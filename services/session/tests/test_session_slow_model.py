@@ -219,3 +219,38 @@ async def test_nobody_judges_a_reply_that_only_waits_for_its_turn(world):
     world.upstream.replies("At nine. Or ten.", own_id=reply)
     await world.settle()
     assert [question.gate for question in world.policy.questions] == []
+
+
+async def test_without_metadata_the_filler_is_told_from_the_reply_by_its_place(world):
+    _call, client, _reply, _filler = await slow(world)
+    upstream = world.upstream
+    upstream.emit(upstream.events.response_created(upstream.response("resp_f", conversation_id=None)))
+    upstream.message("resp_f", "One moment.", 0)
+    upstream.ends("resp_f")
+    upstream.emit(upstream.events.response_created(upstream.response("resp_r")))
+    upstream.message("resp_r", "At nine.", 0)
+    upstream.ends("resp_r")
+    await world.settle()
+    words = [f["transcript"] for f in client.of("response.output_audio_transcript.done")]
+    assert words == ["One moment.", "At nine."]
+    assert upstream.got("response.cancel") == []
+
+
+async def test_beside_a_model_that_hands_back_no_metadata_no_filler_is_said_and_the_log_says_why(
+    world, caplog
+):
+    call, _client = await world.start()
+    upstream = world.upstream
+    for turn in range(3):
+        call.client_frame(client_event("response.create"))
+        await world.settle()
+        if turn:
+            world.clock.advance(8_000)
+            await world.settle()
+        upstream.emit(upstream.events.response_created(upstream.response(f"resp_{turn}")))
+        upstream.message(f"resp_{turn}", "At nine.", 0)
+        upstream.ends(f"resp_{turn}")
+        await world.settle()
+    asked = [event["response"].get("conversation") for event in upstream.got("response.create")]
+    assert asked.count("none") == 0
+    assert caplog.text.count("hand back the metadata") == 1

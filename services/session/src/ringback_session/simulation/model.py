@@ -301,7 +301,7 @@ class Connection:
             answer = Answer(answer.words[:9], status="failed" if quirk == "fails" else "incomplete")
         metadata = None if quirk == "no_metadata" else asked.get("metadata")
         response_id = self.events.ids.response()
-        steps = response_steps(self.events, response_id, answer, metadata)
+        steps = response_steps(self.events, response_id, answer, metadata, alone=alone)
         response = self._responses[response_id] = Response(response_id, metadata, not alone, steps)
         wait_ms = 12_000 if quirk == "slow" else self.weather.delay_ms("model", 150)
         if quirk == "garbage":
@@ -359,7 +359,8 @@ class Connection:
             self._error("response_cancel_not_active", event)
             return
         response.over = True
-        done = response_object(response.response_id, "cancelled", response.metadata)
+        alone = not response.in_conversation
+        done = response_object(response.response_id, "cancelled", response.metadata, alone=alone)
         self.weather.note("model", f"{response.response_id[-4:]} is cancelled")
         self._emit(self.events.response_done(done))
 

@@ -50,15 +50,17 @@ def calls_in(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def response_object(response_id: str, status: str, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What `response.created` and `response.done` carry."""
+def response_object(
+    response_id: str, status: str, metadata: Mapping[str, Any] | None, *, alone: bool
+) -> dict[str, Any]:
+    """What `response.created` and `response.done` carry; `alone`: it is none of the conversation's."""
     return {
         "object": "realtime.response",
         "id": response_id,
         "status": status,
         "status_details": {"type": status} if status in ("failed", "incomplete", "cancelled") else None,
         "output": [],
-        "conversation_id": "conv_sim",
+        "conversation_id": None if alone else "conv_sim",
         "output_modalities": ["audio"],
         "max_output_tokens": "inf",
         "audio": {"output": {"format": {"type": "audio/pcm", "rate": 24_000}, "voice": "marin"}},
@@ -72,16 +74,20 @@ def item_object(item_id: str, type: str, status: str, **more: Any) -> dict[str, 
 
 
 def response_steps(
-    events: ServerEvents, response_id: str, answer: Answer, metadata: Mapping[str, Any] | None
+    events: ServerEvents, response_id: str, answer: Answer, metadata: Mapping[str, Any] | None, *, alone: bool
 ) -> Iterator[tuple[int, bytes, dict[str, Any] | None]]:
     """A response, frame by frame: the time before each, and the item that it completes, if any."""
     index = itertools.count()
-    yield 60, events.response_created(response_object(response_id, "in_progress", metadata)), None
+    yield (
+        60,
+        events.response_created(response_object(response_id, "in_progress", metadata, alone=alone)),
+        None,
+    )
     if answer.words:
         yield from _message(events, response_id, answer.words, next(index))
     for name, arguments in answer.calls:
         yield from _call(events, response_id, name, arguments, next(index))
-    yield 10, events.response_done(response_object(response_id, answer.status, metadata)), None
+    yield 10, events.response_done(response_object(response_id, answer.status, metadata, alone=alone)), None
 
 
 def _message(

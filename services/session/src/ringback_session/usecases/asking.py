@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from ringback_session.views.route import Wanted
 
 __all__ = ["Asking"]
 
+log = logging.getLogger(__name__)
+
 
 class Asking:
     """Each request is announced to the client's view first, so that its answer is known when it comes."""
@@ -25,6 +28,7 @@ class Asking:
         self._view = view
         self._model_view = model_view
         self._link = link
+        self._told = False
 
     def reply(self, effect: RequestReply) -> None:
         responses = self._view.responses
@@ -45,7 +49,7 @@ class Asking:
     def speech(self, effect: RequestSpeech) -> Out:
         """Also what comes of it at once: words beside a reply that has begun are not said."""
         out = Out()
-        if effect.beside and not self._view.responses.put_behind(effect.beside):
+        if effect.beside and not self._goes_beside(effect.beside):
             out.inputs.append(SpeechEnded(speech_id=effect.speech_id, status="failed"))
             return out
         wanted = Wanted(
@@ -58,6 +62,15 @@ class Asking:
         self._view.responses.want(wanted)
         self._link.send(self._model_view.speech(effect, self._view.config))
         return out
+
+    def _goes_beside(self, reply_id: str) -> bool:
+        responses = self._view.responses
+        if responses.wanted.echoed:
+            return responses.put_behind(reply_id)
+        if not self._told:
+            self._told = True
+            log.warning("no filler for a slow model: it does not hand back the metadata of its responses")
+        return False
 
     def cancel(self, own_id: str, reason: str, out: Out) -> None:
         known_as = "client_cancelled" if reason == "unverified" else reason

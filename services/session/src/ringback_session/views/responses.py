@@ -28,6 +28,7 @@ from ringback_session.domain.inputs import (
     SpeechText,
 )
 from ringback_session.views.holding import Holding
+from ringback_session.views.matching import Matching
 from ringback_session.views.mending import OpenItem
 from ringback_session.views.model import OWN_KEY
 from ringback_session.views.out import Out
@@ -77,13 +78,13 @@ class Responses:
         self._client_tools_pass = client_tools_pass
         self._heard = heard
         self._routes: dict[str, Route] = {}
-        self._wanted: dict[str, Wanted] = {}
+        self.wanted = Matching()
         self._yielded, self._again = "", list[bytes]()
         self.straight: Straight | None = None
         self.shown = Showing(events=events, items=items, conversation_id=conversation_id)
 
     def want(self, wanted: Wanted) -> None:
-        self._wanted[wanted.own_id] = wanted
+        self.wanted[wanted.own_id] = wanted
 
     def active(self) -> Route | None:
         """The response of the default conversation that the client sees as active."""
@@ -143,7 +144,7 @@ class Responses:
 
     def put_behind(self, own_id: str) -> bool:
         """Show nothing of a reply before OpenReply. False: the client sees it already, or it is over."""
-        found = self._wanted.get(own_id) or self.by_own_id(own_id)
+        found = self.wanted.get(own_id) or self.by_own_id(own_id)
         return found is not None and found.put_behind()
 
     def show(self, effect: Showable, out: Out) -> None:
@@ -151,7 +152,7 @@ class Responses:
         if isinstance(effect, ReleaseSpeech):
             self.release(effect.speech_id, out)
             return
-        route, wanted = self.by_own_id(effect.reply_id), self._wanted.get(effect.reply_id)
+        route, wanted = self.by_own_id(effect.reply_id), self.wanted.get(effect.reply_id)
         if wanted is not None and isinstance(effect, OpenReply):
             wanted.shut = False
         if route is None or route.holding is None:
@@ -183,8 +184,8 @@ class Responses:
 
     def cancel(self, own_id: str, reason: str, out: Out) -> str:
         """Close a response before the client at once. Returns the model's id of it to cancel, or ""."""
-        if own_id in self._wanted:
-            self._wanted[own_id].cancel_reason = reason
+        if own_id in self.wanted:
+            self.wanted[own_id].cancel_reason = reason
             return ""
         route = self.by_own_id(own_id)
         if route is None or route.closed:
@@ -218,16 +219,15 @@ class Responses:
 
     def refused(self, own_id: str, out: Out) -> Wanted | None:
         """The model did not take this request: what was asked for has ended before it began."""
-        wanted = self._wanted.pop(own_id, None)
+        wanted = self.wanted.pop(own_id, None)
         if wanted is not None:
             tell_end(wanted.owner, own_id, "failed", out)
         return wanted
 
     def lost(self, out: Out) -> None:
         """The model's connection broke: what the client has seen begin ends; an aside not begun is `asked_again`."""
-        owed = [w.lost(self._events.ids.response()) for w in self._wanted.values() if not w.frame]
-        self._wanted = {own_id: wanted for own_id, wanted in self._wanted.items() if wanted.frame}
-        self._again = [wanted.frame for wanted in self._wanted.values()]
+        owed = [wanted.lost(self._events.ids.response()) for wanted in self.wanted.lost()]
+        self._again = [wanted.frame for wanted in self.wanted.values()]
         for route in (*self._routes.values(), *owed):
             if not route.closed:
                 if route.owner == "client":
@@ -247,10 +247,7 @@ class Responses:
         self._yielded = ""
         if raw.id in self._routes:
             return ""
-        wanted = self._wanted.pop(raw.own_id, None)
-        if wanted is None and not raw.own_id and self._wanted:
-            # A model that does not echo metadata: the oldest request is meant.
-            wanted = self._wanted.pop(next(iter(self._wanted)))
+        wanted = self.wanted.take(raw)
         if wanted is None:
             return raw.id
         route = wanted.begun(raw)

@@ -96,6 +96,8 @@ class RawResponse(msgspec.Struct, frozen=True):
 
     id: str
     own_id: str = ""
+    # Is it one of the conversation? None: the model does not say.
+    in_conversation: bool | None = None
     status: str = "completed"
     reason: str | None = None
     error: dict[str, str] | None = None
@@ -195,6 +197,7 @@ def read_response(frame: bytes, own_key: str) -> RawResponse:
     return RawResponse(
         id=response_id,
         own_id=own_id if isinstance(own_id, str) else "",
+        in_conversation=raw["conversation_id"] is not None if "conversation_id" in raw else None,
         status=_one_of(raw.get("status"), _STATUSES) or "completed",
         reason=_one_of(details.get("reason"), _REASONS),
         error=_error(details.get("error")),
