@@ -25,16 +25,19 @@ _READY = "Server is ready"
 class NatsServer:
     """One server process and its folder; use `start`, or `with NatsServer.start(path) as server`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, tls: tuple[Path, Path] | None = None) -> None:
         self._folder = folder
+        self._tls = tls
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._runs = 0
 
     @classmethod
-    def start(cls, folder: Path) -> NatsServer:
-        """Start a server that keeps its data below `folder`, and wait until it is ready."""
-        server = cls(folder / "nats")
+    def start(cls, folder: Path, *, tls: tuple[Path, Path] | None = None) -> NatsServer:
+        """Start a server that keeps its data below `folder`, and wait until it is ready; with `tls`, its certificate
+        and key, it speaks to nobody in the clear.
+        """
+        server = cls(folder / "nats", tls=tls)
         server._launch()
         return server
 
@@ -46,7 +49,7 @@ class NatsServer:
     @property
     def url(self) -> str:
         """Where clients connect."""
-        return f"nats://127.0.0.1:{self._port}"
+        return f"{'tls' if self._tls else 'nats'}://127.0.0.1:{self._port}"
 
     @property
     def log(self) -> str:
@@ -85,9 +88,12 @@ class NatsServer:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._runs += 1
         config = self._folder / "nats.conf"
-        config.write_text(
-            f'jetstream {{ store_dir: "{self._folder / "data"}", max_file_store: 16GB, max_memory_store: 256MB }}\n'
-        )
+        lines = [
+            f'jetstream {{ store_dir: "{self._folder / "data"}", max_file_store: 16GB, max_memory_store: 256MB }}'
+        ]
+        if self._tls:
+            lines.append('tls {{ cert_file: "{}", key_file: "{}" }}'.format(*self._tls))
+        config.write_text("\n".join(lines) + "\n")
         command = [_binary(), "-c", str(config), "-a", "127.0.0.1", "-p", str(self._port or -1)]
         with self._log_path().open("wb") as log:
             self._process = subprocess.Popen(
