@@ -378,7 +378,7 @@ def test_wrong_settings_are_refused_in_one_line_that_names_the_variable(tmp_path
 @pytest.mark.parametrize("content", [b"", b"two words", b"two\nlines", b"\xff", b"k" * 20_000])
 def test_a_key_file_without_a_key_is_refused_and_not_shown(tmp_path, content):
     (tmp_path / "key").write_bytes(content)
-    with pytest.raises(ConfigError, match="RINGBACK_OPINION_KEY_FILE: expected one line") as refused:
+    with pytest.raises(ConfigError, match=r"RINGBACK_OPINION_KEY_FILE: expected .*one line") as refused:
         configured(tmp_path, OPINION_URL="http://h/v1", OPINION_MODEL="m", OPINION_KEY_FILE=tmp_path / "key")
     assert "two" not in str(refused.value)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from ringback_errors import ConfigError
+from ringback_identity import sound_secret
 from ringback_serving import CommonSettings, Env
 from ringback_serving.settings import PREFIX
 
@@ -89,9 +90,7 @@ def _credentials(environ: Mapping[str, str]) -> dict[str, str]:
         match = _CREDENTIAL.fullmatch(name)
         if match is None or name == f"{PREFIX}CREDENTIALS_DIR" or not value.strip():
             continue
-        if not value.strip().isascii() or not value.strip().isprintable():
-            raise ConfigError(f"{name}: expected one line of printable ASCII text")
-        found[match[1].lower()] = value.strip()
+        found[match[1].lower()] = sound_secret(value, where=name, spaces=True)
     return found
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from ringback_errors import ConfigError
-from ringback_identity import FollowedFile
+from ringback_identity import FollowedFile, read_secret
 
 from ringback_tools.domain.catalogue import ConnectorSpec
 from ringback_tools.domain.results import ErrorCode, Failed
@@ -22,7 +23,6 @@ __all__ = ["Credentials", "sent_in_header"]
 
 _log = logging.getLogger(__name__)
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_BYTES_MAX: Final = 8_192
 
 
 def sent_in_header(spec: ConnectorSpec, secret: str) -> dict[str, str]:
@@ -59,7 +59,8 @@ class Credentials:
         followed = self._files.get(path.name)
         if followed is None:
             try:
-                followed = self._files[path.name] = FollowedFile(path, _read, on_refused=_kept)
+                read = partial(read_secret, where=f"credential {path.name}", spaces=True)
+                followed = self._files[path.name] = FollowedFile(path, read, on_refused=_kept)
             except ConfigError as error:
                 _log.error("%s", error)
                 return None
@@ -67,19 +68,6 @@ class Credentials:
 
     def __repr__(self) -> str:
         return f"Credentials({len(self._files)} read)"
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as opened:
-            secret = opened.read(_BYTES_MAX + 1).decode("ascii").strip()
-    except OSError as error:
-        raise ConfigError(f"credential {path.name}: expected a readable file ({error.strerror})") from None
-    except UnicodeDecodeError:
-        secret = ""
-    if not secret.isprintable() or not 0 < len(secret) <= _BYTES_MAX:
-        raise ConfigError(f"credential {path.name}: expected one line of printable ASCII text")
-    return secret
 
 
 def _kept(error: ConfigError) -> None:
