@@ -121,6 +121,7 @@ def ringback(*arguments):
 
 def test_the_authors_commands_pass_on_what_the_compiler_says(tmp_path):
     assert ringback("check", str(ROOT / "packs" / "airline" / "bundle"))[0] == 0
+    assert ringback("check", str(ROOT / "packs" / "airline"))[0] == 0
     assert ringback("check", str(tmp_path))[0] == 1
 
 

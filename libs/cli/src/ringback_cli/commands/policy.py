@@ -30,7 +30,7 @@ app = typer.Typer(help="Check bundles, roll them out, read the audit.", no_args_
 QUESTIONS_A_CALL_MAX = 500
 CHANGES_PRINTED_MAX = 20
 Pack = Annotated[str, typer.Argument(help="The pack, such as airline.")]
-Bundle = Annotated[Path, typer.Argument(help="The bundle's folder, such as packs/airline/bundle.")]
+Bundle = Annotated[Path, typer.Argument(help="The folder of a bundle, or of its pack: packs/airline.")]
 Address = Annotated[str, typer.Option("--policy", help="policy's host:port; default: the stack under ./var.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the audit.")]
 Revision = Annotated[
@@ -55,7 +55,7 @@ Nats = Annotated[str, typer.Option(help="NATS server; default: the stack under .
 @app.command()
 def check(bundle: Bundle) -> None:
     """Compile a bundle: errors and warnings with file, line and rule."""
-    _author("check", str(bundle))
+    _author("check", _folder(bundle))
 
 
 @app.command("test")
@@ -64,7 +64,7 @@ def run_cases(
     untested_fails: Annotated[bool, typer.Option(help="Fail when a rule fires in no case.")] = False,
 ) -> None:
     """Run a bundle's own cases and print how often each rule fired."""
-    _author("test", str(bundle), *(["--untested-fails"] if untested_fails else []))
+    _author("test", _folder(bundle), *(["--untested-fails"] if untested_fails else []))
 
 
 @app.command()
@@ -73,7 +73,7 @@ def explain(
     case: Annotated[str, typer.Option(help="Only cases whose name contains this.")] = "",
 ) -> None:
     """Show why each case came out as it did, rule by rule."""
-    _author("explain", str(bundle), "--case", case)
+    _author("explain", _folder(bundle), "--case", case)
 
 
 @app.command()
@@ -225,12 +225,18 @@ def audit(
     lines = [line for own, line in found.lines if not kind or own == kind]
     for line in lines[-last:] if last else lines:
         console.print(line, markup=False)
-    console.print(f"{len(found.lines)} entries in {found.chains} chains", markup=False)
+    chains = "1 chain" if found.chains == 1 else f"{found.chains} chains"
+    console.print(f"{len(found.lines)} entries in {chains}", markup=False)
     for problem in found.breaks:
         console.print(f"broken: {problem}", style="red", markup=False)
     if found.breaks:
         raise typer.Exit(1)
     console.print("every chain holds", style="green")
+
+
+def _folder(given: Path) -> str:
+    """A bundle's folder; of a pack's the one that its pack.yaml stands beside."""
+    return str(given / "bundle" if (given / "pack.yaml").is_file() else given)
 
 
 def _author(*arguments: str) -> None:

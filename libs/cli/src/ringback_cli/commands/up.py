@@ -28,7 +28,8 @@ def up(
         ),
     ] = 0,
     no_keys_in_backend: Annotated[
-        bool, typer.Option(help="Let the reservation system ignore idempotency keys.")
+        bool,
+        typer.Option("--no-keys-in-backend", help="Let the reservation system ignore idempotency keys."),
     ] = False,
 ) -> None:
     """Start NATS, the reservation system and every service; stop all of them on Ctrl-C.
