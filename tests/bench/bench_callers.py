@@ -21,12 +21,16 @@ LOAD = Path(__file__).with_name("bench_load.py")
 
 @dataclass(frozen=True)
 class Load:
-    """What the callers saw. `cpu_us`: the relay's processor time per message that it passed on."""
+    """What the callers saw.
+
+    `cpu_us`: the relay's processor time per message that it passed on. `refused`: how often it was called in vain.
+    """
 
     answered: int
     up_us: list[int]
     down_us: list[int]
     cpu_us: float
+    refused: int = 0
 
 
 async def load(
@@ -61,7 +65,9 @@ async def load(
         found: dict[str, Any] = json.loads(to.read_text())
     assert not found["strange"], found["strange"]
     messages = 2 * found["answered"]
-    return Load(found["answered"], found["up_us"], found["down_us"], used_s * 1e6 / max(1, messages))
+    return Load(
+        found["answered"], found["up_us"], found["down_us"], used_s * 1e6 / max(1, messages), found["refused"]
+    )
 
 
 async def close_all(links: Sequence[RealtimeLink]) -> None:

@@ -1,5 +1,8 @@
 """Callers: so many connections that send audio, paced as people speak or as fast as it goes. Writes JSON.
 
+They call one after the other, come back when they are told to try again later, and hang up in the end: who vanished
+would keep its place for a while.
+
 `python bench_load.py URL --sessions 50 --seconds 5 --to FILE [--window 8] [--key KEY]`; with a window, each connection
 keeps so many frames under way instead of sending one every 40 ms.
 """
@@ -18,10 +21,19 @@ from pathlib import Path
 import orjson
 import uvloop
 from bench_wire import STAMP_CHARS, append, stamped
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import (
+    WSCloseCode,
+    WSFrame,
+    WSInvalidStatusError,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    ws_connect,
+)
 
 FRAME_S = 0.04
 READY_S = 30.0
+HANG_UP_S = 10.0
 _DELTA = b'"response.output_audio.delta"'
 _AUDIO = b'"delta":"'
 
@@ -90,13 +102,38 @@ async def _paced(callers: list[Caller], until: float) -> None:
         turn += 1
 
 
+async def _connect(caller: Caller, url: str, headers: dict[str, str] | None) -> float | None:
+    """None: connected; else in how many seconds to try again."""
+    try:
+        await ws_connect(lambda: caller, url, extra_headers=headers)
+    except WSInvalidStatusError as refused:
+        wait_s = refused.response.headers.get("Retry-After")
+        if wait_s is None:
+            raise
+        print(f"refused: {bytes(refused.raw_body or b'').decode()}", file=sys.stderr, flush=True)
+        return float(wait_s)
+    return None
+
+
+async def _hang_up(callers: list[Caller]) -> None:
+    transports = [caller.transport for caller in callers if caller.transport is not None]
+    for transport in transports:
+        transport.send_close(WSCloseCode.OK)
+    gone = (transport.wait_disconnected() for transport in transports)
+    await asyncio.wait_for(asyncio.gather(*gone, return_exceptions=True), HANG_UP_S)
+
+
 async def _run(given: argparse.Namespace) -> dict[str, object]:
     up, down = array("q"), array("q")
     headers = {"Authorization": f"Bearer {given.key}"} if given.key else None
     callers = [Caller(up, down) for _ in range(given.sessions)]
+    refused = 0
     for caller in callers:
-        await ws_connect(lambda made=caller: made, given.url, extra_headers=headers)
-        await asyncio.wait_for(caller.ready, READY_S)
+        async with asyncio.timeout(READY_S):
+            while (wait_s := await _connect(caller, given.url, headers)) is not None:
+                refused += 1
+                await asyncio.sleep(wait_s)
+            await caller.ready
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -122,15 +159,14 @@ async def _run(given: argparse.Namespace) -> dict[str, object]:
         caller.refill = caller.measuring = False
     print("measured", file=sys.stderr, flush=True)
     strange = [word for caller in callers for word in caller.strange]
-    for caller in callers:
-        if caller.transport is not None:
-            caller.transport.disconnect()
+    await _hang_up(callers)
     return {
         "sessions": given.sessions,
         "seconds": round(took_s, 3),
         "answered": answered,
         "up_us": up.tolist(),
         "down_us": down.tolist(),
+        "refused": refused,
         "strange": strange[:5],
     }
 

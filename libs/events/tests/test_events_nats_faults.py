@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
+from nats.aio.msg import Msg
 from ringback_errors import ConfigError, Conflict
 from ringback_events import (
     BusAway,
@@ -223,3 +225,30 @@ def _changed_topology() -> Topology:
 
     text = resources.files("ringback_events").joinpath("topology.yaml").read_text("utf-8")
     return load_text(text.replace("bytes_max_mib: 1024", "bytes_max_mib: 512"))
+
+
+async def test_a_small_object_that_has_not_changed_is_read_without_a_consumer(
+    server: NatsServer, bus: NatsBus
+) -> None:
+    made: list[str] = []
+
+    async def seen(message: Msg) -> None:
+        made.append(message.subject)
+
+    async with await nats.connect(server.url) as watcher:
+        await watcher.subscribe("$JS.EVENT.ADVISORY.CONSUMER.CREATED.OBJ_packs.>", cb=seen)
+        await watcher.flush()
+        reader, writer = bus.objects("packs"), bus.objects("packs")
+        await writer.put("head.name", b"1")
+        assert await reader.get("head.name") == b"1"
+        await watcher.flush()
+        before = len(made)
+        for _ in range(5):
+            assert await reader.get("head.name") == b"1"
+        await watcher.flush()
+        assert len(made) == before
+        await writer.put("head.name", b"2")
+        assert await reader.get("head.name") == b"2"
+        store = await watcher.jetstream().object_store("packs")
+        await store.delete("head.name")
+        assert await reader.get("head.name") is None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
+import orjson
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.errors import Error as JsError
@@ -29,6 +31,9 @@ EXPECTED_REVISION = "Nats-Expected-Last-Subject-Sequence"
 WRONG_REVISION = (10071, 10164)
 TOO_LARGE = 10054
 NO_MESSAGE = 10037
+# Objects that are kept to be compared by their meta message alone, and how many of them.
+SMALL_BYTES_MAX = 4_096
+SMALL_MAX = 256
 
 _T = TypeVar("_T")
 
@@ -171,11 +176,17 @@ class NatsBucket:
 
 
 class NatsObjects:
-    """An object store; content is checked against its SHA-256 when read."""
+    """An object store; content is checked against its SHA-256 when read.
+
+    To read an object takes a consumer of its own on the server. What is small, such as a name that points at another
+    object, is kept, and read again only when its meta message tells of other content: one question then.
+    """
 
     def __init__(self, link: NatsLink, name: str) -> None:
         self._link = link
         self._name = name
+        # By name: the content's own id, and the content.
+        self._small: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
 
     async def put(self, name: str, data: bytes, *, timeout_ms: int = 10_000) -> None:
         async def work() -> None:
@@ -185,14 +196,41 @@ class NatsObjects:
         await self._bounded(work(), timeout_ms=timeout_ms)
 
     async def get(self, name: str, *, timeout_ms: int = 10_000) -> bytes | None:
+        known = self._small.get(name)
+        if known is not None and known[0] == await self._content_id(name, timeout_ms=timeout_ms):
+            return known[1]
+
         async def work() -> bytes | None:
             store = await self._link.nc.jetstream().object_store(self._name)
             try:
-                return bytes((await store.get(name)).data or b"")
+                found = await store.get(name)
             except NotFoundError:
+                self._small.pop(name, None)
                 return None
+            data = bytes(found.data or b"")
+            self._keep(name, found.info.nuid or "", data)
+            return data
 
         return await self._bounded(work(), timeout_ms=timeout_ms)
+
+    async def _content_id(self, name: str, *, timeout_ms: int) -> str:
+        """What identifies the present content; nothing if there is none, or the server does not say."""
+        meta = f"$O.{self._name}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"
+        try:
+            answer = await self._link.api(
+                f"STREAM.MSG.GET.OBJ_{self._name}", {"last_by_subj": meta}, timeout_ms=timeout_ms
+            )
+            info = orjson.loads(base64.b64decode(answer["message"]["data"]))
+            return "" if info.get("deleted") else str(info["nuid"])
+        except (ApiError, KeyError, ValueError):
+            return ""
+
+    def _keep(self, name: str, content_id: str, data: bytes) -> None:
+        self._small.pop(name, None)
+        if content_id and len(data) <= SMALL_BYTES_MAX:
+            self._small[name] = (content_id, data)
+            if len(self._small) > SMALL_MAX:
+                self._small.popitem(last=False)
 
     async def list(self, *, timeout_ms: int = 10_000) -> list[str]:
         async def work() -> list[str]:

@@ -19,13 +19,7 @@ from ringback_session.domain.rules import TurnRules
 from ringback_session.domain.state import SNAPSHOT_VERSION, CallState
 from ringback_session.domain.upkeep import BudgetReached
 from ringback_session.domain.usage import Account
-from ringback_session.ports import (
-    Caller,
-    ClientSocket,
-    PackInfo,
-    Pinned,
-    Record,
-)
+from ringback_session.ports import Caller, ClientSocket, PackInfo, Pinned, Record
 from ringback_session.usecases.admission import Admission
 from ringback_session.usecases.agents import Agents, team_of
 from ringback_session.usecases.call import Call
@@ -132,8 +126,10 @@ class Calls:
                 token_hashes=[token_hash],
             )
             call = self._make(state, record, pinned, config)
-            await call.keeper.create()
-            await self._services.records.bind_token(token_hash, session_id)
+            # A token that leads nowhere yet harms nobody.
+            await asyncio.gather(
+                call.keeper.create(), self._services.records.bind_token(token_hash, session_id)
+            )
             self.running[session_id] = call
             await self._open(call, client, CallStarted())
             call.feed(call.view.configured())
