@@ -373,6 +373,25 @@ async def test_a_clients_call_that_passed_policy_late_comes_as_a_response_of_its
     assert not call.state.open_actions()
 
 
+async def test_a_clients_call_waits_for_the_end_of_the_response_that_the_client_sees(world):
+    world.policy.rules = msgspec.structs.replace(world.policy.rules, client_tools="confirm")
+    call, client = await world.start(pack="passthrough")
+    tool = {"type": "function", "name": "dim", "description": "d", "parameters": {"type": "object"}}
+    call.client_frame(client_event("session.update", session={"type": "realtime", "tools": [tool]}))
+    call.client_frame(CREATE)
+    await world.settle()
+    response = world.upstream.begins()
+    world.upstream.message(response, "I will dim.", 0)
+    for number, level in enumerate((3, 4), 1):
+        world.upstream.function_call(response, "dim", {"level": level}, number)
+    await world.settle()
+    assert len(client.of("response.created")) == 1
+    world.upstream.ends(response)
+    ends = ("response.created", "response.done")
+    assert [frame["type"] for frame in client.frames if frame["type"] in ends] == [*ends] * 3
+    check_chain(client.frames)
+
+
 async def test_parts_of_a_kind_that_is_not_in_the_protocol_do_not_reach_the_client(world):
     _call, client = await asked(world)
     response = world.upstream.begins()

@@ -23,6 +23,7 @@ __all__ = [
     "ask",
     "cancelled_by_client",
     "expired",
+    "heard_read_back",
     "read",
     "read_back_spoken",
     "repeat",
@@ -102,6 +103,7 @@ def answer(step: Step, consent: Consent, utterance: Utterance) -> None:
         _unclear(step, consent, ask_model=False)
         return
     consent.phase = ConsentPhase.READING_ANSWER
+    consent.answered_after = utterance.heard_read_back
     step.effects.append(
         ReadConsent(
             consent_id=consent.consent_id,
@@ -197,6 +199,12 @@ def repeat_if_cut(step: Step, *, answered: bool = False) -> None:
         _read_back(step, consent, first=False)
 
 
+def heard_read_back(step: Step) -> str:
+    """The read-back of which the caller has heard every value by now; what they say from here on may answer it."""
+    consent = step.state.open_consent()
+    return consent.item_id if consent is not None and _values_heard(step, consent) else ""
+
+
 def cancelled_by_client(step: Step) -> None:
     """The client silenced us: the read-back is not said again by itself, and does not wait for ever."""
     consent = step.state.open_consent()
@@ -270,7 +278,7 @@ def _answered_anew(step: Step, event: ConsentRead) -> bool:
 
 def _yes(step: Step, consent: Consent) -> None:
     state = step.state
-    if not _values_heard(step, consent):
+    if not _heard_before_the_answer(step, consent):
         if any(speech.consent_id == consent.consent_id for speech in state.speeches):
             # It is being said: what the caller says once they have heard it is the answer.
             consent.phase = ConsentPhase.READING_BACK
@@ -288,6 +296,13 @@ def _yes(step: Step, consent: Consent) -> None:
     step.effects.append(StartTimer(name="filler", delay_ms=state.rules.filler_after_ms))
     decisions.decide(step, state.actions[consent.action_id])
     start_next(step)
+
+
+def _heard_before_the_answer(step: Step, consent: Consent) -> bool:
+    """Where the answer did not cut the read-back off, the caller hears on while it is being read."""
+    played = playback.item(step.state, consent.item_id) if consent.item_id else None
+    cut = played is not None and played.truncated_ms is not None
+    return _values_heard(step, consent) and (cut or consent.answered_after == consent.item_id)
 
 
 def _values_heard(step: Step, consent: Consent) -> bool:

@@ -44,4 +44,6 @@ class Floor(msgspec.Struct):
     prompts: int = 0
     watching: bool = False
     leaving: bool = False
+    # As in an utterance: when the caller began to speak, with words still to come.
+    heard_read_back: str = ""
     asides: list[str] = []

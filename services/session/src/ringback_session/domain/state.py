@@ -84,6 +84,8 @@ class Utterance(msgspec.Struct):
     cleared: bool = False
     restate: bool = False
     words_max: int = 0
+    # The read-back of which the caller had heard every value when they began to say this.
+    heard_read_back: str = ""
 
 
 class Speech(msgspec.Struct):
@@ -163,6 +165,7 @@ class Consent(msgspec.Struct):
     expires_at_ms: int = 0
     given_at_ms: int = 0
     reading: str = "open"
+    answered_after: str = ""
 
 
 class FactValue(msgspec.Struct):

@@ -65,6 +65,7 @@ def caller_started(step: Step, event: CallerStartedSpeaking) -> None:
         replies.stop(step, "turn_detected")
         speaking.cancel_all(step, "turn_detected")
         playback.cut(step)
+    state.floor.heard_read_back = consent.heard_read_back(step)
 
 
 def caller_stopped(step: Step, event: CallerStoppedSpeaking) -> None:
@@ -82,8 +83,9 @@ def caller_stopped(step: Step, event: CallerStoppedSpeaking) -> None:
 def committed(step: Step, event: UtteranceCommitted) -> None:
     """The caller's audio became an item: a new turn begins."""
     state = step.state
+    heard = state.floor.heard_read_back if state.caller_speaking else consent.heard_read_back(step)
     state.caller_speaking = False
-    _begin_turn(step, Utterance(item_id=event.item_id))
+    _begin_turn(step, Utterance(item_id=event.item_id, heard_read_back=heard))
     state.reply_wanted = event.wants_reply
     state.reply_request_key = ""
     if not _needs_words(step):
@@ -99,7 +101,8 @@ def heard(step: Step, event: UtteranceHeard) -> None:
     text = event.text[:TEXT_CHARS_MAX]
     if event.typed:
         state.greeting = ""
-        _begin_turn(step, Utterance(item_id=event.item_id, typed=True))
+        heard_read_back = consent.heard_read_back(step)
+        _begin_turn(step, Utterance(item_id=event.item_id, typed=True, heard_read_back=heard_read_back))
         state.reply_wanted = False
     on_record.heard(step, event)
     state.remember(HistoryItem(item_id=event.item_id, kind="message", role="user", text=text))

@@ -144,6 +144,7 @@ class Connection:
         self.items: dict[str, dict[str, Any]] = {}
         # Calls that the model made whole: how often each was answered.
         self.calls: dict[str, int] = {}
+        self.forgotten: set[str] = set()
         self._responses: dict[str, Response] = {}
         self._on_lost = on_lost
         self._heard = ""
@@ -206,8 +207,12 @@ class Connection:
             handle(self, event)
 
     def _deletes(self, event: dict[str, Any]) -> None:
-        if self.items.pop(event["item_id"], None) is None:
+        item = self.items.pop(event["item_id"], None)
+        if item is None:
             self._error("item_not_found", event)
+        elif item["type"] == "function_call":
+            # Nobody owes an answer to what it does not remember to have asked.
+            self.forgotten.add(item["call_id"])
 
     def _truncates(self, event: dict[str, Any]) -> None:
         if event["item_id"] not in self.items:

@@ -13,7 +13,7 @@ from ringback.session.v1 import record_pb2
 
 from ringback_session import wire_records
 from ringback_session.domain.rules import SideEffect
-from ringback_session.domain.state import ActionPhase
+from ringback_session.domain.state import ActionPhase, CallState
 from ringback_session.simulation.caller import Caller
 from ringback_session.simulation.owners import SESSION, Line, Owner, Surroundings, answer
 from ringback_session.simulation.plan import TALK_MS, Move, Plan
@@ -212,13 +212,17 @@ class World:
                 self.weather.wrong(f"{action.tool} is still {action.phase}")
             elif state.open_consent() is None:
                 self.weather.wrong(f"{action.tool} waits for a yes that nobody asks for")
+        self._check_model(state)
+
+    def _check_model(self, state: CallState) -> None:
         open_now = [c for c in self.around.model.connections if c.open]
         # One serves; another may be at hand for when that one ends.
         if not 1 <= len(open_now) <= (2 if self.weather.plan.model_lasts_ms else 1):
             self.weather.wrong(f"{len(open_now)} connections to the model are open")
+        waiting = {call_id for action in state.open_actions() for call_id in action.call_ids}
         for connection in open_now:
             for call_id, outputs in connection.calls.items():
-                if not outputs and not any(call_id in action.call_ids for action in state.open_actions()):
+                if not outputs and call_id not in connection.forgotten | waiting:
                     self.weather.wrong(f"the model's call {call_id} got no output")
 
     async def _settles(self) -> None:

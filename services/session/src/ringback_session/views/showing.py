@@ -29,9 +29,21 @@ class Showing:
         self.audio_started = False
         # Items that the client sees and the model's conversation does not hold.
         self.apart: set[str] = set()
+        # What the client sees as active; and calls that wait for its end, at most one of each open action.
+        self._active: list[Route] = []
+        self._calls: list[tuple[str, str, str]] = []
 
     def client_call(self, call_id: str, name: str, arguments: str, out: Out) -> None:
-        """A call of the client's own tool that passed policy late: a response of its own."""
+        """A call of the client's own tool that passed policy late: a response of its own, behind the active one."""
+        self._calls.append((call_id, name, arguments))
+        self._hand_over(out)
+
+    def _hand_over(self, out: Out) -> None:
+        self._active = [route for route in self._active if route.active]
+        while self._calls and not self._active:
+            self._client_call(*self._calls.pop(0), out)
+
+    def _client_call(self, call_id: str, name: str, arguments: str, out: Out) -> None:
         ids = self._events.ids
         route = Route(owner="client", own_id=ids.next("call"), response_id=ids.response())
         item = Item(id=ids.item(), type="function_call", call_id=call_id, name=name, arguments=arguments)
@@ -49,6 +61,7 @@ class Showing:
         if route.visible:
             return
         route.visible = True
+        self._active.append(route)
         out.client.append(self._events.response_created(self._wire(route, "in_progress")))
 
     def add_item(self, route: Route, item: Item, index: int, out: Out) -> None:
@@ -108,6 +121,7 @@ class Showing:
         done = self._wire(route, status, reason=reason, error=error, usage=usage)
         out.client.append(self._events.response_done(done))
         route.closed = True
+        self._hand_over(out)
 
     def cut_open(self, route: Route, out: Out) -> None:
         """End the items that are open as they are now."""

@@ -1,0 +1,76 @@
+"""A yes counts only if every value had been heard before it was begun, however long it takes to be read."""
+
+from ringback_session.domain import effects as fx
+from ringback_session.domain import inputs as ev
+from ringback_session.domain.rules import Effect
+from ringback_session.simulation import Move, Plan, simulate
+from session_core_kit import CoreCall
+
+
+def asked(**more):
+    """A read-back whose audio is out and of which the caller has heard nothing yet."""
+    call = CoreCall(input_gate="off", **more)
+    call.asks_to_cancel()
+    call.decides(Effect.CONFIRM)
+    call.speaks(heard=False)
+    return call
+
+
+def read_later(call):
+    """Policy reads the answer when all of the read-back has been heard."""
+    reading = call.one(fx.ReadConsent)
+    call.listens()
+    call.do(ev.ConsentRead(consent_id=reading.consent_id, reading="yes", item_id=reading.item_id))
+
+
+def test_a_typed_yes_that_was_early_does_not_become_one_while_it_is_read():
+    call = asked()
+    call.types("Yes.")
+    read_later(call)
+    assert call.consent().phase == "reading_back"
+    assert call.one(fx.RequestSpeech).text == call.consent().read_back
+
+
+def test_nor_does_a_spoken_one_where_the_caller_does_not_interrupt_the_agent():
+    call = asked()
+    call.do(ev.ClientConfigured(interrupt=False))
+    call.starts_speaking()
+    call.listens()
+    item_id = call.commits()
+    call.do(ev.UtteranceHeard(item_id=item_id, text="Yes.", confidence=0.95))
+    read_later(call)
+    assert call.consent().phase == "reading_back"
+
+
+def test_a_yes_to_what_was_heard_counts_when_it_is_read_late():
+    call = asked()
+    call.listens()
+    call.types("Yes.")
+    read_later(call)
+    assert call.consent().phase == "given"
+
+
+def test_committed_audio_without_a_detected_beginning_counts_from_its_commit():
+    call = asked()
+    call.do(ev.UtteranceCommitted(item_id="item_early", wants_reply=False))
+    call.do(ev.UtteranceHeard(item_id="item_early", text="Yes.", confidence=0.95))
+    read_later(call)
+    assert call.consent().phase == "reading_back"
+    call.speaks()
+    call.do(ev.UtteranceCommitted(item_id="item_late", wants_reply=False))
+    call.do(ev.UtteranceHeard(item_id="item_late", text="Yes.", confidence=0.95))
+    read_later(call)
+    assert call.consent().phase == "given"
+
+
+def test_a_simulated_policy_that_is_slow_makes_no_yes_of_one_that_came_too_early():
+    moves = (
+        Move(1_000, "caller", "says", "Cancel 1 and 2."),
+        Move(2_816, "caller", "interrupts"),
+        Move(6_848, "policy", "slow", for_ms=12_000),
+    )
+    outcome = simulate(
+        Plan(seed=30_214, typed=True, moves=moves, answers=("question", "yes", "yes", "yes", "correction"))
+    )
+    assert not outcome.violations
+    assert outcome.counts["consent_answered"]
