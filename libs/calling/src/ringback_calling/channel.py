@@ -25,6 +25,7 @@ from ringback_telemetry import (
 
 from ringback_calling.breaker import Breaker, BreakerState
 from ringback_calling.breaker_gauge import show_breaker
+from ringback_calling.leaving import leave, next_reply, reply_of
 from ringback_calling.retry import RetryBudget, may_repeat, retry_after
 from ringback_calling.statuses import peer_failed, to_error
 
@@ -158,7 +159,8 @@ class Channel:
             call = method(request, timeout=timeout_s, metadata=_metadata(span))
             answered = False
             try:
-                async for reply in call:
+                replies = aiter(call)
+                while (reply := await next_reply(call, replies)) is not aio.EOF:
                     if not answered:
                         answered = True
                         self._answered()
@@ -182,7 +184,8 @@ class Channel:
     ) -> _Reply:
         self.breaker.allow()
         try:
-            reply = await method(request, timeout=await self._reach_for_probe(timeout_s), metadata=metadata)
+            left_s = await self._reach_for_probe(timeout_s)
+            reply = await reply_of(method(request, timeout=left_s, metadata=metadata))
         except aio.AioRpcError as error:
             raise self._judged(error) from None
         except BaseException:
@@ -249,7 +252,7 @@ class Channel:
     def _ended(self, call: Any, answered: bool) -> None:
         """Let go of a stream: cancel what still runs, and give a probe's place back."""
         if not call.done():
-            call.cancel()
+            leave(call)
             if not answered:
                 self.breaker.record_abandoned()
         elif not answered and call.cancelled():
