@@ -1,7 +1,8 @@
 """Owns the conversion between protobuf messages and domain types; what a message lacks is said here."""
 
-from collections.abc import Sized
-from typing import TypeVar
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from ringback.policy.v1 import policy_pb2 as pb
@@ -12,6 +13,7 @@ from ringback_policy.domain.findings import Finding
 from ringback_policy.domain.model import Bundle, TurnRules
 from ringback_policy.domain.subjects import (
     ACTIONS_SEEN_MAX,
+    UNKNOWN,
     ActionSubject,
     ActionTotals,
     BoundValue,
@@ -56,8 +58,6 @@ __all__ = [
 ]
 
 REPEATED_MAX = 256
-_Items = TypeVar("_Items", bound=Sized)
-NOBODY = Caller()
 
 _GATES = {getattr(pb, f"GATE_{gate.name}"): gate for gate in Gate}
 GATES_OUT = {gate: number for number, gate in _GATES.items()}
@@ -216,7 +216,7 @@ def effect_out(effect: Effect | None) -> pb.Effect.ValueType:
 
 
 def _ms(stamp: Timestamp) -> int:
-    return int(stamp.seconds) * 1000 + int(stamp.nanos) // 1_000_000
+    return stamp.seconds * 1000 + stamp.nanos // 1_000_000
 
 
 def _subject(message: pb.DecideRequest) -> Subject:
@@ -258,30 +258,27 @@ def _action(action: pb.ActionSubject) -> ActionSubject:
     )
 
 
+class _View(SessionView):
+    """Reads each member of the message when it is asked for: most members of most views nobody reads."""
+
+    __slots__ = ("_message",)
+
+    def __init__(self, message: pb.SessionView) -> None:
+        self._message = message
+        self.session_id, self.tenant = message.session_id, message.tenant
+
+    def __getattr__(self, name: str) -> Any:
+        value = _MEMBERS[name](self._message)
+        setattr(self, name, value)
+        return value
+
+
 def _view(view: pb.SessionView) -> SessionView:
-    """Most lists of most views are empty: what is empty costs no conversion."""
-    totals, consents, actions = view.totals, view.consents, view.actions
-    slots = view.slots_before if view.slots_behind else view.slots
-    return SessionView(
-        session_id=view.session_id,
-        tenant=view.tenant,
-        pack=view.pack,
-        agent=view.agent,
-        turn=view.turn,
-        epoch=view.epoch,
-        as_of_seq=view.as_of_seq,
-        elapsed_ms=view.elapsed_ms,
-        caller=_caller(view.caller) if view.HasField("caller") else NOBODY,
-        actions=tuple([_past(action) for action in actions[-ACTIONS_SEEN_MAX:]]) if actions else (),
-        totals=tuple([_total(total) for total in _bounded(totals, "session.totals")]) if totals else (),
-        slots=tuple([_slot(slot) for slot in _bounded(slots, "session.slots")]) if slots else (),
-        consents=tuple([_past_consent(c) for c in _bounded(consents, "session.consents")])
-        if consents
-        else (),
-        open_breakers=tuple(view.open_breakers),
-        irreversible_forbidden=view.irreversible_forbidden,
-        slots_behind=view.slots_behind,
-    )
+    """The view; raises InvalidInput for a list that is longer than any session's."""
+    for name, items in (("totals", view.totals), ("slots", view.slots), ("consents", view.consents)):
+        if len(items) > REPEATED_MAX:
+            raise InvalidInput(f"expected at most {REPEATED_MAX} entries", field=f"session.{name}")
+    return _View(view)
 
 
 def _caller(caller: pb.Caller) -> Caller:
@@ -304,10 +301,20 @@ def _past_consent(consent: pb.PastConsent) -> PastConsent:
     return PastConsent(consent.consent_id, consent.action_id, consent.reading)
 
 
-def _bounded(items: _Items, field: str) -> _Items:
-    if len(items) > REPEATED_MAX:
-        raise InvalidInput(f"expected at most {REPEATED_MAX} entries", field=field)
-    return items
+def _slots(view: pb.SessionView) -> tuple[Slot, ...]:
+    slots = view.slots_before if view.slots_behind else view.slots
+    return tuple([_slot(slot) for slot in slots])
+
+
+_MEMBERS: dict[str, Callable[[pb.SessionView], Any]] = {
+    **{name: attrgetter(name) for name in SessionView.__slots__},
+    "caller": lambda view: _caller(view.caller) if view.HasField("caller") else UNKNOWN,
+    "actions": lambda view: tuple([_past(action) for action in view.actions[-ACTIONS_SEEN_MAX:]]),
+    "totals": lambda view: tuple([_total(total) for total in view.totals]),
+    "slots": _slots,
+    "consents": lambda view: tuple([_past_consent(consent) for consent in view.consents]),
+    "open_breakers": lambda view: tuple(view.open_breakers),
+}
 
 
 def _fact(fact: pb.Fact) -> Fact:

@@ -166,7 +166,8 @@ def _apply(
     """Adds the verdicts of all rules; facts are asked for only while they can still matter."""
     facts = NO_FACTS
     if rules.needs or extra:
-        names = dict.fromkeys((*rules.needs, *extra)) if extra else rules.needs
+        more = extra and extra != rules.needs
+        names = dict.fromkeys((*rules.needs, *extra)) if more else rules.needs
         facts = resolve(names, bundle.facts, request, subject=subject)
     complete = not facts.needs
     values = facts.roots or variables(request, subject=subject, facts={})

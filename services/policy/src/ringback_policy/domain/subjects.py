@@ -1,6 +1,7 @@
 """Owns what a decision is asked about and what it answers: requests, the session's view, facts, decisions."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 
 __all__ = [
     "ACTIONS_SEEN_MAX",
+    "UNKNOWN",
     "ActionSubject",
     "ActionTotals",
     "BoundValue",
@@ -85,8 +87,12 @@ class PastConsent(Frozen, frozen=True):
     reading: str
 
 
-class SessionView(Frozen, frozen=True):
-    """What the core tells of the call: bounded and complete in itself."""
+UNKNOWN = Caller()
+
+
+@dataclass(slots=True)
+class SessionView:
+    """What the core tells of the call: bounded and complete in itself. Nobody changes it."""
 
     session_id: str
     tenant: str = ""
@@ -96,7 +102,7 @@ class SessionView(Frozen, frozen=True):
     epoch: int = 0
     as_of_seq: int = 0
     elapsed_ms: int = 0
-    caller: Caller = Caller()
+    caller: Caller = UNKNOWN
     actions: tuple[PastAction, ...] = ()
     totals: tuple[ActionTotals, ...] = ()
     slots: tuple[Slot, ...] = ()
