@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from ringback_errors import Overloaded
 from ringback_tools.domain.breaker import BreakerRule
-from ringback_tools.domain.catalogue import Limits
+from ringback_tools.domain.catalogue import Limits, RetryRule
 from ringback_tools.usecases.bulkheads import Bulkhead
 from ringback_tools.usecases.execution import Priority
 
@@ -45,7 +45,7 @@ def test_a_live_call_gets_the_next_slot_before_background_work_that_came_first(b
         await slots.acquire(LIVE, wait_ms=0)
         tasks = await queued(slots, BACKGROUND, BACKGROUND, LIVE, LIVE, got=got)
         for _ in tasks:
-            slots.release(duration_ms=1, congested=False)
+            slots.release()
             await kit.passed(1)
         return got
 
@@ -62,7 +62,7 @@ def test_a_live_call_takes_the_place_of_the_last_background_work_in_a_full_queue
         await kit.passed(1)
         refused = list(got)
         for _ in range(2):
-            slots.release(duration_ms=1, congested=False)
+            slots.release()
             await kit.passed(1)
         await asyncio.gather(*tasks)
         return refused, got[len(refused) :]
@@ -73,6 +73,26 @@ def test_a_live_call_takes_the_place_of_the_last_background_work_in_a_full_queue
     assert served == [(2, "slot"), (0, "slot")]
 
 
+def test_latency_alone_takes_no_slot_where_no_limit_is_declared_and_failures_do(bulkhead, kit):
+    async def scene():
+        slots = bulkhead(concurrency_max=8, concurrency_min=2)
+
+        async def ended(duration_ms, *, congested=False):
+            while slots.free:
+                await slots.acquire(LIVE, wait_ms=0)
+            slots.learn(duration_ms=duration_ms, congested=congested)
+            slots.release()
+            await kit.passed(1_000)
+            return slots.slots
+
+        uneven = [await ended(duration_ms) for duration_ms in (8, 900, 8, 8, 60_000, 8, 300)]
+        return uneven, await ended(8, congested=True)
+
+    uneven, after_failure = kit.run(scene())
+    assert uneven == [8] * 7
+    assert after_failure < 8
+
+
 def test_slow_answers_lower_the_limit_to_its_floor_and_quick_ones_raise_it_again(bulkhead, kit):
     async def scene():
         slots, seen = bulkhead(concurrency_max=8, concurrency_min=2, slow_ms=100), []
@@ -80,7 +100,8 @@ def test_slow_answers_lower_the_limit_to_its_floor_and_quick_ones_raise_it_again
         async def answered(duration_ms):
             while slots.free:
                 await slots.acquire(LIVE, wait_ms=0)
-            slots.release(duration_ms=duration_ms, congested=False)
+            slots.learn(duration_ms=duration_ms, congested=False)
+            slots.release()
             seen.append(slots.slots)
 
         for _ in range(6):
@@ -94,3 +115,27 @@ def test_slow_answers_lower_the_limit_to_its_floor_and_quick_ones_raise_it_again
     falling, lowest, risen = kit.run(scene())
     assert falling == sorted(falling, reverse=True)
     assert (lowest, risen) == (2, 8)
+
+
+@pytest.mark.parametrize(("kind", "at_once"), [("ok", 8), ("busy", 5), ("refuse", 5)])
+def test_a_system_that_fails_or_says_it_is_asked_too_much_gets_fewer_calls_at_once(world, kit, kind, at_once):
+    limits = Limits(concurrency_max=8, concurrency_min=2)
+    world.change("get_reservation", limits=limits, retry=RetryRule(attempts_max=1))
+
+    async def scene():
+        service, ledger = world.replica(), world.ledger
+
+        def asked(ordinal):
+            return kit.result(service, world.request("get_reservation", ordinal=ordinal, proof=False))
+
+        ledger.read_fates.append(kit.Fate(kind))
+        await asked(1)
+        ledger.calls.clear()
+        ledger.read_fates.extend([kit.Fate("ok", delay_ms=500)] * 8)
+        calls = [asyncio.create_task(asked(ordinal)) for ordinal in range(2, 10)]
+        await kit.passed(100)
+        begun = len(ledger.calls)
+        await asyncio.gather(*calls)
+        return begun
+
+    assert kit.run(scene()) == at_once

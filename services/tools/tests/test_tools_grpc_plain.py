@@ -3,7 +3,7 @@
 import pytest
 from google.protobuf import descriptor_pb2, empty_pb2, json_format, message_factory, struct_pb2, timestamp_pb2
 from google.protobuf.descriptor import FieldDescriptor
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from ringback_packs import pool_of
 from ringback_tools.adapters.grpc_plain import parser_of, printer_of
@@ -117,8 +117,13 @@ def test_a_message_is_shown_as_protobuf_shows_it(message):
 
 
 @given(_given, st.sampled_from([PLAIN, RICH]))
+@example({"kind": float("inf")}, PLAIN)
 def test_values_are_taken_and_refused_as_protobuf_does(values, message):
-    expected = _parsed(lambda: json_format.ParseDict(values, message()))
+    try:
+        expected = _parsed(lambda: json_format.ParseDict(values, message()))
+    except OverflowError:
+        # Protobuf trips over infinity where an enum belongs.
+        expected = "refused"
     assert _parsed(lambda: parser_of(message)(values)) == expected
 
 

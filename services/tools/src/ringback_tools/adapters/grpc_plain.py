@@ -59,19 +59,27 @@ def parser_of(message: type[Message]) -> _Parse:
 
     def parse(values: Any) -> Message:
         if well_known or type(values) is not dict:
-            return json_format.ParseDict(values, message())
+            return _parsed(values, message)
         found: dict[str, Any] = {}
         for given, value in values.items():
             name, kind = taken.get(given, ("", None))
             if type(value) is not kind or name in found:
-                return json_format.ParseDict(values, message())
+                return _parsed(values, message)
             found[name] = value
         try:
             return message(**found)
         except (TypeError, ValueError):
-            return json_format.ParseDict(values, message())
+            return _parsed(values, message)
 
     return parse
+
+
+def _parsed(values: Any, message: type[Message]) -> Message:
+    try:
+        return json_format.ParseDict(values, message())
+    except OverflowError:
+        # What protobuf 7 makes of infinity where an enum belongs.
+        raise json_format.ParseError("expected a finite number") from None
 
 
 def printer_of(message: type[Message]) -> _Print:

@@ -26,6 +26,7 @@ from ringback_tools.usecases.telling import Teller
 __all__ = ["Attempts", "BeforeSend"]
 
 _BUDGETS_MAX = 4_096
+_TOO_MUCH = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.OVERLOADED})
 
 
 class BeforeSend(Protocol):
@@ -81,15 +82,10 @@ class Attempts:
             await bulkhead.acquire(execution.checked.request.priority, wait_ms=remaining_ms)
         except Overloaded as error:
             return Failed(ErrorCode.OVERLOADED, retryable=True, blames=False, detail=str(error))
-        started_ms = self._clock.elapsed_ms()
-        answer: Answer = Failed(ErrorCode.INTERNAL, blames=False)
         try:
-            answer = await self._attempts(execution, before)
-            return answer
+            return await self._attempts(execution, before)
         finally:
-            congested = isinstance(answer, Failed) and answer.blames
-            took_ms = (self._clock.elapsed_ms() - started_ms) / max(1, execution.attempts)
-            bulkhead.release(duration_ms=took_ms, congested=congested)
+            bulkhead.release()
 
     async def ask(self, execution: Execution, spec: ConnectorSpec, *, timeout_ms: int) -> Answer:
         """One read beside the attempts, for a check: no bulkhead, no breaker's refusal, no retry."""
@@ -162,7 +158,9 @@ class Attempts:
             if sent_ms is None or answer is None:
                 self._breakers.unused(tool)
             else:
-                self._breakers.record(tool, answer, duration_ms=self._clock.elapsed_ms() - sent_ms)
+                took_ms = self._clock.elapsed_ms() - sent_ms
+                self._breakers.record(tool, answer, duration_ms=took_ms)
+                self._bulkheads.of(tool).learn(duration_ms=took_ms, congested=_congested(answer))
 
     async def _sent(self, execution: Execution, *, timeout_ms: int) -> Answer:
         execution.attempts += 1
@@ -216,6 +214,11 @@ class Attempts:
             self._budgets.get(key) or RetryBudget(), now_ms=self._clock.now_ms()
         )
         return granted
+
+
+def _congested(answer: Answer) -> bool:
+    """Whether the system showed that it is asked too much: it failed, or said so itself."""
+    return isinstance(answer, Failed) and (answer.blames or answer.code in _TOO_MUCH)
 
 
 def _remember(execution: Execution, answer: Answer) -> None:

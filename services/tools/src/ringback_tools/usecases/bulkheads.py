@@ -75,8 +75,8 @@ class Bulkhead:
             if place in self._waiting[priority]:
                 self._waiting[priority].remove(place)
 
-    def release(self, *, duration_ms: float, congested: bool) -> None:
-        """Give the slot back and adapt the limit to how it went."""
+    def learn(self, *, duration_ms: float, congested: bool) -> None:
+        """Adapt the limit to how one attempt went, while its slot is still taken."""
         self._concurrency = after(
             self._concurrency,
             congested=congested,
@@ -84,6 +84,9 @@ class Bulkhead:
             full=self._running >= self.slots,
             now_ms=self._clock.now_ms(),
         )
+
+    def release(self) -> None:
+        """Give the slot back."""
         self._running -= 1
         self._wake()
 
