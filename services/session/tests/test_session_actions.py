@@ -248,8 +248,9 @@ def test_a_write_whose_outcome_is_unknown_is_not_tried_again(call):
     assert call.facts("task_opened")[0]["reason"] == "unknown_outcome"
     call.reply("I can't tell yet.")
     note(call, "call_2")
+    assert call.runs("unknown", error_code="unknown_outcome", message="I can't tell yet.").attach_only
     assert call.results()["call_2"]["error_code"] == "unknown_outcome"
-    assert not call.new(fx.Execute)
+    assert len(call.facts("task_opened")) == len(call.facts("action_finished")) == 1
 
 
 def test_an_action_that_had_no_effect_may_be_tried_as_the_next_one(call):

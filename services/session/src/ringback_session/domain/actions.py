@@ -7,7 +7,16 @@ from ringback_errors import InvalidInput
 from ringback_identity import action_id as make_action_id
 from ringback_identity import canonical_arguments
 
-from ringback_session.domain import client_calls, consent, consults, decisions, facts, outcomes, results
+from ringback_session.domain import (
+    client_calls,
+    consent,
+    consults,
+    decisions,
+    doubts,
+    facts,
+    outcomes,
+    results,
+)
 from ringback_session.domain.effects import (
     Execute,
     Journal,
@@ -143,9 +152,11 @@ def fact_fetched(step: Step, fact: FactFetched) -> None:
 
 
 def execute(step: Step, action: Action, *, attach_only: bool = False) -> None:
-    """Have it run; the record is written."""
+    """Have it run; the record is written. `attach_only`: only learn what became of it."""
     tool = step.state.tools.get(action.tool)
     action.phase = ActionPhase.RUNNING
+    # Of a record of an older release the tool itself must tell.
+    deadline_ms = action.deadline_ms or (tool.deadline_ms if tool else client_calls.DEADLINE_MS)
     step.effects.append(
         Execute(
             action_id=action.action_id,
@@ -154,8 +165,7 @@ def execute(step: Step, action: Action, *, attach_only: bool = False) -> None:
             side_effect=action.side_effect,
             arguments_json=action.arguments_json,
             proof=action.proof,
-            # Of a record of an older release the tool itself must tell.
-            deadline_ms=action.deadline_ms or (tool.deadline_ms if tool else client_calls.DEADLINE_MS),
+            deadline_ms=min(deadline_ms, doubts.ASK_MS) if doubts.asked_again(action) else deadline_ms,
             attach_only=attach_only,
         )
     )
@@ -203,6 +213,9 @@ def result(step: Step, event: ActionResult) -> None:
     state.open_breakers = list(event.open_breakers)
     action = state.actions.get(event.action_id)
     if action is None or action.phase is not ActionPhase.RUNNING:
+        return
+    if doubts.asked_again(action):
+        doubts.answered(step, action, event)
         return
     if event.error_code == "not_started":
         _start_again(step, action)
@@ -260,6 +273,12 @@ def _join(step: Step, action: Action, call: CallRequested) -> None:
     _publish_request(step, action, call.call_id, attached=True)
     if action.open:
         action.call_ids.append(call.call_id)
+        return
+    if action.status == "unknown" and not action.client_tool:
+        # Tools may know by now.
+        action.call_ids = [call.call_id]
+        step.effects.append(StartTimer(name="filler", delay_ms=step.state.rules.filler_after_ms))
+        execute(step, action, attach_only=True)
         return
     outcomes.answer(step, [call.call_id], outcomes.output(action, already_done=action.status == "ok"))
 

@@ -12,6 +12,7 @@ from ringback_session.domain import (
     client_calls,
     compaction,
     consent,
+    doubts,
     early,
     escalation,
     fillers,
@@ -187,7 +188,8 @@ def _of_an_execution(now: Step, event: Input) -> bool:
         case inputs.ActionResult():
             actions.result(now, event)
         case inputs.ActionReconciled():
-            outcomes.reconciled(now, event)
+            if not doubts.reconciled(now, event):
+                outcomes.reconciled(now, event)
         case _:
             return False
     return True

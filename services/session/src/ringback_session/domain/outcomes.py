@@ -26,6 +26,7 @@ __all__ = [
     "open_task",
     "output",
     "reconciled",
+    "still_unknown",
     "stop_for_want_of_policy",
 ]
 
@@ -51,9 +52,7 @@ def finish(
     given = step.state.consents.get(action.consent_id)
     if given is not None and given.phase is ConsentPhase.GIVEN:
         given.phase = ConsentPhase.ENDED
-    if not step.state.open_actions() and step.state.team.consultation is None:
-        step.effects.append(StopTimer(name="filler"))
-        speaking.cancel_fillers(step)
+    _stop_fillers(step)
     step.publish(
         "action_finished",
         action_id=action.action_id,
@@ -70,6 +69,8 @@ def finish(
     )
     if status == "ok":
         _keep_promises(step, action)
+    if status != "unknown":
+        _settle_doubt(step, action)
     if tell_model:
         answer(step, action.call_ids, output(action), reply=reply)
     if step.state.ended:
@@ -98,11 +99,18 @@ def reconciled(step: Step, fact: ActionReconciled) -> None:
         return
     action.data_json = fact.data_json
     finish(step, action, fact.status, fact.error_code, fact.message, tell_model=False)
-    for task in [task for task in step.state.tasks.values() if task.action_id == fact.action_id]:
-        if task.reason == "unknown_outcome":
-            _close_task(step, task)
     if not step.state.ended and not step.state.agent_silent:
         speaking.speak(step, SpeechKind.NOTICE, fact.message)
+
+
+def still_unknown(step: Step, action: Action, message: str) -> None:
+    """Asked again, nobody knows yet: only whoever asked is told; the stream has been, and the task is open."""
+    action.phase = ActionPhase.DONE
+    action.message = message or action.message
+    _stop_fillers(step)
+    answer(step, action.call_ids, output(action))
+    if step.state.ended:
+        step.effects.append(Persist())
 
 
 def open_task(step: Step, title: str, action_id: str, *, reason: str) -> None:
@@ -128,6 +136,19 @@ def _keep_promises(step: Step, done: Action) -> None:
         earlier = step.state.actions.get(task.action_id)
         if earlier is not None and earlier is not done and (earlier.tool, earlier.arguments_digest) == effect:
             _close_task(step, task)
+
+
+def _settle_doubt(step: Step, action: Action) -> None:
+    """What became of it is known: nobody has to find out any more."""
+    for task in list(step.state.tasks.values()):
+        if task.action_id == action.action_id and task.reason == "unknown_outcome":
+            _close_task(step, task)
+
+
+def _stop_fillers(step: Step) -> None:
+    if not step.state.open_actions() and step.state.team.consultation is None:
+        step.effects.append(StopTimer(name="filler"))
+        speaking.cancel_fillers(step)
 
 
 def _close_task(step: Step, task: Task) -> None:
