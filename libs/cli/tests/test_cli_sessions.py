@@ -53,6 +53,8 @@ class Desk(session_pb2_grpc.SessionAdminServiceServicer):
 
     def TakeOver(self, request, context):  # noqa: N802
         self._keep(request, context)
+        if request.operator.reason == "mine" and not request.force:
+            context.abort(grpc.StatusCode.ABORTED, "anna (since 2026-01-05T09:30:00Z) has this call")
         return pb.TakeOverResponse()
 
     def HandBack(self, request, context):  # noqa: N802
@@ -171,6 +173,13 @@ def test_who_acts_and_why_is_told(sessions, desk):
     takeover, transfer, end = desk.asked
     assert {takeover.operator.reason, transfer.operator.reason, end.reason} == {"asked for"}
     assert takeover.operator.actor == transfer.operator.actor == end.actor != ""
+
+
+def test_a_call_is_taken_from_another_person_only_when_that_is_said(sessions, desk):
+    code, said = sessions("takeover", "sess_1", "--reason", "mine")
+    assert (code != 0, "anna (since 2026-01-05T09:30:00Z)" in said) == (True, True)
+    assert sessions("takeover", "sess_1", "--reason", "mine", "--force")[0] == 0
+    assert [asked.force for asked in desk.asked] == [False, True]
 
 
 @pytest.mark.parametrize("options", [(), ("--agent", "baggage", "--person")])

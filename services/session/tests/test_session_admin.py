@@ -1,6 +1,7 @@
 """The admin service of two replicas: each answers for both, every act is a fact, watchers see the call as it goes."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import grpc
 import pytest
@@ -181,6 +182,34 @@ async def test_acts_go_to_the_owner_and_each_is_a_fact(replicas, world):
     assert [fact.operator_acted.action for fact in world.facts("operator_acted")] == [
         "take_over", "say", "hand_back", "end",
     ]  # fmt: skip
+
+
+async def test_a_call_that_another_person_has_is_taken_from_them_only_by_force(replicas, world):
+    one, two = replicas
+    await two.ask.TakeOver(pb.TakeOverRequest(session_id="sess_1", operator=ANNA), timeout=5)
+    since_ms = one.calls.running["sess_1"].state.desk.since_ms
+    boris = pb.Operator(actor="boris", reason="my turn")
+    code, said = await refused(
+        two.ask.TakeOver(pb.TakeOverRequest(session_id="sess_1", operator=boris), timeout=5)
+    )
+    assert code == grpc.StatusCode.ABORTED
+    since = datetime.fromtimestamp(since_ms // 1000, UTC).isoformat().replace("+00:00", "Z")
+    assert f"anna (since {since})" in said
+    await two.ask.TakeOver(pb.TakeOverRequest(session_id="sess_1", operator=ANNA), timeout=5)
+    assert one.calls.running["sess_1"].state.desk.since_ms == since_ms, "who has it keeps it"
+    forced = pb.TakeOverRequest(session_id="sess_1", operator=boris, force=True)
+    await two.ask.TakeOver(forced, timeout=5)
+    assert one.calls.running["sess_1"].state.desk.actor == "boris"
+    await world.until(lambda: len(control_facts(world)) == 4)
+    told = [(act.actor, act.outcome, act.detail.partition(" (")[0]) for act in control_facts(world)]
+    assert told == [
+        ("anna", "ok", ""),
+        ("boris", "conflict", "from anna"),
+        ("anna", "ok", ""),
+        ("boris", "ok", "from anna"),
+    ]
+    acts = [fact.operator_acted for fact in world.facts("operator_acted")]
+    assert [(act.actor, act.detail) for act in acts] == [("anna", ""), ("anna", ""), ("boris", "from anna")]
 
 
 async def refused(call):

@@ -13,7 +13,15 @@ from google.protobuf.json_format import MessageToJson
 from rich.table import Table
 from ringback.session.v1 import session_pb2 as pb
 from ringback.session.v1 import session_pb2_grpc
-from ringback_errors import ConfigError, InvalidInput, NotFound, Overloaded, RingbackError, Unavailable
+from ringback_errors import (
+    ConfigError,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    Overloaded,
+    RingbackError,
+    Unavailable,
+)
 
 from ringback_cli.commands.connection import find_stack
 from ringback_cli.commands.running import run
@@ -30,6 +38,7 @@ _ERRORS: dict[grpc.StatusCode, type[RingbackError]] = {
     grpc.StatusCode.NOT_FOUND: NotFound,
     grpc.StatusCode.INVALID_ARGUMENT: InvalidInput,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
+    grpc.StatusCode.ABORTED: Conflict,
 }
 # How gRPC begins when it is not the peer that speaks.
 _TRANSPORT = ("failed to connect", "errors resolving", "DNS resolution failed", "Socket closed")
@@ -129,9 +138,16 @@ def say(
 
 
 @app.command()
-def takeover(session_id: Session, reason: Reason = "", admin: Admin = "") -> None:
+def takeover(
+    session_id: Session,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also from another person who has the call.")
+    ] = False,
+    reason: Reason = "",
+    admin: Admin = "",
+) -> None:
     """Take a call over: the agent is silent, `say` speaks for you, until `handback`."""
-    request = pb.TakeOverRequest(session_id=session_id, operator=_operator(reason))
+    request = pb.TakeOverRequest(session_id=session_id, operator=_operator(reason), force=force)
     _ask(admin, lambda stub: stub.TakeOver(request, timeout=TIMEOUT_S))
     console.print(f"{session_id} is yours", markup=False)
 

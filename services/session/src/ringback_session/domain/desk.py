@@ -39,9 +39,11 @@ _BACK = (
 def took_over(step: Step, event: OperatorTookOver) -> None:
     """From now on the agent says nothing; what it was saying stops, and a yes that it waited for is void."""
     state = step.state
-    held = bool(state.desk.actor)
-    state.desk = Desk(actor=event.actor, since_ms=step.at.now_ms)
-    _acted(step, "take_over", event.actor, event.reason)
+    held = state.desk.actor
+    if held != event.actor:
+        state.desk = Desk(actor=event.actor, since_ms=step.at.now_ms)
+    taken_from = f"from {held}" if held not in ("", event.actor) else ""
+    _acted(step, "take_over", event.actor, event.reason, taken_from)
     if not held:
         replies.stop(step, "client_cancelled")
         speaking.cancel_all(step, "client_cancelled")

@@ -137,7 +137,7 @@ class AdminServicer(session_pb2_grpc.SessionAdminServiceServicer):
     async def TakeOver(self, request: pb.TakeOverRequest, context: _Context) -> pb.TakeOverResponse:  # noqa: N802
         if address := self._elsewhere(request):
             return await self._pass_on("TakeOver", request, address)  # type: ignore[no-any-return]
-        self._operators.take_over(_act(request))
+        self._operators.take_over(_act(request), force=request.force)
         return pb.TakeOverResponse()
 
     async def HandBack(self, request: pb.HandBackRequest, context: _Context) -> pb.HandBackResponse:  # noqa: N802

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import msgspec
-from ringback_errors import InvalidInput, NotFound, Overloaded, RingbackError
+from ringback_errors import Conflict, InvalidInput, NotFound, Overloaded, RingbackError
 
+from ringback_session.domain.desk_state import Desk
 from ringback_session.domain.inputs import Input
 from ringback_session.domain.state import SPEECHES_QUEUED_MAX
 from ringback_session.domain.upkeep import (
@@ -38,7 +40,7 @@ class Act(msgspec.Struct, frozen=True):
 
 
 class Operators:
-    """Raises InvalidInput, NotFound (no such call here), Overloaded."""
+    """Raises InvalidInput, NotFound (no such call here), Conflict, Overloaded."""
 
     def __init__(self, calls: Calls, control: Control, packs: Packs) -> None:
         self._calls = calls
@@ -51,8 +53,16 @@ class Operators:
             raise NotFound("no replica holds such a session", field="session_id")
         return call
 
-    def take_over(self, act: Act) -> None:
-        self._do("take_over", act, lambda: OperatorTookOver(actor=act.actor, reason=act.reason))
+    def take_over(self, act: Act, *, force: bool = False) -> None:
+        """Raises Conflict when another person has the call, unless `force`."""
+        holder = self._other_holder(act)
+
+        def took_over() -> Input:
+            if holder is not None and not force:
+                raise Conflict(f"{holder} has this call: force takes it from them", field="force")
+            return OperatorTookOver(actor=act.actor, reason=act.reason)
+
+        self._do("take_over", act, took_over, detail=f"from {holder}" if holder else "")
 
     def hand_back(self, act: Act, *, note: str = "") -> None:
         def handed_back() -> Input:
@@ -104,6 +114,15 @@ class Operators:
 
     def drained(self, act: Act) -> None:
         self._control.operator_acted("drain", act.actor, act.reason)
+
+    def _other_holder(self, act: Act) -> str | None:
+        """Who else has the call, and since when."""
+        call = self._calls.running.get(act.session_id)
+        desk = call.state.desk if call is not None else Desk()
+        if desk.actor in ("", act.actor):
+            return None
+        since = datetime.fromtimestamp(desk.since_ms // 1000, UTC)
+        return f"{desk.actor} (since {since:%Y-%m-%dT%H:%M:%SZ})"
 
     async def _agents_of(self, call: Call) -> frozenset[str]:
         outlines = (await self._packs.pinned(call.state.pack_digest)).graph.outlines

@@ -1341,7 +1341,7 @@ class OperatorActed(_message.Message):
     actor: _builtins.str
     reason: _builtins.str
     detail: _builtins.str
-    """What was said or noted, or to whom the call went."""
+    """What was said or noted, to whom the call went, or from whom it was taken (of a take-over refused: who has it)."""
     tenant: _builtins.str
     """In facts of no session: which call, and where."""
     session_id: _builtins.str

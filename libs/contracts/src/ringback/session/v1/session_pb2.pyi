@@ -458,8 +458,11 @@ class TakeOverRequest(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     OPERATOR_FIELD_NUMBER: _builtins.int
     HERE_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     here: _builtins.bool
+    force: _builtins.bool
+    """Also from another person who has the call."""
     @_builtins.property
     def operator(self) -> Global___Operator: ...
     def __init__(
@@ -468,10 +471,11 @@ class TakeOverRequest(_message.Message):
         session_id: _builtins.str = ...,
         operator: Global___Operator | None = ...,
         here: _builtins.bool = ...,
+        force: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["operator", b"operator"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["here", b"here", "operator", b"operator", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "here", b"here", "operator", b"operator", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

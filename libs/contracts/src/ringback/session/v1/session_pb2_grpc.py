@@ -142,7 +142,7 @@ class SessionAdminServiceServicer:
 
     def TakeOver(self, request, context):
         """A person speaks from now on: the agent is silent, open read-backs are void. Handed back by itself after ten minutes without
-        an act of the person.
+        an act of the person. A call that another person has is refused (CONFLICT, with who has it and since when) unless `force`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,7 +47,7 @@ class SessionAdminServiceStub:
     """Tells the model something, or has a line spoken to the caller."""
     TakeOver: _grpc.UnaryUnaryMultiCallable[_session_pb2.TakeOverRequest, _session_pb2.TakeOverResponse]
     """A person speaks from now on: the agent is silent, open read-backs are void. Handed back by itself after ten minutes without
-    an act of the person.
+    an act of the person. A call that another person has is refused (CONFLICT, with who has it and since when) unless `force`.
     """
     HandBack: _grpc.UnaryUnaryMultiCallable[_session_pb2.HandBackRequest, _session_pb2.HandBackResponse]
     """The agent goes on."""
@@ -82,7 +82,7 @@ class SessionAdminServiceAsyncStub(SessionAdminServiceStub):
     """Tells the model something, or has a line spoken to the caller."""
     TakeOver: _aio.UnaryUnaryMultiCallable[_session_pb2.TakeOverRequest, _session_pb2.TakeOverResponse]  # type: ignore[assignment]
     """A person speaks from now on: the agent is silent, open read-backs are void. Handed back by itself after ten minutes without
-    an act of the person.
+    an act of the person. A call that another person has is refused (CONFLICT, with who has it and since when) unless `force`.
     """
     HandBack: _aio.UnaryUnaryMultiCallable[_session_pb2.HandBackRequest, _session_pb2.HandBackResponse]  # type: ignore[assignment]
     """The agent goes on."""
@@ -156,7 +156,7 @@ class SessionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_session_pb2.TakeOverResponse, _abc.Awaitable[_session_pb2.TakeOverResponse]]:
         """A person speaks from now on: the agent is silent, open read-backs are void. Handed back by itself after ten minutes without
-        an act of the person.
+        an act of the person. A call that another person has is refused (CONFLICT, with who has it and since when) unless `force`.
         """
 
     @_abc_1.abstractmethod
