@@ -134,3 +134,35 @@ async def test_objects_are_kept_and_replaced(bus: Bus) -> None:
     assert await objects.get("head.name") == b"2"
     assert await objects.get("empty") == b""
     assert await objects.list() == ["a", "empty", "head.name"]
+
+
+async def test_a_watch_of_summaries_is_told_of_changes_without_their_values(
+    bus: Bus, wait_until: Any
+) -> None:
+    bucket = bus.bucket("sessions")
+    told: list[tuple[str, Entry | None]] = []
+
+    async def handle(key: str, entry: Entry | None) -> None:
+        told.append((key, entry))
+
+    first = await bucket.put("r.a", b"x" * 1_000, summary="a:1")
+    watch = await bucket.watch("r.", handle, summaries=True)
+    assert told == [("r.a", Entry(b"", first, "a:1"))]
+    made = await bucket.create("r.b", b"y", summary="b:1")
+    await wait_until(lambda: told[-1] == ("r.b", Entry(b"", made, "b:1")))
+    changed = await bucket.update("r.a", b"z", revision=first, summary="a:2")
+    await wait_until(lambda: told[-1] == ("r.a", Entry(b"", changed, "a:2")))
+    bare = await bucket.put("r.b", b"written by who knows no summaries")
+    await wait_until(lambda: told[-1] == ("r.b", Entry(b"", bare)))
+    await bucket.delete("r.a")
+    await wait_until(lambda: told[-1] == ("r.a", None))
+    assert await bucket.get("r.b") == Entry(b"written by who knows no summaries", bare)
+    await watch.close()
+
+
+@pytest.mark.parametrize("summary", ["two words", "a\nb", "é", "x" * 1_025])
+async def test_a_summary_that_no_header_can_carry_is_refused(bus: Bus, summary: str) -> None:
+    bucket = bus.bucket("sessions")
+    with pytest.raises(InvalidInput, match="summary"):
+        await bucket.put("a", b"1", summary=summary)
+    assert await bucket.get("a") is None

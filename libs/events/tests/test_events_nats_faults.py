@@ -15,6 +15,7 @@ from ringback_errors import ConfigError, Conflict
 from ringback_events import (
     BusAway,
     Delivery,
+    Entry,
     NatsBus,
     PublisherLimits,
     WriteUnknown,
@@ -252,3 +253,24 @@ async def test_a_small_object_that_has_not_changed_is_read_without_a_consumer(
         store = await watcher.jetstream().object_store("packs")
         await store.delete("head.name")
         assert await reader.get("head.name") is None
+
+
+async def test_who_watches_summaries_is_not_sent_the_values(server: NatsServer, bus: NatsBus) -> None:
+    sent: dict[bool, int] = {}
+    for summaries in (False, True):
+        told: list[Entry | None] = []
+
+        async def handle(key: str, entry: Entry | None, to: list[Entry | None] = told) -> None:
+            to.append(entry)
+
+        watcher = await connect(server.url, name="watcher")
+        watch = await watcher.bucket("sessions").watch(f"{summaries}.", handle, summaries=summaries)
+        for number in range(20):
+            await bus.bucket("sessions").put(f"{summaries}.{number}", bytes(100_000), summary=f"{number}")
+        while len(told) < 20:
+            await asyncio.sleep(0.01)
+        sent[summaries] = int(watcher._link.nc.stats["in_bytes"])
+        await watch.close()
+        await watcher.close()
+    assert sent[False] >= 2_000_000
+    assert sent[True] < 20_000

@@ -51,7 +51,7 @@ class Moody:
         self.moods = []
         self.gate = None
 
-    async def update(self, key, value, *, revision, timeout_ms):
+    async def update(self, key, value, **options):
         if self.gate is not None:
             await self.gate.wait()
         mood = self.moods.pop(0) if self.moods else ""
@@ -59,7 +59,7 @@ class Moody:
             raise Unavailable("away")
         if mood == "lost":
             raise WriteUnknown("no answer")
-        written = await self._bucket.update(key, value, revision=revision, timeout_ms=timeout_ms)
+        written = await self._bucket.update(key, value, **options)
         if mood == "silent":
             raise WriteUnknown("no answer")
         return written

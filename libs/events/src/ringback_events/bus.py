@@ -55,10 +55,14 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A value of a bucket and the revision that a compare-and-set must name."""
+    """A value of a bucket and the revision that a compare-and-set must name.
+
+    `summary`: what was written with the value for those who watch; `get` reads the value alone.
+    """
 
     value: bytes
     revision: int
+    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,18 +145,23 @@ class Bucket(Protocol):
     was read: if that succeeds, the write in doubt can never land; if it is a Conflict, it has (or somebody
     else was first), and the next read tells. Reads are answered by the bucket's leader, so they see every
     finished write.
+
+    A write may say in a few words what it is about (`summary`: up to 1,024 visible ASCII characters, else
+    InvalidInput), so that who follows many keys can do so without the values.
     """
 
     async def get(self, key: str, *, timeout_ms: int = 2_000) -> Entry | None:
         """Return the entry, or None if there is none."""
 
-    async def create(self, key: str, value: bytes, *, timeout_ms: int = 2_000) -> int:
+    async def create(self, key: str, value: bytes, *, summary: str = "", timeout_ms: int = 2_000) -> int:
         """Store a key that must not exist and return its revision; Conflict if it exists."""
 
-    async def update(self, key: str, value: bytes, *, revision: int, timeout_ms: int = 2_000) -> int:
+    async def update(
+        self, key: str, value: bytes, *, revision: int, summary: str = "", timeout_ms: int = 2_000
+    ) -> int:
         """Replace the value if its revision is `revision` and return the new one; else Conflict."""
 
-    async def put(self, key: str, value: bytes, *, timeout_ms: int = 2_000) -> int:
+    async def put(self, key: str, value: bytes, *, summary: str = "", timeout_ms: int = 2_000) -> int:
         """Store the value whatever was there and return its revision."""
 
     async def delete(self, key: str, *, revision: int | None = None, timeout_ms: int = 2_000) -> None:
@@ -162,14 +171,21 @@ class Bucket(Protocol):
         """Return the live keys that start with `prefix`, sorted."""
 
     async def watch(
-        self, prefix: str, handler: WatchHandler, *, timeout_ms: int = 5_000, pace_ms: int = 0
+        self,
+        prefix: str,
+        handler: WatchHandler,
+        *,
+        timeout_ms: int = 5_000,
+        pace_ms: int = 0,
+        summaries: bool = False,
     ) -> Subscription:
         """Call `handler` with every live key of the prefix, return, and go on with each change (None:
         deleted).
 
         After a break the watch goes on where it was; a key that changed several times meanwhile may be
         reported once. With `pace_ms` changes are looked for that often instead of being sent at once: for who
-        has time, and would mostly be told of keys that this process writes itself.
+        has time, and would mostly be told of keys that this process writes itself. With `summaries` no value
+        is sent: each entry has its revision, its summary, and an empty value.
         """
 
 

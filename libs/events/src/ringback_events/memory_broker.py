@@ -159,7 +159,7 @@ class MemoryBucketStore:
     revision: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def write(self, key: str, value: bytes | None, *, expected: int | None) -> int:
+    def write(self, key: str, value: bytes | None, *, expected: int | None, summary: str = "") -> int:
         """Set (None: remove) a key; Conflict if its revision is not the expected one (0: must not exist)."""
         if value is not None and len(value) > self.spec.value_bytes_max:
             raise InvalidInput(
@@ -171,7 +171,7 @@ class MemoryBucketStore:
         if expected is not None and expected != (current.revision if current else 0):
             raise Conflict(f"{self.spec.name}/{key}: revision {expected} expected", field="revision")
         self.revision += 1
-        entry = None if value is None else Entry(value, self.revision)
+        entry = None if value is None else Entry(value, self.revision, summary)
         if entry is None:
             self.entries.pop(key, None)
         else:

@@ -10,7 +10,6 @@ from ringback_events.bus import (
     Backlog,
     BusStats,
     ConsumePolicy,
-    Entry,
     Handler,
     Start,
     Subscription,
@@ -20,7 +19,6 @@ from ringback_events.bus import (
 from ringback_events.erasing import erasable
 from ringback_events.failures import BusAway
 from ringback_events.handling import Workers, parked_headers, tail_one, watch_one
-from ringback_events.keys import check_key, check_key_prefix
 from ringback_events.memory_broker import (
     Durable,
     MemoryBroker,
@@ -29,6 +27,7 @@ from ringback_events.memory_broker import (
     Stored,
     delivery_of,
 )
+from ringback_events.memory_bucket import MemoryBucket
 from ringback_events.memory_objects import MemoryObjects
 from ringback_events.message import Message, checked_message
 from ringback_events.publisher import Publisher, PublisherLimits
@@ -168,8 +167,13 @@ class MemoryBus:
         self._require_up()
         self.broker.streams[spec.name].remove(lambda one: one.seq == stream_seq)
 
-    def bucket(self, name: str) -> _MemoryBucket:
-        return _MemoryBucket(self, self.broker.buckets[self.broker.topology.bucket(name).name])
+    def bucket(self, name: str) -> MemoryBucket:
+        store = self.broker.buckets[self.broker.topology.bucket(name).name]
+
+        def follow(prefix: str, handler: WatchHandler, after: int) -> Subscription:
+            return self._keep(_WatchRun(self, store, prefix, handler, after))
+
+        return MemoryBucket(self._require_up, store, follow, self._stats)
 
     def objects(self, name: str) -> MemoryObjects:
         return MemoryObjects(
@@ -356,45 +360,3 @@ class _WatchRun(_Running):
                 if key.startswith(self._prefix):
                     await watch_one(key, entry, self._handler, self._bus.stats)
             await changed.wait()
-
-
-class _MemoryBucket:
-    def __init__(self, bus: MemoryBus, store: MemoryBucketStore) -> None:
-        self._bus = bus
-        self._store = store
-
-    async def get(self, key: str, *, timeout_ms: int = 2_000) -> Entry | None:
-        self._bus._require_up()
-        return self._store.entries.get(check_key(key))
-
-    async def create(self, key: str, value: bytes, *, timeout_ms: int = 2_000) -> int:
-        return self._write(key, value, expected=0)
-
-    async def update(self, key: str, value: bytes, *, revision: int, timeout_ms: int = 2_000) -> int:
-        return self._write(key, value, expected=revision)
-
-    async def put(self, key: str, value: bytes, *, timeout_ms: int = 2_000) -> int:
-        return self._write(key, value, expected=None)
-
-    async def delete(self, key: str, *, revision: int | None = None, timeout_ms: int = 2_000) -> None:
-        self._write(key, None, expected=revision)
-
-    async def keys(self, prefix: str = "", *, timeout_ms: int = 5_000) -> list[str]:
-        self._bus._require_up()
-        return sorted(key for key in self._store.entries if key.startswith(check_key_prefix(prefix)))
-
-    async def watch(
-        self, prefix: str, handler: WatchHandler, *, timeout_ms: int = 5_000, pace_ms: int = 0
-    ) -> Subscription:
-        check_key_prefix(prefix)
-        self._bus._require_up()
-        after = self._store.revision
-        for key, entry in tuple(self._store.entries.items()):
-            if key.startswith(prefix):
-                await watch_one(key, entry, handler, self._bus.stats)
-        return self._bus._keep(_WatchRun(self._bus, self._store, prefix, handler, after))
-
-    def _write(self, key: str, value: bytes | None, *, expected: int | None) -> int:
-        check_key(key)
-        self._bus._require_up()
-        return self._store.write(key, value, expected=expected)

@@ -18,7 +18,7 @@ from ringback_errors import Conflict, InvalidInput, Unavailable
 from ringback_events.bus import BusStats, Delivery, Entry, Subscription, WatchHandler
 from ringback_events.failures import BusAway, WriteUnknown
 from ringback_events.handling import watch_one
-from ringback_events.keys import check_key, check_key_prefix
+from ringback_events.keys import check_key, check_key_prefix, check_summary
 from ringback_events.nats_consumer import TailSubscription
 from ringback_events.nats_link import ApiError, NatsLink, answer_of
 from ringback_events.topology import BucketSpec
@@ -26,6 +26,7 @@ from ringback_events.topology import BucketSpec
 __all__ = ["NatsBucket", "NatsObjects", "OpenTail"]
 
 OPERATION = "KV-Operation"
+SUMMARY = "Ringback-Summary"
 MARKER = "Nats-Marker-Reason"
 EXPECTED_REVISION = "Nats-Expected-Last-Subject-Sequence"
 WRONG_REVISION = (10071, 10164)
@@ -70,24 +71,26 @@ class NatsBucket:
         entry, _ = await self._read(check_key(key), timeout_ms=timeout_ms)
         return entry
 
-    async def create(self, key: str, value: bytes, *, timeout_ms: int = 2_000) -> int:
+    async def create(self, key: str, value: bytes, *, summary: str = "", timeout_ms: int = 2_000) -> int:
         try:
-            return await self._write(key, value, expected=0, timeout_ms=timeout_ms)
+            return await self._write(key, value, expected=0, summary=summary, timeout_ms=timeout_ms)
         except Conflict:
             # A deleted key leaves a marker with a revision of its own: create on top of exactly that one.
             entry, marker = await self._read(key, timeout_ms=timeout_ms)
             if entry is not None or not marker:
                 raise
-            return await self._write(key, value, expected=marker, timeout_ms=timeout_ms)
+            return await self._write(key, value, expected=marker, summary=summary, timeout_ms=timeout_ms)
 
-    async def update(self, key: str, value: bytes, *, revision: int, timeout_ms: int = 2_000) -> int:
-        return await self._write(key, value, expected=revision, timeout_ms=timeout_ms)
+    async def update(
+        self, key: str, value: bytes, *, revision: int, summary: str = "", timeout_ms: int = 2_000
+    ) -> int:
+        return await self._write(key, value, expected=revision, summary=summary, timeout_ms=timeout_ms)
 
-    async def put(self, key: str, value: bytes, *, timeout_ms: int = 2_000) -> int:
-        return await self._write(key, value, expected=None, timeout_ms=timeout_ms)
+    async def put(self, key: str, value: bytes, *, summary: str = "", timeout_ms: int = 2_000) -> int:
+        return await self._write(key, value, expected=None, summary=summary, timeout_ms=timeout_ms)
 
     async def delete(self, key: str, *, revision: int | None = None, timeout_ms: int = 2_000) -> None:
-        await self._write(key, None, expected=revision, timeout_ms=timeout_ms)
+        await self._write(key, None, expected=revision, summary="", timeout_ms=timeout_ms)
 
     async def keys(self, prefix: str = "", *, timeout_ms: int = 5_000) -> list[str]:
         live: set[str] = set()
@@ -105,17 +108,23 @@ class NatsBucket:
         return sorted(live)
 
     async def watch(
-        self, prefix: str, handler: WatchHandler, *, timeout_ms: int = 5_000, pace_ms: int = 0
+        self,
+        prefix: str,
+        handler: WatchHandler,
+        *,
+        timeout_ms: int = 5_000,
+        pace_ms: int = 0,
+        summaries: bool = False,
     ) -> Subscription:
         first = True
 
         async def take(message: Msg, delivery: Delivery) -> None:
             key = delivery.subject[len(self._subject) :]
-            entry = None if _is_removal(delivery) else Entry(delivery.payload, delivery.stream_seq)
+            entry = None if _is_removal(delivery) else _entry_of(delivery)
             if key.startswith(prefix) and not (first and entry is None):
                 await watch_one(key, entry, handler, self._stats)
 
-        tail = await self._tail(prefix, take, pace_ms=pace_ms)
+        tail = await self._tail(prefix, take, pace_ms=pace_ms, headers_only=summaries)
         try:
             await _caught_up(tail, timeout_ms=timeout_ms, what=self._stream)
         except Unavailable:
@@ -151,7 +160,9 @@ class NatsBucket:
             return None, revision
         return Entry(base64.b64decode(message.get("data", "") or ""), revision), revision
 
-    async def _write(self, key: str, value: bytes | None, *, expected: int | None, timeout_ms: int) -> int:
+    async def _write(
+        self, key: str, value: bytes | None, *, expected: int | None, summary: str, timeout_ms: int
+    ) -> int:
         check_key(key)
         if value is not None and len(value) > self._spec.value_bytes_max:
             raise InvalidInput(
@@ -160,6 +171,8 @@ class NatsBucket:
                 field="value",
             )
         headers = {} if value is not None else {OPERATION: "DEL"}
+        if summary:
+            headers[SUMMARY] = check_summary(summary)
         if expected is not None:
             headers[EXPECTED_REVISION] = str(expected)
         message = await self._link.request(
@@ -261,6 +274,10 @@ async def _caught_up(tail: TailSubscription, *, timeout_ms: int, what: str) -> N
             await tail.caught_up.wait()
     except TimeoutError:
         raise Unavailable(f"bus: {what} was not read within {timeout_ms} ms") from None
+
+
+def _entry_of(delivery: Delivery) -> Entry:
+    return Entry(delivery.payload, delivery.stream_seq, delivery.headers.get(SUMMARY, ""))
 
 
 def _is_removal(delivery: Delivery) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
+
 from ringback.session.v1 import record_pb2
 
 from ringback_session import wire
 from ringback_session.ports import Record
 from ringback_session.ports_upkeep import Present
 
-__all__ = ["present", "record_from", "record_message"]
+__all__ = ["present", "record_from", "record_message", "summarized", "summary_of"]
 
 
 def record_message(record: Record, now_ms: int) -> record_pb2.SessionRecord:
@@ -54,3 +56,24 @@ def present(message: record_pb2.SessionRecord, revision: int, *, heard_ms: int) 
         lease_id=message.lease_id,
         lease_until_ms=message.lease_until_ms,
     )
+
+
+def summary_of(message: record_pb2.SessionRecord) -> str:
+    """Who holds the session, as text: the record without the conversation, its facts and its tokens."""
+    held = record_pb2.SessionRecord(
+        schema_version=message.schema_version,
+        session_id=message.session_id,
+        tenant=message.tenant,
+        epoch=message.epoch,
+        owner=message.owner,
+        lease_until_ms=message.lease_until_ms,
+        ended=message.ended,
+        owner_address=message.owner_address,
+        lease_id=message.lease_id,
+    )
+    return b64encode(held.SerializeToString(deterministic=True)).decode()
+
+
+def summarized(summary: str) -> record_pb2.SessionRecord:
+    """Raises ValueError for what is no summary."""
+    return record_pb2.SessionRecord.FromString(b64decode(summary))

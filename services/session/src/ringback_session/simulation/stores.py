@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from ringback_errors import Conflict
@@ -32,22 +32,22 @@ class Bucket:
 
     weather: Weather
     entries: dict[str, Entry] = field(default_factory=dict)
-    watchers: list[tuple[Process, str, WatchHandler]] = field(default_factory=list)
+    watchers: list[tuple[Process, str, bool, WatchHandler]] = field(default_factory=list)
     revision: int = 0
 
-    def write(self, key: str, value: bytes, expected: int | None) -> int:
+    def write(self, key: str, written: Entry, expected: int | None) -> int:
         current = self.entries.get(key)
         if expected is not None and expected != (current.revision if current else 0):
             raise Conflict(f"{key}: revision {expected} expected", field="revision")
         self.revision += 1
-        self.entries[key] = Entry(value, self.revision)
-        for process, prefix, handler in self.watchers:
+        self.entries[key] = replace(written, revision=self.revision)
+        for process, prefix, summaries, handler in self.watchers:
             if key.startswith(prefix):
-                self.tell(process, handler, key)
+                self.tell(process, handler, key, summaries=summaries)
         return self.revision
 
-    def tell(self, process: Process, handler: WatchHandler, key: str) -> None:
-        entry = self.entries[key]
+    def tell(self, process: Process, handler: WatchHandler, key: str, *, summaries: bool) -> None:
+        entry = replace(self.entries[key], value=b"") if summaries else self.entries[key]
 
         def arrives() -> None:
             self.weather.loop.create_task(_finished(handler(key, entry)))
@@ -79,25 +79,28 @@ class _BucketOf:
         await self._process.passes()
         if mode == "away":
             raise BusAway("the bus is away")
-        return self._bucket.entries.get(key)
+        entry = self._bucket.entries.get(key)
+        return None if entry is None else replace(entry, summary="")
 
-    async def create(self, key: str, value: bytes, *, timeout_ms: int = 2_000) -> int:
-        return await self._write(key, value, 0, timeout_ms)
+    async def create(self, key: str, value: bytes, *, summary: str = "", timeout_ms: int = 2_000) -> int:
+        return await self._write(key, Entry(value, 0, summary), 0, timeout_ms)
 
-    async def update(self, key: str, value: bytes, *, revision: int, timeout_ms: int = 2_000) -> int:
-        return await self._write(key, value, revision, timeout_ms)
+    async def update(
+        self, key: str, value: bytes, *, revision: int, summary: str = "", timeout_ms: int = 2_000
+    ) -> int:
+        return await self._write(key, Entry(value, 0, summary), revision, timeout_ms)
 
-    async def put(self, key: str, value: bytes, *, timeout_ms: int = 2_000) -> int:
-        return await self._write(key, value, None, timeout_ms)
+    async def put(self, key: str, value: bytes, *, summary: str = "", timeout_ms: int = 2_000) -> int:
+        return await self._write(key, Entry(value, 0, summary), None, timeout_ms)
 
-    async def watch(self, prefix: str, handler: WatchHandler) -> object:
+    async def watch(self, prefix: str, handler: WatchHandler, *, summaries: bool = False) -> object:
         for key in self._bucket.entries:
             if key.startswith(prefix):
-                self._bucket.tell(self._process, handler, key)
-        self._bucket.watchers.append((self._process, prefix, handler))
+                self._bucket.tell(self._process, handler, key, summaries=summaries)
+        self._bucket.watchers.append((self._process, prefix, summaries, handler))
         return self
 
-    async def _write(self, key: str, value: bytes, expected: int | None, timeout_ms: int) -> int:
+    async def _write(self, key: str, value: Entry, expected: int | None, timeout_ms: int) -> int:
         await self._process.leaves()
         weather, mode = self._weather, self._weather.mode("records")
         if mode == "away":
@@ -117,7 +120,7 @@ class _BucketOf:
         return arrived[0]
 
     async def _unknown(
-        self, mode: str, key: str, value: bytes, expected: int | None, timeout_ms: int
+        self, mode: str, key: str, value: Entry, expected: int | None, timeout_ms: int
     ) -> None:
         arrives_ms = {"unknown_written": WRITE_MS, "unknown_late": timeout_ms + 700}.get(mode)
         if arrives_ms is not None:
@@ -126,7 +129,7 @@ class _BucketOf:
         await self._process.passes()
         raise WriteUnknown("no answer in time")
 
-    def _arrives(self, arrived: list[int | Conflict], key: str, value: bytes, expected: int | None) -> None:
+    def _arrives(self, arrived: list[int | Conflict], key: str, value: Entry, expected: int | None) -> None:
         try:
             arrived.append(self._bucket.write(key, value, expected))
         except Conflict as conflict:
