@@ -3,11 +3,12 @@
 import asyncio
 
 import grpc
+import msgspec
 import pytest
 from ringback.policy.v1 import policy_pb2, policy_pb2_grpc
 from ringback_calling import Breaker, Channel
 from ringback_errors import NotFound, Unavailable
-from ringback_session.adapters.policy_grpc import PolicyOverGrpc
+from ringback_session.adapters.policy_grpc import INSTRUCTIONS_KEPT_MS, PolicyOverGrpc
 from ringback_session.domain.effects import AskPolicy, ReadConsent
 from ringback_session.domain.inputs import At
 from ringback_session.domain.rules import Effect, SideEffect
@@ -213,3 +214,19 @@ async def test_a_call_does_not_start_on_guessed_rules(policy, servicer):
     servicer.status = grpc.StatusCode.UNAVAILABLE
     with pytest.raises(Unavailable):
         await policy.instructions(PINNED)
+
+
+async def test_what_policy_composed_is_asked_for_once_a_minute_for_all_calls_of_an_agent(policy, servicer):
+    servicer.reply = policy_pb2.ComposeInstructionsResponse(instructions="You book flights.")
+    other_call = Pinned(
+        tenant="local", session_id="sess_2", pack_digest="p", bundle_digest="b", epoch=1, agent="reservations"
+    )
+    first = await policy.instructions(PINNED)
+    assert await policy.instructions(other_call) is first
+    assert len(servicer.requests) == 1
+    for changed in ({"agent": "refunds"}, {"bundle_digest": "b2"}, {"pack_digest": "p2"}):
+        await policy.instructions(msgspec.structs.replace(other_call, **changed))
+    assert len(servicer.requests) == 4
+    servicer.reply = policy_pb2.ComposeInstructionsResponse(instructions="You book flights and trains.")
+    policy._clock.advance(INSTRUCTIONS_KEPT_MS)
+    assert await policy.instructions(PINNED) == "You book flights and trains."

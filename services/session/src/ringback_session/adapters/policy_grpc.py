@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 
 from ringback.policy.v1 import policy_pb2, policy_pb2_grpc
 from ringback_calling import Channel
@@ -18,6 +19,9 @@ from ringback_session.wire import word
 __all__ = ["PolicyOverGrpc"]
 
 START_DEADLINE_MS = 3_000
+# The same bundle, pack and agent give the same text; only a newer release of policy may compose another.
+INSTRUCTIONS_KEPT_MS = 60_000
+INSTRUCTIONS_KEPT_MAX = 64
 
 
 class PolicyOverGrpc:
@@ -27,6 +31,8 @@ class PolicyOverGrpc:
         self._channel = channel
         self._clock = clock
         self._stub = policy_pb2_grpc.PolicyServiceStub(channel.grpc)
+        # Calls share the text. By digests and agent: until when it is kept, and what it is.
+        self._instructions: OrderedDict[tuple[str, str, str], tuple[int, str]] = OrderedDict()
 
     async def decide(self, question: AskPolicy, pinned: Pinned) -> Decided:
         began = time.perf_counter()
@@ -78,6 +84,18 @@ class PolicyOverGrpc:
         return answer.bundle_digest, wire_policy.turn_rules(answer)
 
     async def instructions(self, pinned: Pinned) -> str:
+        key = (pinned.bundle_digest, pinned.pack_digest, pinned.agent)
+        until_ms, kept = self._instructions.get(key, (0, ""))
+        if self._clock.now_ms() < until_ms:
+            return kept
+        text = await self._composed(pinned)
+        self._instructions.pop(key, None)
+        self._instructions[key] = (self._clock.now_ms() + INSTRUCTIONS_KEPT_MS, text)
+        if len(self._instructions) > INSTRUCTIONS_KEPT_MAX:
+            self._instructions.popitem(last=False)
+        return text
+
+    async def _composed(self, pinned: Pinned) -> str:
         request = policy_pb2.ComposeInstructionsRequest(
             tenant=pinned.tenant,
             bundle_digest=pinned.bundle_digest,

@@ -10,7 +10,7 @@ only the bound of the replica that it comes to.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from statistics import median
 
@@ -19,6 +19,7 @@ from ringback_errors import Overloaded
 
 from ringback_session.ports import Caller
 from ringback_session.ports_upkeep import Meters, Presence
+from ringback_session.usecases.call import Call
 from ringback_session.usecases.ledger import Ledger
 
 __all__ = ["Admission", "AdmissionLimits", "LoopLag", "Refused"]
@@ -74,7 +75,7 @@ class Admission:
         self,
         *,
         limits: AdmissionLimits,
-        ours: Callable[[], Mapping[str, str]],
+        running: Mapping[str, Call],
         presence: Presence,
         meters: Meters,
         ledger: Ledger | None = None,
@@ -82,8 +83,8 @@ class Admission:
         self.lag = LoopLag(limit_ms=limits.loop_lag_ms_max)
         self.draining = False
         self._limits = limits
-        # Session → tenant of the calls that this replica holds.
-        self._ours = ours
+        # The calls that this replica holds, by session.
+        self._running = running
         self._presence = presence
         self._meters = meters
         self._ledger = ledger
@@ -108,7 +109,7 @@ class Admission:
 
     def check_resume(self, session_id: str) -> None:
         """Raises Refused when the session would be one too many here; nothing of it has changed then."""
-        if session_id not in self._ours():
+        if session_id not in self._running:
             self._check_room()
 
     def check_tenant(self, caller: Caller) -> None:
@@ -148,16 +149,23 @@ class Admission:
 
     def held(self, tenant: str) -> int:
         """Calls of a tenant: ours exactly, those of others as their records told last."""
-        here = {**self._ours(), **self._starting}
+        running, starting = self._running, self._starting
         # Nearly all that is known is ours on a busy replica, and needs no look at its lease.
         others = sum(
-            present.session_id not in here and self._presence.leased(present)
+            present.session_id not in running
+            and present.session_id not in starting
+            and self._presence.leased(present)
             for present in self._presence.of_tenant(tenant)
         )
-        return others + sum(of == tenant for of in here.values())
+        ours = sum(call.state.tenant == tenant for call in running.values())
+        return others + ours + sum(starting[session_id] == tenant for session_id in self._only_starting())
+
+    def _only_starting(self) -> list[str]:
+        """Calls that are no running ones yet."""
+        return [session_id for session_id in self._starting if session_id not in self._running]
 
     def _check_room(self) -> None:
-        if len(self._ours().keys() | self._starting.keys()) >= self._limits.calls_max:
+        if len(self._running) + len(self._only_starting()) >= self._limits.calls_max:
             self._refuse(
                 "calls_max",
                 f"this replica holds {self._limits.calls_max} calls, its limit: try again later",

@@ -56,7 +56,7 @@ class Calls:
         self.on_stop_taking: Callable[[], None] = lambda: None
         self.admission = Admission(
             limits=settings.admission,
-            ours=lambda: {session_id: call.state.tenant for session_id, call in self.running.items()},
+            running=self.running,
             presence=services.presence,
             meters=services.meters,
             ledger=services.ledger,
