@@ -1,8 +1,12 @@
 """Ids, tokens and keys have the forms that the rest of the system relies on."""
 
+import base64
+import hashlib
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ringback_errors import InvalidInput
 from ringback_identity import (
     ResumeToken,
@@ -33,6 +37,18 @@ def test_a_derived_id_depends_on_every_part_and_on_nothing_else():
     }
     assert len(others) == 5
     assert all(FORM.fullmatch(found) for found in others)
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8")) | st.integers(), max_size=4))
+def test_a_derived_id_is_the_base32_of_a_hash_as_every_release_writes_it(parts):
+    framed = b"".join(
+        kind + len(data).to_bytes(4, "big") + data
+        for kind, data in (
+            (b"s", p.encode()) if isinstance(p, str) else (b"i", str(p).encode()) for p in parts
+        )
+    )
+    expected = base64.b32encode(hashlib.sha256(framed).digest()).decode().lower()[:26]
+    assert derive_id("dec_", *parts) == f"dec_{expected}"
 
 
 def test_an_action_repeated_is_the_same_action_and_on_purpose_another():

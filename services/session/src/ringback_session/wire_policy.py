@@ -183,13 +183,18 @@ def _session_view(view: dict[str, Any]) -> policy_pb2.SessionView:
             "irreversible_forbidden",
         )
     }
-    return policy_pb2.SessionView(
+    message = policy_pb2.SessionView(
         **plain,
         caller=policy_pb2.Caller(caller_id=view["caller_id"]),
-        actions=[policy_pb2.PastAction(**action) for action in view["actions"]],
         totals=[policy_pb2.ActionTotals(**total) for total in view["totals"]],
         slots=[policy_pb2.Slot(**slot) for slot in view["slots"]],
         slots_behind=view.get("slots_behind", False),
         slots_before=[policy_pb2.Slot(**slot) for slot in view.get("slots_before", ())],
         consents=[policy_pb2.PastConsent(**consent) for consent in view["consents"]],
     )
+    # Up to 32, field by field in their place: half of what the constructor and a copy cost.
+    for action in view["actions"]:
+        past = message.actions.add()
+        past.action_id, past.tool, past.status = action["action_id"], action["tool"], action["status"]
+        past.age_ms, past.arguments_json = action["age_ms"], action["arguments_json"]
+    return message

@@ -250,10 +250,8 @@ def remember(step: Step, call: CallRequested) -> None:
 
 def reported_already(step: Step, call: CallRequested) -> bool:
     """Did the model tell of this very call before?"""
-    return any(
-        entry.kind == "function_call" and entry.call_id == call.call_id and entry.item_id == call.item_id
-        for entry in step.state.history
-    )
+    like_it = [entry for entry in step.state.history if entry.call_id == call.call_id]
+    return any(entry.kind == "function_call" and entry.item_id == call.item_id for entry in like_it)
 
 
 def _same_effect(step: Step, tool: str, arguments_digest: str) -> Action | None:

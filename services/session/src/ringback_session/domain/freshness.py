@@ -66,8 +66,8 @@ def prepare(step: Step, action: Action) -> bool:
 def ask_unwaited(step: Step, action: Action, *, prepared: bool) -> bool:
     """Is policy asked without what waiting would bring, since the rules are known not to read it? Kept in `known`."""
     state = step.state
-    others = [entry.action_id for entry in state.actions.values() if entry.phase is ActionPhase.DECIDING]
-    state.known.unwaited = [one for one in state.known.unwaited if one in others and one != action.action_id]
+    if state.known.unwaited:
+        state.known.unwaited = [one for one in state.known.unwaited if _still_asked(state, one, action)]
     if prepared or not _kept_fresh(state, action) or state.rules.reads_slots(action.tool):
         return False
     if not (_behind(step) or any(stale.tool for stale in state.known.stale.values())):
@@ -103,6 +103,11 @@ def refreshed(step: Step, event: ValueRefreshed) -> list[Action]:
 def _kept_fresh(state: CallState, action: Action) -> bool:
     """Is it about a change of the world, with something known that may be out of date?"""
     return action.side_effect is not SideEffect.READ and bool(state.slots) and not state.ended
+
+
+def _still_asked(state: CallState, action_id: str, asking: Action) -> bool:
+    other = state.actions.get(action_id)
+    return other is not None and other is not asking and other.phase is ActionPhase.DECIDING
 
 
 def _behind(step: Step) -> bool:

@@ -10,6 +10,8 @@ __all__ = ["PastActions", "Totals"]
 
 ORDINALS_KEPT: Final = 512
 DIGEST_CHARS: Final = 24
+READ_KEPT: Final = 2_048
+NUMBERS_MAX: Final = 16
 
 
 class Totals(msgspec.Struct, omit_defaults=True):
@@ -20,16 +22,15 @@ class Totals(msgspec.Struct, omit_defaults=True):
     failed: int = 0
     sums: dict[str, float] = {}
 
-    def count(self, status: str, arguments_json: str) -> None:
-        """One more action."""
+    def count(self, status: str, arguments_json: str, digest: str) -> None:
+        """One more action; `digest` is that of its arguments."""
         self.requested += 1
         self.failed += status in ("failed", "unknown")
         if status != "ok":
             return
         self.succeeded += 1
-        for name, value in msgspec.json.decode(arguments_json).items():
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                self.sums[name] = self.sums.get(name, 0.0) + value
+        for name, value in _numbers(arguments_json, digest):
+            self.sums[name] = self.sums.get(name, 0.0) + value
 
 
 class PastActions(msgspec.Struct, omit_defaults=True):
@@ -48,11 +49,31 @@ class PastActions(msgspec.Struct, omit_defaults=True):
         self.ordinals[key] = max(self.ordinals.pop(key, 1), ordinal + (not stands))
         while len(self.ordinals) > ORDINALS_KEPT:
             del self.ordinals[next(iter(self.ordinals))]
-        self.totals.setdefault(tool, Totals()).count(status, arguments_json)
+        self.totals.setdefault(tool, Totals()).count(status, arguments_json, digest)
 
     def next_ordinal(self, tool: str, digest: str) -> int:
         """For an action of which none like it is in the list."""
         return self.ordinals.get(_key(tool, digest), 1)
+
+
+# Every question to policy adds up all actions of the call: their arguments are read once.
+_read: dict[str, tuple[tuple[str, float], ...]] = {}
+
+
+def _numbers(arguments_json: str, digest: str) -> tuple[tuple[str, float], ...]:
+    found = _read.get(digest)
+    if found is None:
+        values = msgspec.json.decode(arguments_json).items()
+        found = tuple(
+            (name, value)
+            for name, value in values
+            if isinstance(value, (int, float)) and not isinstance(value, bool)
+        )
+        if len(found) <= NUMBERS_MAX:
+            if len(_read) >= READ_KEPT:
+                del _read[next(iter(_read))]
+            _read[digest] = found
+    return found
 
 
 def _key(tool: str, digest: str) -> str:

@@ -350,15 +350,15 @@ class CallState(msgspec.Struct):
 
     def remember(self, item: HistoryItem) -> None:
         """Keep an item for the day the model's conversation must be built again."""
-        item.text = item.text[:TEXT_CHARS_MAX]
-        self.history.append(item)
+        item.text, history = item.text[:TEXT_CHARS_MAX], self.history
+        history.append(item)
+        chars = sum([len(entry.text) + len(entry.data) for entry in history])
+        if len(history) <= HISTORY_KEPT and chars <= HISTORY_CHARS_MAX:
+            return
         # What stands at the head stays: it is what there is of the turns that are gone.
-        first = sum(entry.at_head for entry in self.history)
-        if len(self.history) > HISTORY_KEPT:
-            del self.history[first : first + len(self.history) - HISTORY_KEPT]
-        chars = sum(len(entry.text) + len(entry.data) for entry in self.history)
-        while chars > HISTORY_CHARS_MAX and len(self.history) > first + 1:
-            dropped = self.history.pop(first)
+        first = sum(entry.at_head for entry in history)
+        while len(history) > first + 1 and (len(history) > HISTORY_KEPT or chars > HISTORY_CHARS_MAX):
+            dropped = history.pop(first)
             chars -= len(dropped.text) + len(dropped.data)
 
     def bound(self) -> None:
