@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from ringback_cli.caller.script import BackendFault
 from ringback_cli.stack.supervisor import Backoff
+from ringback_testkit.heap import Heaps, witnessed
 from ringback_testkit.running_stack import RunningStack, running_stack
 from ringback_testkit.service_process import ServiceProcess
 from ringback_testkit.typed_caller import TypedCaller
@@ -122,11 +123,19 @@ async def in_chaos(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncItera
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def in_soak(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Airline]:
-    """A stack of its own; what a call leaves behind goes sooner than the run is over."""
+async def in_soak(tmp_path: Path, heaps: Heaps, request: pytest.FixtureRequest) -> AsyncIterator[Airline]:
+    """A stack of its own, whose programs say what they hold; what a call leaves behind goes before the run is over."""
     minutes: float = request.config.getoption("--minutes")
-    async for airline in _airline(tmp_path, keys="on", reservations=200 + int(600 * minutes)):
+    reservations = 200 + int(600 * minutes)
+    async for airline in _airline(
+        tmp_path, keys="on", reservations=reservations, environment=heaps.environment
+    ):
         yield airline
+
+
+@pytest.fixture
+def heaps(tmp_path: Path) -> Heaps:
+    return witnessed(tmp_path / "heaps")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -145,6 +154,7 @@ async def _airline(
     backoff: Callable[[], Backoff] = Backoff,
     overrides: Mapping[str, Mapping[str, str]] = OVERRIDES,
     workers: int = 1,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Airline]:
     data = folder / "reservations.csv"
     # Digits that no two ids share a start with, business class: cancellable whenever they were booked.
@@ -153,6 +163,11 @@ async def _airline(
     data.write_text("\n".join([HEADER, *rows]) + "\n")
     arguments = ("--idempotency-keys", keys, "--reservations", str(data))
     async with running_stack(
-        folder, overrides=overrides, backend_arguments=arguments, workers=workers, backoff=backoff
+        folder,
+        overrides=overrides,
+        backend_arguments=arguments,
+        workers=workers,
+        backoff=backoff,
+        environment=environment,
     ) as running:
         yield Airline(running, iter(ids))

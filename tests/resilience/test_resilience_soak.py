@@ -8,14 +8,16 @@ import pytest
 from ringback_testkit.soak import Soak
 
 if TYPE_CHECKING:
+    from ringback_testkit.heap import Heaps
+
     from conftest import Airline
 
 
 @pytest.mark.timeout(36_000)
 async def test_nothing_grows_slows_down_or_gets_lost_over_many_calls(
-    in_soak: Airline, request: pytest.FixtureRequest
+    in_soak: Airline, heaps: Heaps, request: pytest.FixtureRequest
 ) -> None:
-    soak = Soak(in_soak.running, in_soak.fresh, request.config.getoption("--seed"))
+    soak = Soak(in_soak.running, in_soak.fresh, request.config.getoption("--seed"), heaps)
     await soak.run(minutes=request.config.getoption("--minutes"))
     print("\n" + soak.report())
     assert soak.calls

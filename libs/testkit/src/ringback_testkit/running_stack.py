@@ -96,11 +96,12 @@ async def running_stack(
     backend_arguments: tuple[str, ...] = (),
     workers: int = 1,
     backoff: Callable[[], Backoff] = Backoff,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[RunningStack]:
     """Start everything on free ports under `folder`; everything is stopped at the end.
 
     `speed`: how many times faster than spoken the calls of `demo` run. `overrides`: settings by service. `workers`:
-    processes of session behind the one port.
+    processes of session behind the one port. `environment`: of every program, beside what this one has.
     """
     notes: list[Note] = []
     settings = {name: dict(values) for name, values in (overrides or {}).items()}
@@ -110,7 +111,7 @@ async def running_stack(
             run_stack(
                 StackPaths(folder),
                 packs=ROOT / "packs",
-                environment=inherited_environment(),
+                environment=inherited_environment() | dict(environment or {}),
                 on_note=notes.append,
                 otlp_endpoint=sink.endpoint,
                 overrides=settings,

@@ -1,7 +1,7 @@
 """Hours of calls in a row on one stack, with nothing killed: does anything grow, slow down or get lost?
 
 Callers of three kinds go side by side: short calls one after another, long calls, and visitors who vanish
-or send garbage. Each program's memory, files and threads are looked at as they go.
+or send garbage. What each program holds is looked at as they go: memory, files and threads.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Final
 
 from ringback_testkit.footprint import Footprint, footprint
+from ringback_testkit.heap import Heaps
 from ringback_testkit.running_stack import RunningStack
 from ringback_testkit.stubborn_caller import Goal, StubbornCaller
 from ringback_testkit.typed_caller import TypedCaller
@@ -27,9 +28,13 @@ DECLINING_SHARE: Final = 0.3
 PAUSE_S: Final = 0.5
 # Well below the bound on a conversation's items.
 LONG_CALL_ROUNDS: Final = 300
-# Between the second third and the last: what an allocator does by itself stays below.
-GROWTH_KB_MAX: Final = 4_096
-GROWTH_SHARE_MAX: Final = 0.06
+# One after the other: each third of a run sees some from their first turn to their last, and so holds the same.
+LONG_CALLS: Final = 9
+# Between the second third and the last: of what a program holds, and of its memory as the kernel sees it. The latter
+# also has what an allocator keeps for later, and finds its level late: there only what is gross is judged.
+HELD_GROWTH_KB_MAX: Final = 640
+GROWTH_KB_MAX: Final = 16_384
+GROWTH_SHARE_MAX: Final = 0.25
 MORE_FILES_MAX: Final = 16
 MORE_THREADS_MAX: Final = 4
 SLOWER_MAX: Final = 1.5
@@ -52,6 +57,8 @@ class Look:
     calls: int
     holds: dict[str, Footprint]
     turns_ms: tuple[float, ...]
+    # What programs of ours hold of their heap, kB.
+    held_kb: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -61,6 +68,7 @@ class Soak:
     running: RunningStack
     fresh: Iterator[str]
     seed: int
+    heaps: Heaps
     looks: list[Look] = field(default_factory=list)
     calls: int = 0
     refunds: int = 0
@@ -71,11 +79,13 @@ class Soak:
     _short: list[StubbornCaller] = field(default_factory=list)
     _turns_ms: list[float] = field(default_factory=list)
     _ends_at_s: float = 0.0
+    _long_call_s: float = 0.0
 
     async def run(self, *, minutes: float, side_by_side: int = 3) -> None:
         """Raises CallStuckError for a call without an end; faults of calls that did end are in `found`."""
         began_s = time.monotonic()
         self._ends_at_s = began_s + minutes * 60
+        self._long_call_s = minutes * 60 / LONG_CALLS
         dice = random.Random(self.seed)
         async with asyncio.TaskGroup() as group:
             for _ in range(side_by_side):
@@ -83,7 +93,7 @@ class Soak:
             group.create_task(self._long_calls())
             group.create_task(self._visitors(dice))
             while not self._over:
-                self._look(time.monotonic() - began_s)
+                await self._look(time.monotonic() - began_s)
                 await asyncio.sleep(LOOK_S)
         self.found += await wrong_effects(self.running, self._short)
 
@@ -98,11 +108,12 @@ class Soak:
         lines = [
             f"seed {self.seed}: {last.at_s:.0f} s, {self.calls} calls, {self.refunds} refunds, {self.visits} rude "
             f"visits, {self.rounds * 2} turns in long calls",
-            f"{'program':<12}{'MB first':>10}{'third':>8}{'last':>8}{'files':>12}{'threads':>12}",
+            f"{'program':<12}{'MB held':>26}{'MB private':>26}{'files':>12}{'threads':>12}",
         ]
         for name in sorted(last.holds):
             a, b, c = (look.holds[name] for look in (first, third, last))
-            mb = "".join(f"{of.private_kb / 1024:>{width}.1f}" for of, width in ((a, 10), (b, 8), (c, 8)))
+            held = [look.held_kb.get(name) for look in (first, third, last)]
+            mb = _mb(held) + _mb([a.private_kb, b.private_kb, c.private_kb])
             lines.append(f"{name:<12}{mb}{f'{a.files} → {c.files}':>12}{f'{a.threads} → {c.threads}':>12}")
         early, late = (_turns(part) for part in _thirds(self.looks)[1:])
         if early and late:
@@ -115,10 +126,12 @@ class Soak:
     def _over(self) -> bool:
         return time.monotonic() >= self._ends_at_s
 
-    def _look(self, at_s: float) -> None:
-        programs = self.running.stack.supervisor.programs
-        holds = {name: footprint(program.pid) for name, program in programs.items()}
-        self.looks.append(Look(at_s, self.calls, holds, tuple(self._turns_ms)))
+    async def _look(self, at_s: float) -> None:
+        pids = {name: program.pid for name, program in self.running.stack.supervisor.programs.items()}
+        held_kb = await self.heaps.held_kb(pids.values())
+        holds = {name: footprint(pid) for name, pid in pids.items()}
+        held = {name: held_kb[pid] for name, pid in pids.items() if pid in held_kb}
+        self.looks.append(Look(at_s, self.calls, holds, tuple(self._turns_ms), held))
         self._turns_ms.clear()
 
     async def _short_calls(self, dice: random.Random) -> None:
@@ -143,8 +156,9 @@ class Soak:
             self.running.watcher.forget(caller.session_id)
 
     async def _long_call(self, caller: TypedCaller) -> None:
+        ends_at_s = time.monotonic() + self._long_call_s
         for _ in range(LONG_CALL_ROUNDS):
-            if self._over:
+            if self._over or time.monotonic() >= ends_at_s:
                 return
             heard = len(caller.said)
             wish = f"Please cancel reservation {next(self.fresh)}"
@@ -187,6 +201,7 @@ def grown(looks: Sequence[Look]) -> list[str]:
     for name in sorted(last[-1].holds):
         if name not in KEEPS_ON_PURPOSE:
             found += _program_grown(name, [of.holds[name] for of in middle], [of.holds[name] for of in last])
+            found += _heap_grown(name, *([of.held_kb.get(name) for of in part] for part in (middle, last)))
     before, after = _turns(middle), _turns(last)
     if before and after and median(after) > median(before) * SLOWER_MAX:
         found.append(f"an answer took {median(before):.0f} ms, then {median(after):.0f} ms")
@@ -205,6 +220,21 @@ def _program_grown(name: str, middle: Sequence[Footprint], last: Sequence[Footpr
     if after > before + MORE_THREADS_MAX:
         found.append(f"{name}: threads went from {before} to {after}")
     return found
+
+
+def _heap_grown(name: str, middle: Sequence[int | None], last: Sequence[int | None]) -> list[str]:
+    before, after = ([held_kb for held_kb in part if held_kb is not None] for part in (middle, last))
+    if not before or not after:
+        return []
+    grown_kb = median(after) - median(before)
+    if grown_kb <= HELD_GROWTH_KB_MAX:
+        return []
+    return [f"{name}: what it holds went from {median(before) / 1024:.2f} to {median(after) / 1024:.2f} MB"]
+
+
+def _mb(sizes_kb: Sequence[int | None]) -> str:
+    said = " → ".join("?" if size_kb is None else f"{size_kb / 1024:.1f}" for size_kb in sizes_kb)
+    return f"{said:>26}"
 
 
 def _thirds(looks: Sequence[Look]) -> tuple[Sequence[Look], Sequence[Look], Sequence[Look]]:
