@@ -8,22 +8,46 @@ from ringback_testkit.soak import Look, grown
 
 
 def looks(
-    *, kb=lambda n: 50_000, files=lambda n: 20, threads=lambda n: 8, turn_ms=lambda n: 100.0, name="session"
+    *,
+    held_kb=lambda n: 14_000,
+    kb=lambda n: 50_000,
+    files=lambda n: 20,
+    threads=lambda n: 8,
+    turn_ms=lambda n: 100.0,
+    name="session",
 ):
-    return [
-        Look(float(n), n, {name: Footprint(kb(n), files(n), threads(n))}, (turn_ms(n),)) for n in range(30)
-    ]
+    def look(n):
+        holds = {name: Footprint(kb(n), files(n), threads(n))}
+        held = {} if held_kb is None else {name: held_kb(n)}
+        return Look(float(n), n, holds, (turn_ms(n),), held)
+
+    return [look(n) for n in range(90)]
 
 
 def test_what_stays_level_after_a_warm_up_has_not_grown():
-    assert grown(looks(kb=lambda n: 30_000 + 2_000 * min(n, 10))) == []
+    warm = looks(kb=lambda n: 30_000 + 2_000 * min(n, 30), held_kb=lambda n: 9_000 + 200 * min(n, 30))
+    assert grown(warm) == []
+
+
+def test_what_long_calls_hold_until_they_are_over_has_not_grown():
+    assert grown(looks(held_kb=lambda n: 14_000 + 300 * (n % 10))) == []
+
+
+def test_what_an_allocator_keeps_for_later_is_not_held():
+    assert grown(looks(kb=lambda n: 50_000 + 150 * n)) == []
+
+
+def test_a_leak_shows_under_what_comes_and_goes():
+    (found,) = grown(looks(held_kb=lambda n: 14_000 + 300 * (n % 10) + 25 * n))
+    assert found.startswith("session: what it holds")
 
 
 @pytest.mark.parametrize(
     ("how", "told"),
     [
+        ({"held_kb": lambda n: 14_000 + 25 * n}, "session: what it holds"),
         ({"kb": lambda n: 50_000 + 1_000 * n}, "session: memory"),
-        ({"files": lambda n: 20 + 2 * n}, "session: open files"),
+        ({"files": lambda n: 20 + n}, "session: open files"),
         ({"threads": lambda n: 8 + n}, "session: threads"),
         ({"turn_ms": lambda n: 100.0 + 20 * n}, "an answer took"),
     ],
@@ -34,7 +58,7 @@ def test_what_goes_on_growing_is_named(how, told):
 
 
 def test_the_broker_keeps_what_is_written_to_it():
-    assert grown(looks(kb=lambda n: 50_000 + 1_000 * n, name="nats")) == []
+    assert grown(looks(kb=lambda n: 50_000 + 1_000 * n, held_kb=None, name="nats")) == []
 
 
 def test_too_few_looks_judge_nothing():

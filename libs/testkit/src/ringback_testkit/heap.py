@@ -34,13 +34,18 @@ class Heaps:
 
     async def held_kb(self, pids: Iterable[int]) -> dict[int, int]:
         """What each of them holds; those that are no Python programs are left out. Raises TimeoutError."""
-        before = {pid: self._said(pid) for pid in pids if self._place(pid).exists()}
+        before = {pid: self._said(pid) for pid in pids if self._listens(pid)}
         for pid in before:
             os.kill(pid, signal.SIGUSR2)
         async with asyncio.timeout(ANSWERS_S):
-            while any(self._said(pid)[0] == said for pid, (said, _) in before.items()):  # noqa: ASYNC110 - tells only a file
+            # A program tells only a file, so there is nothing to wait on but time.
+            while any(self._said(pid)[0] == said for pid, (said, _) in before.items()):  # noqa: ASYNC110
                 await asyncio.sleep(POLL_S)
         return {pid: self._said(pid)[1] // 1024 for pid in before}
+
+    def _listens(self, pid: int) -> bool:
+        """Whether it is still Python: what starts another program in its own place has left its word behind."""
+        return self._place(pid).exists() and Path(f"/proc/{pid}/exe").readlink().name.startswith("python")
 
     def _said(self, pid: int) -> tuple[int, int]:
         asked, held = self._place(pid).read_text("ascii").split()
