@@ -8,6 +8,7 @@ from ringback_calling.breaker import Breaker, BreakerState
 from ringback_calling.breaker_gauge import show_breaker
 from ringback_calling.budget import Budget, monotonic_ms
 from ringback_calling.channel import Channel
+from ringback_calling.leaving import reply_of
 from ringback_calling.retry import RetryBudget
 from ringback_calling.statuses import to_error
 
@@ -18,6 +19,7 @@ __all__ = [
     "Channel",
     "RetryBudget",
     "monotonic_ms",
+    "reply_of",
     "show_breaker",
     "to_error",
 ]

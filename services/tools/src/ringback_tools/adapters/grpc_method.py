@@ -15,6 +15,7 @@ import grpc
 import orjson
 from google.protobuf import json_format, message_factory
 from google.protobuf.message import Message
+from ringback_calling import reply_of
 from ringback_errors import InvalidInput
 from ringback_telemetry import inject
 
@@ -98,7 +99,7 @@ class GrpcConnector:
         if isinstance(request, Failed):
             return request
         try:
-            reply = await learnt.unary(request, timeout=timeout_s, metadata=metadata)
+            reply = await reply_of(learnt.unary(request, timeout=timeout_s, metadata=metadata))
         except grpc.aio.AioRpcError as error:
             return _failed(error)
         return _answer(call, learnt.show(reply))
