@@ -126,9 +126,13 @@ async def in_chaos(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncItera
 async def in_soak(tmp_path: Path, heaps: Heaps, request: pytest.FixtureRequest) -> AsyncIterator[Airline]:
     """A stack of its own, whose programs say what they hold; what a call leaves behind goes before the run is over."""
     minutes: float = request.config.getoption("--minutes")
-    reservations = 200 + int(600 * minutes)
     async for airline in _airline(
-        tmp_path, keys="on", reservations=reservations, environment=heaps.environment
+        tmp_path,
+        keys="on",
+        reservations=200 + int(600 * minutes),
+        # Memory keeps sessions that may yet be asked for; so few are kept within a minute.
+        overrides=OVERRIDES | {"memory": {"RINGBACK_SESSIONS_HELD_MAX": "64"}},
+        environment=heaps.environment,
     ):
         yield airline
 
