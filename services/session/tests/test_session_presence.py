@@ -125,6 +125,20 @@ async def test_the_record_of_an_owner_that_writes_no_summary_is_read(owner, othe
     assert [one.session_id for one in await other.records.expired(for_ms=0)] == ["sess_1"]
 
 
+async def test_records_without_summaries_that_are_there_at_the_start_are_not_read_one_by_one(broker, owner):
+    record = await owner.takes()
+    for number in range(200):
+        record.session_id = f"sess_{number}"
+        await owner.bucket.put(f"record.{record.session_id}", without_summary(record, ended=number % 2 == 1))
+    heir = Replica(broker, "session-3")
+    heir.bucket.away = True
+    await heir.records.watch()
+    assert len(heir.records.of_tenant("local")) == 100
+    heir.bucket.away = False
+    assert len(await heir.records.expired(for_ms=0)) == 100
+    await heir.bus.close()
+
+
 async def test_a_record_that_could_not_be_read_is_read_before_it_is_said_what_expired(owner, other):
     record = await owner.takes()
     await settled()

@@ -55,9 +55,16 @@ class RecordsInBucket:
         self._tenants: dict[str, dict[str, Present]] = {}
         # Records without a summary that could not be read yet.
         self._unread: set[str] = set()
+        self._following = False
 
     async def watch(self) -> Subscription:
-        return await self._bucket.watch(RECORD, self._seen, summaries=True)
+        watch = await self._bucket.watch(RECORD, self._seen, summaries=True)
+        if self._unread:
+            # Together: a bucket that the release before wrote to has those of many days.
+            whole = await self._bucket.watch(RECORD, self._seen_whole)
+            await whole.close()
+        self._following = True
+        return watch
 
     async def create(self, record: Record) -> Record:
         data, summary = self._encode(record)
@@ -170,11 +177,15 @@ class RecordsInBucket:
         else:
             # Of an owner whose release writes none.
             self._unread.add(session_id)
-            await self._read(session_id)
+            if self._following:
+                await self._read(session_id)
 
     async def _read(self, session_id: str) -> None:
-        entry = await self._bucket.get(RECORD + session_id, timeout_ms=TIMEOUT_MS)
-        self._unread.discard(session_id)
+        key = RECORD + session_id
+        await self._seen_whole(key, await self._bucket.get(key, timeout_ms=TIMEOUT_MS))
+
+    async def _seen_whole(self, key: str, entry: Entry | None) -> None:
+        self._unread.discard(key.removeprefix(RECORD))
         if entry is not None:
             self._note(record_pb2.SessionRecord.FromString(entry.value), entry.revision)
 
