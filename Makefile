@@ -34,7 +34,7 @@ test-stack: setup
 chaos: setup ## kill programs under running calls, KILLS=200 SEED=1, and judge every call (about 20 minutes)
 	@$(BIN)/python -m pytest tests/resilience/test_resilience_chaos.py -s -p no:xdist --kills $(KILLS) --seed $(SEED)
 
-soak: setup ## calls in a row for MINUTES=30, nothing killed: what gets lost; from 15 on, what grows or slows down
+soak: setup ## calls in a row for MINUTES=30, nothing killed: what gets lost; from 30 on, what grows or slows down
 	@$(BIN)/python -m pytest tests/resilience/test_resilience_soak.py -s -p no:xdist --minutes $(MINUTES) --seed $(SEED)
 
 compose-test: setup ## build the containers, speak a call through them, take them down (needs Docker; not part of test)
