@@ -102,6 +102,35 @@ def test_facts_of_an_older_epoch_that_come_very_late_are_not_lost(new_script, fo
     assert "task_1" in timeline.state.tasks
 
 
+def test_what_a_former_owner_says_late_of_the_call_as_a_whole_does_not_undo_what_the_next_one_said(
+    new_script, folded
+):
+    first, second = new_script(), new_script(epoch=2)
+    first.started()
+    second.add(ev.Resumed(1), agent="billing")
+    for n in range(limits.TAIL_EVENTS_MAX + 8):
+        second.add(ev.CallerSpoke(f"item_{n}", f"turn {n}"), agent="billing")
+    timeline = folded(first.events + second.events)
+    # A paused owner's buffer leaves it when it goes on.
+    promise = Event(Position(1, 2), 2_000_000, ev.TaskOpened("task_1", "Call back", "promise"), agent="front")
+    ended = Event(Position(1, 3), 2_000_000, ev.Ended("client_lost"), agent="front")
+    assert [timeline.add(event) for event in (promise, ended)] == [Placed.FILLED, Placed.FILLED]
+    state = timeline.state
+    assert "task_1" in state.tasks
+    assert (state.ended, state.agent) == ("", "billing")
+
+
+def test_a_turn_that_is_told_again_replaces_what_was_told_of_it(script):
+    told = {"item_id": "item_a", "said": "At nine, from gate four.", "audio_ms": 2_000}
+    script.add(ev.AgentSpoke(**told, heard="At", heard_ms=300))
+    script.caller("What?")
+    script.add(ev.AgentSpoke(**told, heard="At nine, from", heard_ms=1_200))
+    timeline = Timeline(Record())
+    for event in script.events:
+        timeline.add(event)
+    assert [turn.text for turn in timeline.state.turns] == ["At nine, from", "What?"]
+
+
 def test_a_stored_record_goes_on_where_it_stopped(new_script, folded, airline_schema):
     events = _long_call(new_script)
     expected = folded(events, schema=airline_schema)

@@ -78,6 +78,21 @@ def test_an_item_is_reported_once_whatever_comes_late(call):
     assert len(call.facts("agent_turn_ended")) == 1
 
 
+def test_a_client_that_played_more_than_our_clock_thought_puts_right_what_was_told(call):
+    call.says("When?")
+    speaking(call)
+    call.pass_ms(500)
+    call.starts_speaking()
+    call.do(ev.ClientTruncated(item_id="item_m", audio_end_ms=1_500))
+    first, second = call.facts("agent_turn_ended")
+    assert (first["heard_ms"], second["heard_ms"]) == (500, 1_500)
+    assert second["heard"].startswith(first["heard"])
+    assert len(second["heard"]) > len(first["heard"])
+    assert (second["item_id"], second["said"]) == (first["item_id"], first["said"])
+    call.do(ev.ClientTruncated(item_id="item_m", audio_end_ms=1_500))
+    assert len(call.facts("agent_turn_ended")) == 2
+
+
 def test_silence_of_the_agent_is_no_interruption(call):
     call.says("When?")
     call.reply("At nine.")

@@ -187,8 +187,12 @@ class Timeline:
             return Placed.DUPLICATE
         self._gaps = gaps[-limits.GAPS_MAX :]
         self._gap_fillers += 1
-        settled = apply(self._settled, event, schema=self._schema)
-        self._settled = replace(settled, position=self._settled.position)
+        before = self._settled
+        settled = replace(apply(before, event, schema=self._schema), position=before.position)
+        if event.position.epoch < before.position.epoch:
+            # What happened is not lost; who holds the call, and whether it is over, a later owner has told.
+            settled = replace(settled, agent=before.agent, ended=before.ended)
+        self._settled = settled
         self._refold(0)
         return Placed.FILLED
 

@@ -179,7 +179,11 @@ def client_truncated(step: Step, truncated: ClientTruncated) -> None:
         if ours is not None:
             step.publish("interrupted", item_id=played.item_id, heard_ms=end_ms)
     if ours is not None or played.finished:
-        _put_right(step, played, end_ms, longer=ours is not None and end_ms > ours)
+        longer = ours is not None and end_ms > ours
+        if longer and played.reported and played.cut_text:
+            # Whoever was told of the shorter part puts this in its place.
+            _tell_turn(step, played, played.cut_text, heard_ms=end_ms)
+        _put_right(step, played, end_ms, longer=longer)
 
 
 def settle(step: Step) -> None:
@@ -265,18 +269,32 @@ def _report(step: Step, played: PlayedItem) -> None:
     first_audio_ms, state.first_audio_ms = state.first_audio_ms, 0
     if first_audio_ms:
         state.speech_ended_at_ms = 0
+    _tell_turn(step, played, played.text, heard_ms=part_ms, whole_ms=whole_ms, first_audio_ms=first_audio_ms)
+    manners.measure(step, played)
+    played.text = ""
+
+
+def _tell_turn(
+    step: Step,
+    played: PlayedItem,
+    said: str,
+    *,
+    heard_ms: int,
+    whole_ms: int | None = None,
+    first_audio_ms: int = 0,
+) -> None:
+    """What the agent said and how much of it was heard; told again, it replaces what was told of the item."""
+    audio_ms = played.samples // SAMPLES_PER_MS
     step.publish(
         "agent_turn_ended",
         item_id=played.item_id,
         response_id=played.response_id,
-        said=played.text,
-        heard=heard_text(played.text, part_ms=part_ms, whole_ms=whole_ms),
-        audio_ms=played.samples // SAMPLES_PER_MS,
-        heard_ms=part_ms if played.samples else 0,
+        said=said,
+        heard=heard_text(said, part_ms=heard_ms, whole_ms=audio_ms if whole_ms is None else whole_ms),
+        audio_ms=audio_ms,
+        heard_ms=heard_ms if played.samples else 0,
         kind=played.kind,
         first_audio_ms=first_audio_ms,
-        words=manners.words_in(played.text),
-        questions=manners.questions_in(played.text),
+        words=manners.words_in(said),
+        questions=manners.questions_in(said),
     )
-    manners.measure(step, played)
-    played.text = ""

@@ -381,7 +381,9 @@ Global___UserTurnEnded: _TypeAlias = UserTurnEnded  # noqa: Y015
 
 @_typing.final
 class AgentTurnEnded(_message.Message):
-    """The agent finished (or was stopped in) an utterance."""
+    """The agent finished (or was stopped in) an utterance. Told again for the same item, it replaces what was told before: the
+    client has said since that it played more.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
