@@ -1,7 +1,8 @@
 """Whole calls in virtual time: seeds that must stay well, and defects put in on purpose that must be found."""
 
+import msgspec
 import pytest
-from ringback_session.domain import actions, consent, outcomes, spending
+from ringback_session.domain import actions, consent, outcomes, spending, supervising, turns
 from ringback_session.domain.state import CallState
 from ringback_session.simulation import Move, Outcome, Plan, draw, runner, simulate
 from ringback_session.simulation.runner import explain, run_calls
@@ -10,6 +11,7 @@ from ringback_session.usecases.call import Call
 from ringback_session.usecases.keeping import Keeper
 from ringback_session.usecases.pulling import ContextPulls
 from ringback_session.views.holding import Holding
+from ringback_session.views.model import ModelView
 from ringback_session.views.route import Route, Wanted
 
 CALLS = 50
@@ -20,7 +22,7 @@ def test_simulated_calls_with_faults_end_well(seed):
     summary = run_calls(seed=seed, calls=CALLS)
     assert not summary.failures, explain(next(iter(summary.failures)))
     assert summary.calls == CALLS
-    for kind in ("session_resumed", "model_rotated", "consent_asked", "effects", "interrupted"):
+    for kind in ("session_resumed", "model_rotated", "consent_asked", "effects", "interrupted", "consulted"):
         assert summary.counts[kind], f"no call came to any {kind}: the plans are too tame"
 
 
@@ -182,3 +184,48 @@ def test_a_call_that_ends_with_a_void_consent_while_its_record_cannot_be_written
     outcome = simulate(Plan(seed=21_057, budget_tokens=60, moves=moves, answers=("early_yes",)))
     assert not outcome.violations
     assert outcome.counts["budget_crossed"]
+
+
+def test_it_finds_audio_for_a_client_that_wants_text(monkeypatch):
+    plan = Plan(seed=1, moves=(says(1_000, "Cancel 1."),), text=True)
+    outcome = simulate(plan)
+    assert not outcome.violations
+    assert outcome.counts["effects"] == 1, "a read-back in text is heard when it has been sent"
+    real = ModelView.speech
+    monkeypatch.setattr(
+        ModelView,
+        "speech",
+        lambda view, wanted, config: real(view, wanted, config).replace(b'"text"]', b'"audio"]'),
+    )
+    assert "gets audio" in "; ".join(simulate(plan).violations)
+
+
+def test_it_finds_an_answer_that_a_client_without_turn_detection_has_not_asked_for(monkeypatch):
+    plan = Plan(seed=1, moves=(says(1_000, "Cancel 1."), says(15_000, "Note 2.")), manual=True)
+    outcome = simulate(plan)
+    assert not outcome.violations
+    assert outcome.counts["effects"] == 2
+    real = turns.committed
+    monkeypatch.setattr(
+        turns, "committed", lambda step, event: real(step, msgspec.structs.replace(event, wants_reply=True))
+    )
+    assert "has not asked for it" in "; ".join(simulate(plan).violations)
+
+
+def test_it_finds_a_supervisor_whose_answer_nobody_gets(monkeypatch):
+    moves = (says(1_000, "Ask about 1."), says(9_000, "Ask to cancel 2."))
+    outcome = simulate(Plan(seed=1, moves=moves))
+    assert not outcome.violations
+    assert (outcome.counts["consulted"], outcome.counts["effects"]) == (2, 1)
+    monkeypatch.setattr(supervising, "_end", lambda step, consultation, outcome, text="": None)
+    found = "; ".join(simulate(Plan(seed=1, moves=moves)).violations)
+    assert "still thinking" in found
+    assert "got no output" in found
+
+
+def test_a_supervisor_that_goes_round_in_circles_ends_within_its_steps():
+    loops = Move(500, "supervisor", "loops", for_ms=20_000)
+    plan = Plan(seed=1, moves=(loops, says(1_000, "Ask about 1.")))
+    outcome = simulate(plan)
+    assert not outcome.violations
+    assert outcome.counts["consulted"] == 1

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Final, Protocol
 
 import orjson
 
-from ringback_session.simulation.model import FRAME_MS, silence, speech_frame
-from ringback_session.simulation.model_words import MS_PER_CHAR
+from ringback_session.simulation.listening import QUESTION, WORDS, Playing, Said, value_in
 from ringback_session.simulation.services import CURSE, read_answer
+from ringback_session.simulation.sound import FRAME_MS, silence, speech_frame
 from ringback_session.simulation.tool_world import TOOLS
 from ringback_session.simulation.weather import Weather
 
@@ -22,16 +22,8 @@ __all__ = ["Caller", "Line", "Said"]
 SAMPLES_PER_MS: Final = 24
 # The owner's clock counts the samples of the microphone, whose frames are long here: so much may it be ahead.
 CLOCK_AHEAD_MS: Final = 850
-QUESTION: Final = "Shall I do that?"
-WORDS: Final = {
-    "yes": "Yes.",
-    "early_yes": "Yes.",
-    "no": "No, thanks.",
-    "correction": "Wait, I meant another one.",
-    "question": "Which card is that?",
-    "mumble": "",
-    "yes_no": "Yes.",
-}
+_COMMITS: Final = "input_audio_buffer.commit"
+_ASKS: Final = "response.create"
 _GARBAGE: Final = (
     b"{",
     b'{"type":"response.create","response":{"output_modalities":["smell"]}}',
@@ -49,26 +41,6 @@ class Line(Protocol):
     def hang_up(self) -> None: ...
 
     def breaks(self, *, noticed_after_ms: int) -> None: ...
-
-
-@dataclass
-class Said:
-    """A yes of the caller's: when, and to which value, if they had heard it."""
-
-    at_ms: int
-    value: str
-
-
-@dataclass
-class Playing:
-    """An item that is being played to the caller."""
-
-    item_id: str
-    starts_ms: int
-    ms: int = 0
-    text: str = ""
-    response_id: str = ""
-    asked: bool = False
 
 
 @dataclass
@@ -109,8 +81,8 @@ class Caller:
             self._agrees(text)
             self._type(text)
         else:
-            # Two frames of sound: the silence after them ends the utterance.
-            self._saying += [text, text]
+            # Two frames of sound: the silence after them ends the utterance, or the client does.
+            self._saying += [text, text, *([_COMMITS, _ASKS] if self.weather.plan.manual else [])]
 
     def _agrees(self, text: str) -> None:
         if read_answer(text) == "yes":
@@ -131,6 +103,12 @@ class Caller:
 
     def noise(self) -> None:
         self.says("")
+
+    def mutters(self) -> None:
+        """Something that is put in, and not asked to be answered."""
+        self.says("Well, well.")
+        if self._saying and self._saying[-1] is _ASKS:
+            self._saying.pop()
 
     def interrupts(self) -> None:
         self.says("Hold on.")
@@ -186,9 +164,14 @@ class Caller:
             if self._saying:
                 self._agrees(self._saying[0])
                 self.line.up(speech_frame(self._saying.pop(0)))
+                self._ends_its_turn()
             else:
                 self.line.up(silence(ms))
         return ms
+
+    def _ends_its_turn(self) -> None:
+        while self._saying and self._saying[0] in (_COMMITS, _ASKS):
+            self.sends(self._saying.pop(0))
 
     # The line.
 
@@ -203,7 +186,15 @@ class Caller:
         self._playing.clear()
         if not self.resumed:
             offered = {"type": "function", "name": "dim", "parameters": {"type": "object"}}
-            self.sends("session.update", session={"type": "realtime", "tools": [offered]})
+            self.sends("session.update", session={"type": "realtime", "tools": [offered]} | self._wishes())
+
+    def _wishes(self) -> dict[str, Any]:
+        plan, wishes = self.weather.plan, dict[str, Any]()
+        if plan.manual:
+            wishes["audio"] = {"input": {"turn_detection": None}}
+        if plan.text:
+            wishes["output_modalities"] = ["text"]
+        return wishes
 
     def line_closed(self, line: Line, code: int, reason: str) -> None:
         """The other side closed. What is not an end is a reason to come back."""
@@ -293,6 +284,8 @@ class Caller:
                 self._is_asked(item)
 
     def _audio(self, event: dict[str, Any]) -> None:
+        if self.weather.plan.text:
+            self.weather.wrong("the client asked for text and gets audio")
         now_ms, item = self.weather.ms, self._item(event)
         item.starts_ms = item.starts_ms if item.ms else max(now_ms, self._silent_at())
         item.ms += len(event["delta"]) * 3 // 4 // 2 // SAMPLES_PER_MS
@@ -303,6 +296,8 @@ class Caller:
     def _words(self, event: dict[str, Any]) -> None:
         item = self._item(event)
         item.text += event["delta"]
+        if event["type"] == "response.output_text.delta":
+            self.heard_ms = self.weather.ms
         if self.weather.plan.output == "blocking" and CURSE in item.text:
             self.weather.wrong("the caller hears what the output gate holds back")
 
@@ -359,19 +354,15 @@ class Caller:
     def _value_heard(self) -> str:
         """The value of the read-back that was played last past its value."""
         ahead_ms = 0 if self.weather.plan.typed else CLOCK_AHEAD_MS
-        for item in reversed(self._playing):
-            if not item.text.endswith(QUESTION) or not item.ms:
-                continue
-            value = next(word.strip(".") for word in item.text.split() if word.startswith("48291"))
-            ends_ms = (item.text.index(value) + len(value)) * MS_PER_CHAR
-            if self.weather.ms >= item.starts_ms + ends_ms - ahead_ms:
-                return value
-        return ""
+        read_backs = (item for item in reversed(self._playing) if item.text.endswith(QUESTION))
+        heard = (value_in(item, by_ms=self.weather.ms + ahead_ms) for item in read_backs)
+        return next((value for value in heard if value), "")
 
     _DOES: ClassVar[dict[str, Callable[[Caller], None]]] = {
         "noise": noise,
         "interrupts": interrupts,
         "murmurs": murmurs,
+        "mutters": mutters,
         "cancels": cancels,
         "truncates": truncates,
         "deletes": deletes,
@@ -388,6 +379,7 @@ class Caller:
         "response.done": _ends,
         "response.output_audio.delta": _audio,
         "response.output_audio_transcript.delta": _words,
+        "response.output_text.delta": _words,
         "response.output_item.done": _done,
         "input_audio_buffer.speech_started": _barges_in,
         "error": _error,

@@ -5,7 +5,6 @@ It holds every connection to the protocol: one response of the conversation at a
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
@@ -24,12 +23,11 @@ from ringback_session.simulation.model_words import (
 )
 from ringback_session.simulation.pipe import Pipe
 from ringback_session.simulation.process import Process
+from ringback_session.simulation.sound import FRAME_MS, SILENCES, words_in
 from ringback_session.simulation.weather import Weather
 
-__all__ = ["FRAME_MS", "Connection", "ModelWorld", "ModelsOf", "silence", "speech_frame"]
+__all__ = ["Connection", "ModelWorld", "ModelsOf"]
 
-FRAME_MS: Final = 400
-_NO_SOUND: Final = bytes(FRAME_MS * 48)
 _VERBATIM: Final = 'Say exactly: "'
 _GARBAGE: Final = (
     b"not json",
@@ -40,24 +38,6 @@ _GARBAGE: Final = (
     b'{"type":"error","error":{"message":3}}',
     b'{"type":"no.such.event"}',
 )
-
-
-def speech_frame(text: str) -> bytes:
-    """Audio that says something: the words are its first bytes, and only the model knows."""
-    return _append((text.encode() + b"\1" + _NO_SOUND)[: len(_NO_SOUND)])
-
-
-def _append(audio: bytes) -> bytes:
-    return orjson.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(audio).decode()})
-
-
-_SILENCES: Final = {_append(_NO_SOUND * count): FRAME_MS * count for count in (1, 2)}
-_SILENT: Final = {ms: frame for frame, ms in _SILENCES.items()}
-
-
-def silence(ms: int) -> bytes:
-    """Audio without a sound: one frame long, or two."""
-    return _SILENT[ms]
 
 
 class ModelWorld:
@@ -149,6 +129,8 @@ class Connection:
         self._on_lost = on_lost
         self._heard = ""
         self._told = ""
+        # As configured: audio becomes an item only when it is committed; answers are text.
+        self._manual = self._text = False
         self._speaking: str | None = None
         self._ms_heard = 0
         self.events = ServerEvents(EventIds(f"{world.weather.plan.seed}/model/{len(world.connections)}"))
@@ -195,10 +177,10 @@ class Connection:
     # What comes.
 
     def _takes(self, frame: bytes) -> None:
-        silent_ms = _SILENCES.get(frame)
+        silent_ms = SILENCES.get(frame)
         if silent_ms is not None:
             self._ms_heard += silent_ms
-            if self._speaking is not None:
+            if self._speaking is not None and not self._manual:
                 self._stopped(self._speaking)
             return
         event = orjson.loads(frame)
@@ -218,8 +200,17 @@ class Connection:
         if event["item_id"] not in self.items:
             self._error("item_not_found", event)
 
+    def _configured(self, event: dict[str, Any]) -> None:
+        session = event["session"]
+        self._manual = session["audio"]["input"]["turn_detection"] is None
+        self._text = session["output_modalities"] == ["text"]
+
     def _commits(self, event: dict[str, Any]) -> None:
-        self._committed("", 0)
+        text, self._speaking = self._speaking, None
+        if text is None and self._manual:
+            self._error("input_audio_buffer_commit_empty", event)
+        else:
+            self._committed(text or "", 250 if text else 0)
 
     def _sound(self, event: dict[str, Any]) -> None:
         audio = event["audio"]
@@ -227,9 +218,11 @@ class Connection:
             self._error("invalid_value", event)
             return
         self._ms_heard += FRAME_MS
-        text = base64.b64decode(audio).partition(b"\1")[0].decode()
+        text = words_in(audio)
         if self._speaking is None:
             self._speaking = text
+            if self._manual:
+                return
             self._item_id = self.events.ids.item()
             self._emit(self.events.speech_started(self._item_id, audio_start_ms=self._ms_heard))
 
@@ -304,6 +297,7 @@ class Connection:
         answer = self._own_words(asked) if alone else self._answer(asked)
         if quirk in ("fails", "incomplete"):
             answer = Answer(answer.words[:9], status="failed" if quirk == "fails" else "incomplete")
+        answer.text = (asked.get("output_modalities") or ["text" if self._text else "audio"]) == ["text"]
         metadata = None if quirk == "no_metadata" else asked.get("metadata")
         response_id = self.events.ids.response()
         steps = response_steps(self.events, response_id, answer, metadata, alone=alone)
@@ -379,6 +373,7 @@ class Connection:
             self._down.send(frame)
 
     _TAKES: ClassVar[dict[str, Callable[[Connection, dict[str, Any]], None]]] = {
+        "session.update": _configured,
         "input_audio_buffer.append": _sound,
         "input_audio_buffer.commit": _commits,
         "conversation.item.create": _created,

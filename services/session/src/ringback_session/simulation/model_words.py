@@ -23,6 +23,7 @@ _VERBS: Final = {
     "lose": "no_such_tool",
 }
 _ASKED: Final = re.compile(r"(look up|cancel|refund|note|dim|lose)? ?(\d)", re.IGNORECASE)
+_CONSULT: Final = re.compile(r"ask (?:to )?(about|cancel|note) (\d)", re.IGNORECASE)
 _HAND_OVER: Final = re.compile(r"(billing|front), please")
 _AUDIO: Final = {ms: bytes(ms * 48) for ms in range(0, CHUNK_MS + 1, MS_PER_CHAR)}
 # Milliseconds from the step before, and the frame.
@@ -36,10 +37,15 @@ class Answer:
     words: str = ""
     calls: list[tuple[str, str]] = field(default_factory=list)
     status: str = "completed"
+    # Without audio.
+    text: bool = False
 
 
 def calls_in(text: str) -> list[tuple[str, str]]:
     """The calls that a wish comes to; a verb goes on for the numbers that follow it."""
+    consult = _CONSULT.match(text)
+    if consult is not None:
+        return [("consult_supervisor", f'{{"question":"{consult[1].lower()} {consult[2]}"}}')]
     found, tool = [], ""
     for name in _HAND_OVER.findall(text.lower()):
         found.append((f"hand_over_to_{name}", '{"reason":"asked","summary":"The caller asked."}'))
@@ -84,7 +90,8 @@ def response_steps(
         None,
     )
     if answer.words:
-        yield from _message(events, response_id, answer.words, next(index))
+        message = _text_message if answer.text else _message
+        yield from message(events, response_id, answer.words, next(index))
     for name, arguments in answer.calls:
         yield from _call(events, response_id, name, arguments, next(index))
     yield 10, events.response_done(response_object(response_id, answer.status, metadata, alone=alone)), None
@@ -107,6 +114,23 @@ def _message(
     yield 0, events.transcript_done(response_id, transcript=words, **where), None
     yield 0, events.part_done(response_id, part={"type": "audio", "transcript": words}, **where), None
     content = [{"type": "output_audio", "transcript": words}]
+    done = item_object(item_id, "message", "completed", role="assistant", content=content)
+    yield 0, events.output_item_done(response_id, output_index=index, item=done), done
+
+
+def _text_message(
+    events: ServerEvents, response_id: str, words: str, index: int
+) -> Iterator[tuple[int, bytes, dict[str, Any] | None]]:
+    item_id = events.ids.item()
+    where: dict[str, Any] = {"item_id": item_id, "output_index": index}
+    item = item_object(item_id, "message", "in_progress", role="assistant", content=[])
+    yield 20, events.output_item_added(response_id, output_index=index, item=item), item
+    yield 0, events.part_added(response_id, part={"type": "text", "text": ""}, **where), None
+    for piece in _pieces(words):
+        yield 60, events.text_delta(response_id, delta=piece, **where), None
+    yield 10, events.text_done(response_id, text=words, **where), None
+    yield 0, events.part_done(response_id, part={"type": "text", "text": words}, **where), None
+    content = [{"type": "output_text", "text": words}]
     done = item_object(item_id, "message", "completed", role="assistant", content=content)
     yield 0, events.output_item_done(response_id, output_index=index, item=done), done
 

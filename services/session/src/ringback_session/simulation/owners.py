@@ -25,6 +25,7 @@ from ringback_session.simulation.pipe import Pipe
 from ringback_session.simulation.process import Process
 from ringback_session.simulation.services import MemoryOf, PolicyOf, PolicyWorld
 from ringback_session.simulation.stores import Bucket, BusOf, FactsOf, LateFactsOf, Stream
+from ringback_session.simulation.supervisor import CONSULT_RULES, SupervisorOf
 from ringback_session.simulation.tool_world import ToolsOf, ToolWorld
 from ringback_session.simulation.virtual_loop import VirtualClock
 from ringback_session.simulation.watching import Watch
@@ -39,7 +40,12 @@ __all__ = ["SESSION", "Line", "Owner", "Surroundings"]
 SESSION = "sess_simulated"
 GRAPH = Graph(
     outlines={
-        "front": AgentOutline(name="front", contracts=(Contract(to="billing", when="An invoice is wrong."),)),
+        "front": AgentOutline(
+            name="front",
+            contracts=(Contract(to="billing", when="An invoice is wrong."),),
+            consult=CONSULT_RULES,
+        ),
+        "supervisor": AgentOutline(name="supervisor", speaks=False),
         "billing": AgentOutline(
             name="billing",
             takeover="Billing here.",
@@ -117,6 +123,7 @@ class Owner:
                 policy=PolicyOf(around.policy, weather, process, around.rules),
                 tools=ToolsOf(around.tools, weather, process),
                 memory=MemoryOf(around.stream, weather, process),
+                text=SupervisorOf(weather, process),
                 packs=_Packs(),
                 records=records,
                 facts=GatheredFacts(FactsOf(around.stream, process), clock),

@@ -32,8 +32,11 @@ SAYINGS: Final = (
     "A person, please.",
     "Something forbidden.",
     "Swear, please.",
+    "Ask about 1.",
+    "Ask to cancel 2.",
+    "Ask to note 2.",
 )
-WEIGHTS: Final = (3, 8, 4, 3, 3, 4, 2, 2, 2, 3, 1, 2, 1, 0.3, 0.5, 1.5)
+WEIGHTS: Final = (3, 8, 4, 3, 3, 4, 2, 2, 2, 3, 1, 2, 1, 0.3, 0.5, 1.5, 1.5, 1.5, 0.7)
 ANSWERS: Final = ("yes", "no", "correction", "question", "silence", "mumble", "early_yes", "yes_no")
 ANSWER_WEIGHTS: Final = (10, 2, 2, 3, 1, 1, 1, 1)
 MODEL_QUIRKS: Final = (
@@ -78,6 +81,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     `model_lasts_ms`: when the model ends each connection; 0: it does not. `output`: the gate of what the model says;
     `slow_after_ms`, `window_ms`: the rules `slow_model` and `backchannel`; `budget_tokens`: after which it has to end.
+    `manual`: no turn detection, the client commits what the caller said and asks for replies; `text`: it wants text.
     """
 
     seed: int
@@ -90,6 +94,8 @@ class Plan(msgspec.Struct, frozen=True):
     slow_after_ms: int = 0
     window_ms: int = 0
     budget_tokens: int = 0
+    manual: bool = False
+    text: bool = False
     moves: tuple[Move, ...] = ()
     answers: tuple[str, ...] = ()
 
@@ -115,6 +121,8 @@ def draw(seed: int) -> Plan:
         slow_after_ms=source.choice((0, 0, 400, 1_500)),
         window_ms=source.choice((0, 0, 250)),
         budget_tokens=source.choice((0, 0, 0, 0, 60, 150)),
+        manual=source.random() < 0.2,
+        text=source.random() < 0.15,
     )
 
 
@@ -158,6 +166,7 @@ def _caller(source: random.Random) -> list[Move]:
         "asks_twice",
         "interrupts",
         "murmurs",
+        "mutters",
     )
     return [Move(_at(source), "caller", source.choice(kinds)) for _ in range(source.choice((1, 2, 5)))]
 
@@ -238,6 +247,7 @@ _FAULTS: Final = (
     (_pauses, 0.2),
     (_window("policy", "away", "late", "slow", "needs_facts", "confirms_all", "denies"), 0.4),
     (_window("tools", "away", "slow", "error", "unknown", "restarts"), 0.4),
+    (_window("supervisor", "away", "slow", "loops", "unusable"), 0.25),
     (_window("memory", "away", "slow", "plans", "plans"), 0.5),
     (_window("records", "away", "unknown_lost", "unknown_written", "unknown_late", "slow"), 0.35),
     (_window("bus", "away", "unacked"), 0.25),

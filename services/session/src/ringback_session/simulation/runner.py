@@ -29,6 +29,8 @@ _SETTINGS = (
     "slow_after_ms",
     "window_ms",
     "budget_tokens",
+    "manual",
+    "text",
 )
 
 

@@ -23,6 +23,8 @@ _PLAIN: Final[dict[str, Any]] = {
     "slow_after_ms": 0,
     "window_ms": 0,
     "budget_tokens": 0,
+    "manual": False,
+    "text": False,
 }
 _NAMES = re.compile(r"\b(item|resp|call|event|act|con|speech|reply)_\w+|\d+")
 

@@ -37,6 +37,7 @@ class Watch:
         self._journalled: set[str] = set()
         self._not_started: set[str] = set()
         self._returned: set[str] = set()
+        self._consulted: set[str] = set()
 
     def step(self, event: Input, at: At, effects: fx.Effects) -> None:
         match event:
@@ -62,14 +63,32 @@ class Watch:
                 self._seq += 1
                 if effect.seq != self._seq or effect.epoch != self._state.epoch:
                     self._wrong(f"the fact {effect.kind} is numbered ({effect.epoch}, {effect.seq})")
+                if effect.kind == "consulted":
+                    self._once(str(effect.body["consult_id"]))
             case fx.Execute() if effect.side_effect is not SideEffect.READ and not effect.attach_only:
                 self._execute(effect, at)
+            case fx.AskText():
+                self._consults(effect)
             case fx.RequestReply() if self._state.account.spent:
                 self._wrong("a reply is asked for after the budget is spent")
             case fx.ReturnResult():
                 if effect.call_id in self._returned:
                     self._wrong(f"the call {effect.call_id} is answered twice")
                 self._returned.add(effect.call_id)
+
+    def _once(self, consult_id: str) -> None:
+        if consult_id in self._consulted:
+            self._wrong(f"the consultation {consult_id} ends twice")
+        self._consulted.add(consult_id)
+
+    def _consults(self, effect: fx.AskText) -> None:
+        consultation = self._state.team.consultation
+        if consultation is None or consultation.consult_id != effect.consult_id:
+            self._wrong("a supervisor is asked for nobody")
+            return
+        rules = consultation.rules
+        if effect.number > rules.steps_max or effect.timeout_ms > rules.deadline_ms:
+            self._wrong(f"a supervisor takes step {effect.number}, for {effect.timeout_ms} ms")
 
     def _execute(self, effect: fx.Execute, at: At) -> None:
         action = self._state.actions[effect.action_id]

@@ -73,6 +73,7 @@ class World:
             await weather.passes(5_000)
             await self._comes_back()
             await self._is_answered()
+            await self._is_left_alone()
             self._check_calm()
             self.caller.hangs_up()
         await self._settles()
@@ -194,6 +195,24 @@ class World:
                 self.weather.wrong("the caller speaks and is not answered, though all is well again")
         await self.weather.passes(CALM_MS)
 
+    async def _is_left_alone(self) -> None:
+        """Without turn detection nobody answers what was put in, until the client asks for it."""
+        caller, plan = self.caller, self.weather.plan
+        calls = [call for owner in self.owners if (call := owner.call())]
+        asked = any(call.state.open_consent() for call in calls)
+        if not plan.manual or plan.typed or plan.budget_tokens or caller.over or asked or self._handed_over():
+            return
+        before = set(caller.responses)
+        caller.mutters()
+        await self.weather.passes(CALM_MS // 2)
+        if caller.responses - before:
+            self.weather.wrong("the caller is answered, and the client has not asked for it")
+        began_ms = self.weather.ms
+        caller.sends("response.create")
+        await self.weather.passes(CALM_MS)
+        if caller.heard_ms < began_ms and not caller.over:
+            self.weather.wrong("the client asks for an answer to what was put in, and gets none")
+
     def _handed_over(self) -> bool:
         """Has a person the call, or nobody any more?"""
         return any(call.state.agent_silent for owner in self.owners if (call := owner.call()))
@@ -207,6 +226,8 @@ class World:
             self.weather.wrong(f"{len(calls)} owners hold the call, though all is well again")
             return
         state = calls[0].state
+        if state.team.consultation is not None and not state.open_actions():
+            self.weather.wrong("a supervisor is still thinking")
         for action in state.open_actions():
             if action.phase is not ActionPhase.CONFIRMING:
                 self.weather.wrong(f"{action.tool} is still {action.phase}")
