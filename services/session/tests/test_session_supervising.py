@@ -242,6 +242,14 @@ def test_a_consultation_goes_with_the_caller(team):
     assert not [e for e in team.new(fx.AskPolicy) if e.gate == "action"]
 
 
+def test_who_hangs_up_while_its_read_back_is_said_has_it_asked_nothing_more(team):
+    asked = asks(team)
+    answers(team, asked, "", calls=[CANCEL])
+    team.decides(Effect.CONFIRM)
+    team.do(ev.ClientGone(reason="client_closed"))
+    assert not team.new(fx.AskText), "nobody would hear the answer"
+
+
 def test_what_it_is_told_is_bounded(team):
     asked = asks(team)
     for number in range(2, 6):

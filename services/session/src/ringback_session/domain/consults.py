@@ -47,6 +47,9 @@ def ask(step: Step, consultation: Consultation) -> None:
     """The next request to the text model; the last one that may be made has no tools: it must answer."""
     consultation.phase = ConsultPhase.ASKING
     consultation.steps += 1
+    if step.state.ended or step.state.account.spent:
+        # Nobody will hear the answer, and it would cost something.
+        return
     last = consultation.steps >= consultation.rules.steps_max
     tools = () if last else tuple(offered(consultation.tools.values(), off=step.state.team.tools_off))
     step.effects.append(
