@@ -38,29 +38,31 @@ class SupervisorOf:
         wait_ms = question.timeout_ms if mode == "slow" else self._weather.delay_ms("supervisor", 300)
         await self._weather.passes(min(wait_ms, question.timeout_ms))
         await self._process.passes()
-        named = {"consult_id": question.consult_id, "number": question.number}
         error = {"away": "unavailable", "slow": "deadline", "unusable": "unusable"}.get(mode, "")
-        if error or wait_ms > question.timeout_ms:
-            return TextAnswered(**named, error=error or "deadline")  # type: ignore[arg-type]
-        return TextAnswered(  # type: ignore[arg-type]
-            **named,
-            **_said(question, loops=mode == "loops"),
-            input_tokens=_TOKENS,
-            output_tokens=1,
-            model="text",
-        )
+        if not error and wait_ms > question.timeout_ms:
+            error = "deadline"
+        if error:
+            return TextAnswered(consult_id=question.consult_id, number=question.number, error=error)
+        return _said(question, loops=mode == "loops")
 
     async def close(self) -> None:
         """There is no connection."""
 
 
-def _said(question: AskText, *, loops: bool) -> dict[str, object]:
+def _said(question: AskText, *, loops: bool) -> TextAnswered:
     answered = sum(message.role == "tool" for message in question.messages)
-    if answered and not loops:
-        return {"text": "It is as you thought."}
+    done = bool(answered) and not loops
     asked = msgspec.json.decode(question.messages[1].text.partition("\n\n")[0])["question"]
     what, _, number = asked.partition(" ")
     call = TextCall(
         call_id=f"t{question.number}", name=_TOOLS[what], arguments_json=f'{{"reservation":"{number}"}}'
     )
-    return {"calls": (call,)}
+    return TextAnswered(
+        consult_id=question.consult_id,
+        number=question.number,
+        text="It is as you thought." if done else "",
+        calls=() if done else (call,),
+        input_tokens=_TOKENS,
+        output_tokens=1,
+        model="text",
+    )
