@@ -57,6 +57,12 @@ def test_what_goes_on_growing_is_named(how, told):
     assert found.startswith(told)
 
 
+def test_a_cache_with_a_bound_may_fill_late_and_no_more_than_that():
+    assert grown(looks(held_kb=lambda n: 80_000 + 60 * n, name="memory")) == []
+    (found,) = grown(looks(held_kb=lambda n: 80_000 + 300 * n, name="memory"))
+    assert found.startswith("memory: what it holds")
+
+
 def test_the_broker_keeps_what_is_written_to_it():
     assert grown(looks(kb=lambda n: 50_000 + 1_000 * n, held_kb=None, name="nats")) == []
 
