@@ -39,18 +39,19 @@ async def load(
     sessions: int,
     seconds: float,
     window: int = 0,
+    warm_s: float = 0.5,
     key: str = "",
     pid: int = 0,
     on_measuring: Callable[[], None] = lambda: None,
 ) -> Load:
     """Run callers against `url`; with `pid`, account that process while they are measured.
 
-    `on_measuring`: called once, when all of them are connected and speak.
+    `warm_s`: how long they speak, paced, before they are timed. `on_measuring`: called once, when they are.
     """
     with tempfile.TemporaryDirectory() as folder:
         to = Path(folder) / "load.json"
         command = [sys.executable, str(LOAD), url, "--sessions", str(sessions), "--seconds", str(seconds)]
-        command += ["--window", str(window), "--key", key, "--to", str(to)]
+        command += ["--window", str(window), "--warm", str(warm_s), "--key", key, "--to", str(to)]
         process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
         assert process.stderr is not None
         said, used_s = b"", 0.0

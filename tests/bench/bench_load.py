@@ -138,6 +138,9 @@ async def _run(given: argparse.Namespace) -> dict[str, object]:
     gc.freeze()
     gc.disable()
     loop = asyncio.get_running_loop()
+    if not given.window:
+        await _paced(callers, loop.time() + given.warm)
+    before = sum(caller.answered for caller in callers)
     print("measuring", file=sys.stderr, flush=True)
     began = loop.time()
     if given.window:
@@ -149,12 +152,11 @@ async def _run(given: argparse.Namespace) -> dict[str, object]:
         while (left_s := until - loop.time()) > 0:
             await asyncio.sleep(left_s)
     else:
-        await _paced(callers, began + given.warm)
         for caller in callers:
             caller.measuring = True
-        await _paced(callers, began + given.warm + given.seconds)
+        await _paced(callers, began + given.seconds)
     took_s = loop.time() - began
-    answered = sum(caller.answered for caller in callers)
+    answered = sum(caller.answered for caller in callers) - before
     for caller in callers:
         caller.refill = caller.measuring = False
     print("measured", file=sys.stderr, flush=True)
