@@ -109,3 +109,72 @@ def test_a_new_owner_asks_again():
     other = CoreCall(state=restore(snapshot(call.state)), started=False)
     other.do(ev.Resumed(epoch=2, owner="session-1"))
     assert other.one(fx.Execute).attach_only
+
+
+def told_unknown(**rules):
+    """A note of which nobody knows whether it was made; the caller was told so."""
+    call = CoreCall(input_gate="off", **rules)
+    note(call, "call_1")
+    call.decides(Effect.ALLOW)
+    call.journals()
+    call.runs("unknown", error_code="unknown_outcome")
+    return call
+
+
+def truth(call, message="The note is there."):
+    call.do(
+        ev.ActionReconciled(
+            action_id=call.action().action_id, status="ok", data_json='{"card":"4111"}', message=message
+        )
+    )
+
+
+def finished(call):
+    return [(fact["status"], fact["result_json"]) for fact in call.facts("action_finished")]
+
+
+def test_a_truth_that_nobody_asked_for_is_judged_before_it_is_said_or_on_record():
+    call = told_unknown(result_gate="blocking")
+    judge(call)
+    call.reply("I can't tell yet.")
+    truth(call)
+    assert not call.new(fx.RequestSpeech)
+    assert len(finished(call)) == 1
+    question = call.question("result")
+    call.do(ev.Decided(decision_id=question.decision_id, effect=Effect.DENY, say="It is done."))
+    assert call.speaks().text == "It is done."
+    assert finished(call)[1] == ("ok", "")
+    assert len(call.results()) == 1, "the model's call was answered already"
+    assert not call.state.tasks
+
+
+def test_a_truth_that_comes_while_the_doubt_is_judged_takes_its_place():
+    call = told_unknown(result_gate="blocking")
+    before = call.question("result")
+    truth(call)
+    question = call.question("result")
+    call.do(ev.Decided(decision_id=before.decision_id, effect=Effect.ALLOW))
+    assert not call.results()
+    call.do(ev.Decided(decision_id=question.decision_id, effect=Effect.ALLOW))
+    assert call.results()["call_1"]["status"] == "ok"
+    assert not call.state.tasks
+
+
+def test_a_truth_that_comes_after_the_end_is_on_record_without_what_nobody_judged():
+    call = told_unknown(result_gate="blocking")
+    judge(call)
+    call.do(ev.ClientGone(reason="hang_up"))
+    truth(call)
+    assert finished(call)[1] == ("ok", "")
+    assert not call.new(fx.RequestSpeech)
+
+
+def test_a_new_owner_has_a_truth_judged_that_the_one_before_had_not():
+    call = told_unknown(result_gate="blocking")
+    judge(call)
+    call.reply("I can't tell yet.")
+    truth(call)
+    other = CoreCall(state=restore(snapshot(call.state)), started=False)
+    other.do(ev.Resumed(epoch=2, owner="session-1"))
+    other.do(ev.Decided(decision_id=other.question("result").decision_id, effect=Effect.ALLOW))
+    assert other.speaks().text == "The note is there."

@@ -24,7 +24,6 @@ from ringback_session.domain import (
     judging,
     notes,
     on_record,
-    outcomes,
     playback,
     prompting,
     recalling,
@@ -188,8 +187,7 @@ def _of_an_execution(now: Step, event: Input) -> bool:
         case inputs.ActionResult():
             actions.result(now, event)
         case inputs.ActionReconciled():
-            if not doubts.reconciled(now, event):
-                outcomes.reconciled(now, event)
+            doubts.reconciled(now, event)
         case _:
             return False
     return True

@@ -32,11 +32,15 @@ def answered(step: Step, action: Action, event: ActionResult) -> None:
     results.arrived(step, action, event.status, event.error_code, event.message, retryable=event.retryable)
 
 
-def reconciled(step: Step, fact: ActionReconciled) -> bool:
-    """The truth came by itself while it was asked for. Returns False for an action that nobody asks about."""
+def reconciled(step: Step, fact: ActionReconciled) -> None:
+    """The truth came by itself: while it was asked for, or to a caller who was told that it is not known."""
     action = step.state.actions.get(fact.action_id)
-    if action is None or not asked_again(action):
-        return False
+    if action is None or action.status != "unknown":
+        return
+    if not action.open:
+        # The model's calls have their answers: results has the agent tell it.
+        action.call_ids = []
+    elif not (asked_again(action) or action.phase is ActionPhase.CHECKING):
+        return
     action.data_json = fact.data_json
     results.arrived(step, action, fact.status, fact.error_code, fact.message, retryable=False)
-    return True

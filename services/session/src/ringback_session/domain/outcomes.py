@@ -6,14 +6,12 @@ import msgspec
 
 from ringback_session.domain import consults, replies, speaking
 from ringback_session.domain.effects import Persist, ReturnResult, StopTimer
-from ringback_session.domain.inputs import ActionReconciled
 from ringback_session.domain.state import (
     Action,
     ActionPhase,
     ConsentPhase,
     HistoryItem,
     ReplyPurpose,
-    SpeechKind,
     Task,
 )
 from ringback_session.domain.step import Step
@@ -25,7 +23,6 @@ __all__ = [
     "not_started",
     "open_task",
     "output",
-    "reconciled",
     "still_unknown",
     "stop_for_want_of_policy",
 ]
@@ -90,17 +87,6 @@ def stop_for_want_of_policy(step: Step, action: Action) -> None:
     say = step.state.rules.fallback(action.side_effect).say or step.state.rules.say_unavailable
     open_task(step, f"Call back about {action.tool}", action.action_id, reason="policy_away")
     not_started(step, action.action_id, "policy_unavailable", say)
-
-
-def reconciled(step: Step, fact: ActionReconciled) -> None:
-    """The truth about an action that was in doubt: the caller is told, and what was owed for it is settled."""
-    action = step.state.actions.get(fact.action_id)
-    if action is None or action.open or action.status != "unknown":
-        return
-    action.data_json = fact.data_json
-    finish(step, action, fact.status, fact.error_code, fact.message, tell_model=False)
-    if not step.state.ended and not step.state.agent_silent:
-        speaking.speak(step, SpeechKind.NOTICE, fact.message)
 
 
 def still_unknown(step: Step, action: Action, message: str) -> None:

@@ -26,8 +26,10 @@ def arrived(
     action.error_code = error_code
     action.message = message
     action.retryable = retryable
-    if step.state.rules.result_gate == "off" or step.state.ended or not (action.data_json or message):
+    if step.state.rules.result_gate == "off" or not (action.data_json or message):
         let_go(step, action)
+    elif step.state.ended:
+        unjudged(step, action)
     else:
         ask(step, action)
 
@@ -75,10 +77,13 @@ def unjudged(step: Step, action: Action) -> None:
 
 
 def let_go(step: Step, action: Action) -> None:
-    """Tell the stream and the model."""
+    """Tell the stream and the model; where the model's calls were answered before it was known, the caller."""
+    asked = bool(action.call_ids)
     outcomes.finish(
         step, action, action.status, action.error_code, action.message, retryable=action.retryable
     )
+    if not (asked or step.state.ended or step.state.agent_silent):
+        speaking.speak(step, SpeechKind.NOTICE, action.message)
 
 
 def _seen(action: Action) -> str:
