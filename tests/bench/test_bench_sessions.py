@@ -53,10 +53,8 @@ async def test_sessions_per_core(bench: Bench) -> None:
         figures: dict[str, float | str] = {"carried": str(way.carried), "added p99": added_us}
         figures |= {"cpu per message": looked.cpu_us, "per core": _per_core(looked)}
         # The fewer the sessions, the dearer a message: fewer of them wait to be read together.
-        at = max(
-            (number for number in way.seen if number in ways["picows"].seen and number <= way.carried),
-            default=min(way.seen),
-        )
+        both = way.seen.keys() & ways["picows"].seen.keys()
+        at = max((number for number in both if number <= way.carried), default=min(both))
         ours, base = way.seen[at][1].cpu_us, ways["picows"].seen[at][1].cpu_us
         table.row(name, figures | {"picows": base, "ratio": base / ours})
     table.note(
