@@ -68,6 +68,7 @@ async def test_the_answer_is_returned_to_the_model_on_the_line(world, chat):
     assert [message["role"] for message in request["messages"]] == ["system", "user"]
     assert "Is 482915 refundable?" in request["messages"][1]["content"]
     assert {tool["function"]["name"] for tool in request["tools"]} >= {"get_reservation"}
+    await world.until(lambda: world.facts("consulted"))
     (fact,) = world.facts("consulted")
     assert (fact.consulted.outcome, fact.consulted.input_tokens, fact.consulted.model) == (
         "answered",
