@@ -9,13 +9,19 @@ from ringback_session.domain.state import restore, snapshot
 from session_core_kit import CoreCall
 
 
-def in_doubt(**rules):
-    """A note of which nobody knows whether it was made, and that the model wants once more."""
+def told_unknown(**rules):
+    """A note of which nobody knows whether it was made; the caller was told so."""
     call = CoreCall(input_gate="off", **rules)
     note(call, "call_1")
     call.decides(Effect.ALLOW)
     call.journals()
     call.runs("unknown", error_code="unknown_outcome")
+    return call
+
+
+def in_doubt(**rules):
+    """A note of which nobody knows whether it was made, and that the model wants once more."""
+    call = told_unknown(**rules)
     judge(call)
     call.reply("I can't tell yet.")
     note(call, "call_2")
@@ -109,16 +115,6 @@ def test_a_new_owner_asks_again():
     other = CoreCall(state=restore(snapshot(call.state)), started=False)
     other.do(ev.Resumed(epoch=2, owner="session-1"))
     assert other.one(fx.Execute).attach_only
-
-
-def told_unknown(**rules):
-    """A note of which nobody knows whether it was made; the caller was told so."""
-    call = CoreCall(input_gate="off", **rules)
-    note(call, "call_1")
-    call.decides(Effect.ALLOW)
-    call.journals()
-    call.runs("unknown", error_code="unknown_outcome")
-    return call
 
 
 def truth(call, message="The note is there."):

@@ -21,6 +21,7 @@ async def world():
     world = World()
     yield world
     assert not world.tracing.errors
+    await world.close()
 
 
 def handed(client_tools="allow", **rules):

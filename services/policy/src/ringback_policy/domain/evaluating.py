@@ -166,8 +166,7 @@ def _apply(
     """Adds the verdicts of all rules; facts are asked for only while they can still matter."""
     facts = NO_FACTS
     if rules.needs or extra:
-        more = extra and extra != rules.needs
-        names = dict.fromkeys((*rules.needs, *extra)) if more else rules.needs
+        names = dict.fromkeys((*rules.needs, *extra)) if extra else rules.needs
         facts = resolve(names, bundle.facts, request, subject=subject)
     complete = not facts.needs
     values = facts.roots or variables(request, subject=subject, facts={})

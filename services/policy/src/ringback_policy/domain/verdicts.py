@@ -35,7 +35,7 @@ def strictest(verdicts: Iterable[Verdict]) -> Verdict:
 
 def stated(verdicts: list[Verdict]) -> str:
     """What the read-back must state: the sentences of all rules that ask for a yes, in their order."""
-    return _sentences([v.states for v in verdicts if v.states and v.effect is Effect.CONFIRM])
+    return _sentences([verdict.states for verdict in verdicts if verdict.effect is Effect.CONFIRM])
 
 
 def obligations_of(verdicts: Iterable[Verdict]) -> Obligations:

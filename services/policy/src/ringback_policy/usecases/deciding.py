@@ -93,15 +93,15 @@ class Deciding:
         if bundle.digest != request.bundle_digest:
             decision = msgspec.structs.replace(decision, bundle_digest=bundle.digest)
         proof = None
+        made = partial(self._recorded, bundle.pack, request, decision, question, at_ms=self._clock())
         if decision.proof_until_ms and isinstance(request.subject, ActionSubject):
             until = decision.proof_until_ms
             proof = self._signer.sign(
                 request, request.subject, consent_id=decision.consent_id, expires_at_ms=until
             )
-            self._audit.append(self._recorded(bundle.pack, request, decision, question, at_ms=self._clock()))
+            self._audit.append(made())
         else:
             # Made when it is handed on, several in a row: cold, one would cost the next question as much as its answer.
-            made = partial(self._recorded, bundle.pack, request, decision, question, at_ms=self._clock())
             self._audit.append_later(request.tenant, made)
         return decision, proof
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from ringback_session.domain import outcomes
 from ringback_session.domain.effects import DeliverClientCall, Note, Persist, StartTimer, StopTimer
 from ringback_session.domain.functions import is_platform_function
+from ringback_session.domain.redacting import as_json
 from ringback_session.domain.state import Action, ActionPhase, CallState, HistoryItem
 from ringback_session.domain.step import Step
 
@@ -59,7 +58,7 @@ def answered(step: Step, call_id: str, output: str) -> None:
     for action in step.state.actions.values():
         if action.client_tool and action.phase is ActionPhase.RUNNING and call_id in action.call_ids:
             step.effects.append(StopTimer(name=f"{_UNANSWERED}:{action.action_id}"))
-            action.data_json = _json_of(output)
+            action.data_json = as_json(output)
             outcomes.finish(step, action, "ok", "", "", tell_model=False)
             # The client's own item answers its call; the calls that attached to it are ours to answer.
             others = [other for other in action.call_ids if other != call_id]
@@ -82,7 +81,7 @@ def came_late(step: Step, call_id: str, output: str) -> bool:
     for action in state.actions.values():
         in_doubt = action.client_tool and not action.open and action.status == "unknown"
         if in_doubt and call_id in action.call_ids:
-            action.data_json = _json_of(output)
+            action.data_json = as_json(output)
             outcomes.finish(step, action, "ok", "", "", tell_model=False)
     return True
 
@@ -131,11 +130,3 @@ def _lost(step: Step, call_id: str) -> None:
             outcomes.finish(step, action, "unknown", "client_silent", _CUT_OFF)
             return
     outcomes.answer(step, [call_id], outcomes.error("client_silent", _CUT_OFF))
-
-
-def _json_of(text: str) -> str:
-    try:
-        msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return msgspec.json.encode(text).decode()
-    return text

@@ -1,4 +1,7 @@
-"""An action whose outcome is unknown, and that is wanted once more: tools may know by now, and nothing runs again."""
+"""An action whose outcome is unknown: the truth is looked up when it is wanted once more, or comes by itself.
+
+Nothing runs again.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from ringback_session.domain.decided import Decided
 from ringback_session.domain.effects import Persist, ReturnResult
 from ringback_session.domain.inputs import ClientCallOutput
 from ringback_session.domain.judged import ClientOutput, Reading
-from ringback_session.domain.redacting import legible, one_form, redact_json
+from ringback_session.domain.redacting import as_json, is_json, legible, one_form, redact_json
 from ringback_session.domain.results import WITHHELD
 from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import Action, ActionPhase, CallState, HistoryItem
@@ -56,7 +56,7 @@ def pump(step: Step) -> None:
         if not output.decision_id:
             action = _action_of(state, output.call_id)
             output.decision_id = _ask(
-                step, action.action_id if action else "", output.tool, _json_of(output.output)
+                step, action.action_id if action else "", output.tool, as_json(output.output)
             )
     for reading in list(state.readings):
         if not reading.decision_id:
@@ -108,11 +108,11 @@ def unjudged(step: Step) -> None:
 
 def reading_form(reading: Reading) -> str:
     """What was read as JSON in its one form; what is none becomes a string."""
-    return one_form(_json_of(reading.value_json))
+    return one_form(as_json(reading.value_json))
 
 
 def _ask(step: Step, action_id: str, tool: str, value_json: str) -> str:
-    subject = {"action_id": action_id, "tool": tool, "result_json": legible(one_form(_json_of(value_json)))}
+    subject = {"action_id": action_id, "tool": tool, "result_json": legible(one_form(as_json(value_json)))}
     return decisions.ask_about(step, "result", subject)
 
 
@@ -143,24 +143,12 @@ def _left_of_output(output: str, known: Decided, effect: Effect) -> str:
         return _withheld(known.say)
     if not known.redact:
         return output
-    left = redact_json(one_form(_json_of(output)), known.redact)
-    return left if _is_json(output) else str(msgspec.json.decode(left))
+    left = redact_json(one_form(as_json(output)), known.redact)
+    return left if is_json(output) else str(msgspec.json.decode(left))
 
 
 def _withheld(say: str = "") -> str:
     return msgspec.json.encode({"message": say or WITHHELD}).decode()
-
-
-def _json_of(text: str) -> str:
-    return text if _is_json(text) else msgspec.json.encode(text).decode()
-
-
-def _is_json(text: str) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
 
 
 def _tool_of(state: CallState, call_id: str) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["REDACTED", "Span", "legible", "one_form", "redact", "redact_json"]
+__all__ = ["REDACTED", "Span", "as_json", "is_json", "legible", "one_form", "redact", "redact_json"]
 
 REDACTED: Final = "[redacted]"
 Span = tuple[int, int]
@@ -28,6 +28,20 @@ def redact(text: str, spans: Iterable[Span], *, since: int = 0) -> str:
         at = min(end, len(text))
     parts.append(text[at:])
     return "".join(parts)
+
+
+def is_json(text: str) -> bool:
+    """Whether it can be read as JSON, which what is nested too deep cannot."""
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def as_json(text: str) -> str:
+    """The text as it is where it is JSON, else as a JSON string."""
+    return text if is_json(text) else msgspec.json.encode(text).decode()
 
 
 def one_form(text: str) -> str:
