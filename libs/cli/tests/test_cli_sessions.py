@@ -182,6 +182,13 @@ def test_a_call_is_taken_from_another_person_only_when_that_is_said(sessions, de
     assert [asked.force for asked in desk.asked] == [False, True]
 
 
+def test_acts_on_a_call_of_another_person_are_forced_only_when_that_is_said(sessions, desk):
+    for act in (("say", "sess_1", "Hello."), ("transfer", "sess_1", "--person"), ("handback", "sess_1")):
+        sessions(*act)
+        sessions(*act, "--force")
+    assert [asked.force for asked in desk.asked] == [False, True] * 3
+
+
 @pytest.mark.parametrize("options", [(), ("--agent", "baggage", "--person")])
 def test_a_transfer_goes_to_one_place(sessions, desk, options):
     assert sessions("transfer", "sess_1", *options)[0] == 2

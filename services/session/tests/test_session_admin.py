@@ -212,6 +212,80 @@ async def test_a_call_that_another_person_has_is_taken_from_them_only_by_force(r
     assert [(act.actor, act.detail) for act in acts] == [("anna", ""), ("anna", ""), ("boris", "from anna")]
 
 
+def spoken(operator, *, meant=pb.INJECT_AS_SPOKEN, force=False):
+    said = pb.InjectMessageRequest(session_id="sess_1", operator=operator, text="Hello.", force=force)
+    setattr(said, "as", meant)
+    return said
+
+
+def acts_on_a_held_call(replica, operator, *, force):
+    """What only the person who has the call may do, unless it is forced; the last one lets the call go."""
+    on = {"session_id": "sess_1", "operator": operator, "force": force}
+    for meant in (pb.INJECT_AS_SPOKEN, pb.INJECT_AS_SYSTEM_NOTE, pb.INJECT_AS_ASSISTANT_NOTE):
+        yield replica.ask.InjectMessage(spoken(operator, meant=meant, force=force), timeout=5)
+    yield replica.ask.TransferSession(pb.TransferSessionRequest(agent="nobody", **on), timeout=5)
+    yield replica.ask.TransferSession(pb.TransferSessionRequest(**on), timeout=5)
+    yield replica.ask.HandBack(pb.HandBackRequest(note="done", **on), timeout=5)
+
+
+async def test_in_a_call_that_another_person_has_nobody_else_speaks_or_gives_it_away(replicas, world):
+    one, two = replicas
+    await one.ask.TakeOver(pb.TakeOverRequest(session_id="sess_1", operator=ANNA), timeout=5)
+    before = len(world.facts("operator_acted"))
+    for act in acts_on_a_held_call(two, pb.Operator(actor="boris"), force=False):
+        code, said = await refused(act)
+        assert code == grpc.StatusCode.ABORTED
+        assert "anna (since " in said
+        assert "force" in said
+    assert one.calls.running["sess_1"].state.desk.actor == "anna"
+    assert len(world.facts("operator_acted")) == before, "nothing was done"
+    await world.until(lambda: len(control_facts(world)) == 7)
+    told = {(act.actor, act.outcome) for act in control_facts(world)[1:]}
+    assert told == {("boris", "conflict")}
+    await two.ask.InjectMessage(spoken(ANNA), timeout=5)
+    await two.ask.HandBack(pb.HandBackRequest(session_id="sess_1", operator=ANNA), timeout=5)
+    assert not one.calls.running["sess_1"].state.desk.actor
+
+
+async def test_force_acts_on_a_call_that_another_person_has_and_the_audit_names_both(replicas, world):
+    one, two = replicas
+    boris = pb.Operator(actor="boris")
+    await one.ask.TakeOver(pb.TakeOverRequest(session_id="sess_1", operator=ANNA), timeout=5)
+    state = one.calls.running["sess_1"].state
+    await two.ask.InjectMessage(spoken(boris, force=True), timeout=5)
+    assert state.desk.actor == "anna", "a line in it is no take-over"
+    forced = {"session_id": "sess_1", "operator": boris, "force": True}
+    await two.ask.TransferSession(pb.TransferSessionRequest(**forced), timeout=5)
+    assert (state.desk.actor, state.handed_over) == ("", True)
+    await one.ask.TakeOver(pb.TakeOverRequest(session_id="sess_1", operator=ANNA), timeout=5)
+    await two.ask.HandBack(pb.HandBackRequest(note="done", **forced), timeout=5)
+    assert (state.desk.actor, state.handed_over) == ("", False)
+    await world.until(lambda: len(control_facts(world)) == 5)
+    told = [(act.action, act.detail) for act in control_facts(world) if act.actor == "boris"]
+    assert [(action, said.partition(" (since ")[0], said.rpartition("): ")[2]) for action, said in told] == [
+        ("say", "beside anna", "Hello."),
+        ("transfer", "from anna", "person"),
+        ("hand_back", "from anna", "done"),
+    ]
+
+
+async def test_a_call_that_another_person_has_is_ended_and_its_replica_drained_by_anybody(replicas, world):
+    one, two = replicas
+    await one.ask.TakeOver(pb.TakeOverRequest(session_id="sess_1", operator=ANNA), timeout=5)
+    await two.ask.EndSession(pb.EndSessionRequest(session_id="sess_1", actor="boris"), timeout=5)
+    await world.until(lambda: not one.calls.running)
+    await two.ask.Drain(pb.DrainRequest(operator=pb.Operator(actor="boris")), timeout=5)
+    assert two.calls.draining
+
+
+async def test_a_call_that_waits_for_a_person_is_not_sent_to_one_again(replicas):
+    one, _ = replicas
+    request = pb.TransferSessionRequest(session_id="sess_1", operator=ANNA)
+    await one.ask.TransferSession(request, timeout=5)
+    code, said = await refused(one.ask.TransferSession(request, timeout=5))
+    assert (code, "waits for a person already" in said) == (grpc.StatusCode.ABORTED, True)
+
+
 async def refused(call):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call

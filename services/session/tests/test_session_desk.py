@@ -88,6 +88,34 @@ def test_a_person_who_does_nothing_any_more_does_not_leave_the_line_silent(call)
     assert call.facts("operator_acted")[-1]["reason"] == "operator_silent"
 
 
+@pytest.mark.parametrize("others", [OperatorSaid, OperatorNoted])
+def test_what_somebody_else_does_does_not_keep_the_line_for_a_person_who_is_gone(call, others):
+    take_over(call)
+    call.says("Hello?")
+    call.pass_ms(SILENT_MS_MAX - 1)
+    call.do(others(actor="boris", text="Hold on."))
+    call.pass_ms(2)
+    assert not call.state.desk.actor
+
+
+@pytest.mark.parametrize("own", [OperatorSaid, OperatorNoted])
+def test_who_speaks_or_notes_keeps_the_call(call, own):
+    take_over(call)
+    call.pass_ms(SILENT_MS_MAX - 1)
+    call.do(own(actor="anna", text="Hold on."))
+    call.pass_ms(2)
+    assert call.state.desk.actor == "anna"
+
+
+def test_a_person_who_passes_the_call_on_lets_it_go_and_the_next_one_is_told(call):
+    take_over(call)
+    call.do(OperatorTransferred(actor="anna", reason="billing"))
+    assert not call.state.desk.actor
+    assert call.state.handed_over, "the agent stays silent"
+    assert call.one(fx.FetchPacket).reason == "billing"
+    assert call.speaks().kind is SpeechKind.NOTICE
+
+
 def test_a_person_who_was_escalated_to_can_hand_the_call_back(call):
     call.says("I want a person.", gate=None)
     call.gate(Effect.ESCALATE, escalate="asked", rule="safety.person")

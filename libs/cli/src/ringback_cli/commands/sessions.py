@@ -48,6 +48,7 @@ Admin = Annotated[
     str, typer.Option(help="A session replica's admin address; default: the stack under ./var.")
 ]
 Reason = Annotated[str, typer.Option(help="Why; part of the audit.")]
+Force = Annotated[bool, typer.Option("--force", help="Also while another person has the call.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -118,10 +119,14 @@ def say(
     reply: Annotated[
         bool, typer.Option(help="With --note or --assistant: have the model speak of it.")
     ] = False,
+    force: Force = False,
     reason: Reason = "",
     admin: Admin = "",
 ) -> None:
-    """Have a line spoken to the caller, or tell the model something."""
+    """Have a line spoken to the caller, or tell the model something.
+
+    A call that another person has taken over is theirs to speak in, unless --force; they keep it.
+    """
     if note and assistant:
         raise InvalidInput("--note or --assistant expected, not both", field="say")
     if reply and not (note or assistant):
@@ -129,7 +134,7 @@ def say(
             "expected with --note or --assistant: what is spoken needs no reply", field="--reply"
         )
     request = pb.InjectMessageRequest(
-        session_id=session_id, operator=_operator(reason), text=text, reply=reply
+        session_id=session_id, operator=_operator(reason), text=text, reply=reply, force=force
     )
     as_note = pb.INJECT_AS_ASSISTANT_NOTE if assistant else pb.INJECT_AS_SYSTEM_NOTE
     setattr(request, "as", as_note if note or assistant else pb.INJECT_AS_SPOKEN)
@@ -140,13 +145,14 @@ def say(
 @app.command()
 def takeover(
     session_id: Session,
-    force: Annotated[
-        bool, typer.Option("--force", help="Also from another person who has the call.")
-    ] = False,
+    force: Force = False,
     reason: Reason = "",
     admin: Admin = "",
 ) -> None:
-    """Take a call over: the agent is silent, `say` speaks for you, until `handback`."""
+    """Take a call over: the agent is silent, `say` speaks for you, until `handback`.
+
+    After ten minutes without an act of yours the agent goes on by itself.
+    """
     request = pb.TakeOverRequest(session_id=session_id, operator=_operator(reason), force=force)
     _ask(admin, lambda stub: stub.TakeOver(request, timeout=TIMEOUT_S))
     console.print(f"{session_id} is yours", markup=False)
@@ -156,11 +162,12 @@ def takeover(
 def handback(
     session_id: Session,
     note: Annotated[str, typer.Option(help="For the agent: what happened meanwhile.")] = "",
+    force: Force = False,
     reason: Reason = "",
     admin: Admin = "",
 ) -> None:
     """Hand a call back to its agent."""
-    request = pb.HandBackRequest(session_id=session_id, operator=_operator(reason), note=note)
+    request = pb.HandBackRequest(session_id=session_id, operator=_operator(reason), note=note, force=force)
     _ask(admin, lambda stub: stub.HandBack(request, timeout=TIMEOUT_S))
     console.print("the agent goes on")
 
@@ -169,21 +176,24 @@ def handback(
 def transfer(
     session_id: Session,
     agent: Annotated[str, typer.Option(help="An agent of the call's pack.")] = "",
-    person: Annotated[bool, typer.Option(help="To a person.")] = False,
+    person: Annotated[bool, typer.Option("--person", help="To a person.")] = False,
+    force: Force = False,
     reason: Reason = "",
     admin: Admin = "",
 ) -> None:
     """Move a call to another agent, or to a person."""
     if bool(agent) == person:
         raise InvalidInput("--agent or --person expected", field="transfer")
-    request = pb.TransferSessionRequest(session_id=session_id, operator=_operator(reason), agent=agent)
+    request = pb.TransferSessionRequest(
+        session_id=session_id, operator=_operator(reason), agent=agent, force=force
+    )
     _ask(admin, lambda stub: stub.TransferSession(request, timeout=TIMEOUT_S))
     console.print(f"goes to {agent or 'a person'}", markup=False)
 
 
 @app.command()
 def end(session_id: Session, reason: Reason = "ended_by_operator", admin: Admin = "") -> None:
-    """End a call."""
+    """End a call, whoever has it."""
     request = pb.EndSessionRequest(session_id=session_id, reason=reason, actor=_actor())
     _ask(admin, lambda stub: stub.EndSession(request, timeout=TIMEOUT_S))
     console.print(f"{session_id} is over", markup=False)

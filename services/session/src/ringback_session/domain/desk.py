@@ -73,7 +73,7 @@ def said(step: Step, event: OperatorSaid) -> None:
     _acted(step, "say", event.actor, event.reason, event.text)
     if state.desk.actor:
         state.next_reply = None
-        _watch(step)
+        _watch_on(step, event.actor)
     speaking.speak(step, SpeechKind.OPERATOR, event.text)
 
 
@@ -81,6 +81,7 @@ def noted(step: Step, event: OperatorNoted) -> None:
     """The model is told something that the caller does not hear."""
     _acted(step, "note", event.actor, event.reason, event.text)
     _tell_model(step, event.role, event.text)
+    _watch_on(step, event.actor)
     if event.reply:
         replies.want(step, ReplyPurpose.TURN)
     step.effects.append(Persist())
@@ -90,6 +91,9 @@ def transferred(step: Step, event: OperatorTransferred) -> None:
     """To another agent of the pack, or to a person."""
     _acted(step, "transfer", event.actor, event.reason, event.agent or "person")
     if not event.agent:
+        if step.state.desk.actor:
+            # Whoever has it passes it on: somebody else is to take it up.
+            _let_go(step)
         step.escalate(event.reason or "transferred_by_operator", rule="session.operator")
         return
     _let_go(step)
@@ -124,6 +128,12 @@ def _let_go(step: Step) -> None:
 
 def _watch(step: Step) -> None:
     step.effects.append(StartTimer(name=TIMER, delay_ms=SILENT_MS_MAX))
+
+
+def _watch_on(step: Step, actor: str) -> None:
+    """What somebody else does is no sign of the person who has the call."""
+    if actor and actor == step.state.desk.actor:
+        _watch(step)
 
 
 def _unanswered(step: Step) -> bool:

@@ -123,13 +123,14 @@ class AdminServicer(session_pb2_grpc.SessionAdminServiceServicer):
     ) -> pb.InjectMessageResponse:
         if address := self._elsewhere(request):
             return await self._pass_on("InjectMessage", request, address)  # type: ignore[no-any-return]
+        act, text, force = _act(request), request.text, request.force
         match request.__getattribute__("as"):
             case pb.INJECT_AS_SPOKEN:
-                self._operators.say(_act(request), request.text)
+                self._operators.say(act, text, force=force)
             case pb.INJECT_AS_SYSTEM_NOTE:
-                self._operators.note(_act(request), request.text, role="system", reply=request.reply)
+                self._operators.note(act, text, role="system", reply=request.reply, force=force)
             case pb.INJECT_AS_ASSISTANT_NOTE:
-                self._operators.note(_act(request), request.text, role="assistant", reply=request.reply)
+                self._operators.note(act, text, role="assistant", reply=request.reply, force=force)
             case _:
                 raise InvalidInput("expected how the message is meant", field="as")
         return pb.InjectMessageResponse()
@@ -143,7 +144,7 @@ class AdminServicer(session_pb2_grpc.SessionAdminServiceServicer):
     async def HandBack(self, request: pb.HandBackRequest, context: _Context) -> pb.HandBackResponse:  # noqa: N802
         if address := self._elsewhere(request):
             return await self._pass_on("HandBack", request, address)  # type: ignore[no-any-return]
-        self._operators.hand_back(_act(request), note=request.note)
+        self._operators.hand_back(_act(request), note=request.note, force=request.force)
         return pb.HandBackResponse()
 
     async def TransferSession(  # noqa: N802
@@ -151,7 +152,7 @@ class AdminServicer(session_pb2_grpc.SessionAdminServiceServicer):
     ) -> pb.TransferSessionResponse:
         if address := self._elsewhere(request):
             return await self._pass_on("TransferSession", request, address)  # type: ignore[no-any-return]
-        await self._operators.transfer(_act(request), agent=request.agent)
+        await self._operators.transfer(_act(request), agent=request.agent, force=request.force)
         return pb.TransferSessionResponse()
 
     async def GetUsage(self, request: pb.GetUsageRequest, context: _Context) -> pb.GetUsageResponse:  # noqa: N802

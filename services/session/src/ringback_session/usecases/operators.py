@@ -40,7 +40,10 @@ class Act(msgspec.Struct, frozen=True):
 
 
 class Operators:
-    """Raises InvalidInput, NotFound (no such call here), Conflict, Overloaded."""
+    """Raises InvalidInput, NotFound (no such call here), Overloaded, and Conflict when another person has the call.
+
+    `force` acts on it all the same, as far as an act can be forced; to end a call is always possible.
+    """
 
     def __init__(self, calls: Calls, control: Control, packs: Packs) -> None:
         self._calls = calls
@@ -54,18 +57,20 @@ class Operators:
         return call
 
     def take_over(self, act: Act, *, force: bool = False) -> None:
-        """Raises Conflict when another person has the call, unless `force`."""
+        """From now on `act.actor` has the call."""
         holder = self._other_holder(act)
 
         def took_over() -> Input:
-            if holder is not None and not force:
-                raise Conflict(f"{holder} has this call: force takes it from them", field="force")
+            _refuse(holder, force=force, hint="force takes it from them")
             return OperatorTookOver(actor=act.actor, reason=act.reason)
 
-        self._do("take_over", act, took_over, detail=f"from {holder}" if holder else "")
+        self._do("take_over", act, took_over, detail=_from(holder))
 
-    def hand_back(self, act: Act, *, note: str = "") -> None:
+    def hand_back(self, act: Act, *, note: str = "", force: bool = False) -> None:
+        holder = self._other_holder(act)
+
         def handed_back() -> Input:
+            _refuse(holder, force=force)
             state = self.find(act.session_id).state
             if not state.desk.actor and not state.handed_over:
                 raise InvalidInput("nobody has taken this call over", field="session_id")
@@ -73,40 +78,52 @@ class Operators:
                 actor=act.actor, reason=act.reason, note=_text(note, "note", empty=True)
             )
 
-        self._do("hand_back", act, handed_back, detail=note)
+        self._do("hand_back", act, handed_back, detail=_from(holder, note))
 
-    def say(self, act: Act, text: str) -> None:
+    def say(self, act: Act, text: str, *, force: bool = False) -> None:
+        holder = self._other_holder(act)
+
         def said() -> Input:
+            _refuse(holder, force=force)
             if len(self.find(act.session_id).state.speeches) >= SPEECHES_QUEUED_MAX:
                 raise Overloaded(
                     f"{SPEECHES_QUEUED_MAX} lines wait to be spoken already", retry_after_ms=2_000
                 )
             return OperatorSaid(actor=act.actor, reason=act.reason, text=_text(text, "text"))
 
-        self._do("say", act, said, detail=text)
+        self._do("say", act, said, detail=_from(holder, text, how="beside"))
 
-    def note(self, act: Act, text: str, *, role: str, reply: bool) -> None:
+    def note(self, act: Act, text: str, *, role: str, reply: bool, force: bool = False) -> None:
+        holder = self._other_holder(act)
+
         def noted() -> Input:
+            _refuse(holder, force=force)
             if role not in ROLES:
                 raise InvalidInput(f"expected {' or '.join(ROLES)}", field="role")
             return OperatorNoted(
                 actor=act.actor, reason=act.reason, text=_text(text, "text"), role=role, reply=reply
             )
 
-        self._do("note", act, noted, detail=text)
+        self._do("note", act, noted, detail=_from(holder, text, how="beside"))
 
-    async def transfer(self, act: Act, *, agent: str) -> None:
+    async def transfer(self, act: Act, *, agent: str, force: bool = False) -> None:
         """To an agent of the call's pack; to a person when `agent` is empty."""
-        known = await self._agents_of(self.find(act.session_id)) if agent else frozenset()
+        running = self._calls.running.get(act.session_id)
+        known = await self._agents_of(running) if agent and running is not None else frozenset()
+        holder = self._other_holder(act)
 
         def transferred() -> Input:
+            _refuse(holder, force=force)
+            state = self.find(act.session_id).state
+            if not agent and state.handed_over and not state.desk.actor:
+                raise Conflict("this call waits for a person already", field="agent")
             if agent and agent not in known:
                 raise InvalidInput(
                     f"expected one of {', '.join(sorted(known)) or 'no agents'}", field="agent"
                 )
             return OperatorTransferred(actor=act.actor, reason=act.reason, agent=agent)
 
-        self._do("transfer", act, transferred, detail=agent or "person")
+        self._do("transfer", act, transferred, detail=_from(holder, agent or "person"))
 
     def end(self, act: Act) -> None:
         self._do("end", act, lambda: OperatorEnded(actor=act.actor, reason=act.reason))
@@ -153,6 +170,16 @@ class Operators:
                 tenant=found.state.tenant if found is not None else "",
                 outcome=outcome,
             )
+
+
+def _refuse(holder: str | None, *, force: bool, hint: str = "take it over first, or use force") -> None:
+    if holder is not None and not force:
+        raise Conflict(f"{holder} has this call: {hint}", field="force")
+
+
+def _from(holder: str | None, detail: str = "", *, how: str = "from") -> str:
+    """What the audit tells of an act on a call that another person has."""
+    return ": ".join(part for part in (f"{how} {holder}" if holder else "", detail) if part)
 
 
 def _text(text: str, field: str, *, empty: bool = False) -> str:

@@ -412,11 +412,14 @@ class InjectMessageRequest(_message.Message):
     AS_FIELD_NUMBER: _builtins.int
     REPLY_FIELD_NUMBER: _builtins.int
     HERE_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     text: _builtins.str
     reply: _builtins.bool
     """With a note: have the model speak of it."""
     here: _builtins.bool
+    force: _builtins.bool
+    """Also while another person has the call; they keep it."""
     @_builtins.property
     def operator(self) -> Global___Operator: ...
     def __init__(
@@ -427,10 +430,11 @@ class InjectMessageRequest(_message.Message):
         text: _builtins.str = ...,
         reply: _builtins.bool = ...,
         here: _builtins.bool = ...,
+        force: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["operator", b"operator"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["as", b"as", "here", b"here", "operator", b"operator", "reply", b"reply", "session_id", b"session_id", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["as", b"as", "force", b"force", "here", b"here", "operator", b"operator", "reply", b"reply", "session_id", b"session_id", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -504,10 +508,13 @@ class HandBackRequest(_message.Message):
     OPERATOR_FIELD_NUMBER: _builtins.int
     NOTE_FIELD_NUMBER: _builtins.int
     HERE_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     note: _builtins.str
     """For the agent: what happened meanwhile."""
     here: _builtins.bool
+    force: _builtins.bool
+    """Also while another person has the call."""
     @_builtins.property
     def operator(self) -> Global___Operator: ...
     def __init__(
@@ -517,10 +524,11 @@ class HandBackRequest(_message.Message):
         operator: Global___Operator | None = ...,
         note: _builtins.str = ...,
         here: _builtins.bool = ...,
+        force: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["operator", b"operator"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["here", b"here", "note", b"note", "operator", b"operator", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "here", b"here", "note", b"note", "operator", b"operator", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -549,10 +557,13 @@ class TransferSessionRequest(_message.Message):
     OPERATOR_FIELD_NUMBER: _builtins.int
     AGENT_FIELD_NUMBER: _builtins.int
     HERE_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     agent: _builtins.str
     """An agent of the pack; empty: a person."""
     here: _builtins.bool
+    force: _builtins.bool
+    """Also while another person has the call."""
     @_builtins.property
     def operator(self) -> Global___Operator: ...
     def __init__(
@@ -562,10 +573,11 @@ class TransferSessionRequest(_message.Message):
         operator: Global___Operator | None = ...,
         agent: _builtins.str = ...,
         here: _builtins.bool = ...,
+        force: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["operator", b"operator"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "here", b"here", "operator", b"operator", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "force", b"force", "here", b"here", "operator", b"operator", "session_id", b"session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -134,7 +134,8 @@ class SessionAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def InjectMessage(self, request, context):
-        """Tells the model something, or has a line spoken to the caller.
+        """Tells the model something, or has a line spoken to the caller. This, HandBack and TransferSession are refused (CONFLICT, as
+        TakeOver) to everybody but the person who has taken the call over, unless `force`; EndSession and Drain never are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,7 +157,8 @@ class SessionAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TransferSession(self, request, context):
-        """To another agent of the call's pack, or to a person.
+        """To another agent of the call's pack, or to a person: whoever has taken it over lets it go. CONFLICT when it waits for a
+        person already.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

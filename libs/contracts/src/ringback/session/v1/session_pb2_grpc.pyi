@@ -44,7 +44,9 @@ class SessionAdminServiceStub:
     RESOURCE_EXHAUSTED for a reader that is too slow: watch again.
     """
     InjectMessage: _grpc.UnaryUnaryMultiCallable[_session_pb2.InjectMessageRequest, _session_pb2.InjectMessageResponse]
-    """Tells the model something, or has a line spoken to the caller."""
+    """Tells the model something, or has a line spoken to the caller. This, HandBack and TransferSession are refused (CONFLICT, as
+    TakeOver) to everybody but the person who has taken the call over, unless `force`; EndSession and Drain never are.
+    """
     TakeOver: _grpc.UnaryUnaryMultiCallable[_session_pb2.TakeOverRequest, _session_pb2.TakeOverResponse]
     """A person speaks from now on: the agent is silent, open read-backs are void. Handed back by itself after ten minutes without
     an act of the person. A call that another person has is refused (CONFLICT, with who has it and since when) unless `force`.
@@ -52,7 +54,9 @@ class SessionAdminServiceStub:
     HandBack: _grpc.UnaryUnaryMultiCallable[_session_pb2.HandBackRequest, _session_pb2.HandBackResponse]
     """The agent goes on."""
     TransferSession: _grpc.UnaryUnaryMultiCallable[_session_pb2.TransferSessionRequest, _session_pb2.TransferSessionResponse]
-    """To another agent of the call's pack, or to a person."""
+    """To another agent of the call's pack, or to a person: whoever has taken it over lets it go. CONFLICT when it waits for a
+    person already.
+    """
     GetUsage: _grpc.UnaryUnaryMultiCallable[_session_pb2.GetUsageRequest, _session_pb2.GetUsageResponse]
     """What a session, or a tenant by day, has used, and what is known of its cost."""
     EraseSession: _grpc.UnaryUnaryMultiCallable[_session_pb2.EraseSessionRequest, _session_pb2.EraseSessionResponse]
@@ -79,7 +83,9 @@ class SessionAdminServiceAsyncStub(SessionAdminServiceStub):
     RESOURCE_EXHAUSTED for a reader that is too slow: watch again.
     """
     InjectMessage: _aio.UnaryUnaryMultiCallable[_session_pb2.InjectMessageRequest, _session_pb2.InjectMessageResponse]  # type: ignore[assignment]
-    """Tells the model something, or has a line spoken to the caller."""
+    """Tells the model something, or has a line spoken to the caller. This, HandBack and TransferSession are refused (CONFLICT, as
+    TakeOver) to everybody but the person who has taken the call over, unless `force`; EndSession and Drain never are.
+    """
     TakeOver: _aio.UnaryUnaryMultiCallable[_session_pb2.TakeOverRequest, _session_pb2.TakeOverResponse]  # type: ignore[assignment]
     """A person speaks from now on: the agent is silent, open read-backs are void. Handed back by itself after ten minutes without
     an act of the person. A call that another person has is refused (CONFLICT, with who has it and since when) unless `force`.
@@ -87,7 +93,9 @@ class SessionAdminServiceAsyncStub(SessionAdminServiceStub):
     HandBack: _aio.UnaryUnaryMultiCallable[_session_pb2.HandBackRequest, _session_pb2.HandBackResponse]  # type: ignore[assignment]
     """The agent goes on."""
     TransferSession: _aio.UnaryUnaryMultiCallable[_session_pb2.TransferSessionRequest, _session_pb2.TransferSessionResponse]  # type: ignore[assignment]
-    """To another agent of the call's pack, or to a person."""
+    """To another agent of the call's pack, or to a person: whoever has taken it over lets it go. CONFLICT when it waits for a
+    person already.
+    """
     GetUsage: _aio.UnaryUnaryMultiCallable[_session_pb2.GetUsageRequest, _session_pb2.GetUsageResponse]  # type: ignore[assignment]
     """What a session, or a tenant by day, has used, and what is known of its cost."""
     EraseSession: _aio.UnaryUnaryMultiCallable[_session_pb2.EraseSessionRequest, _session_pb2.EraseSessionResponse]  # type: ignore[assignment]
@@ -147,7 +155,9 @@ class SessionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _session_pb2.InjectMessageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_session_pb2.InjectMessageResponse, _abc.Awaitable[_session_pb2.InjectMessageResponse]]:
-        """Tells the model something, or has a line spoken to the caller."""
+        """Tells the model something, or has a line spoken to the caller. This, HandBack and TransferSession are refused (CONFLICT, as
+        TakeOver) to everybody but the person who has taken the call over, unless `force`; EndSession and Drain never are.
+        """
 
     @_abc_1.abstractmethod
     def TakeOver(
@@ -173,7 +183,9 @@ class SessionAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _session_pb2.TransferSessionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_session_pb2.TransferSessionResponse, _abc.Awaitable[_session_pb2.TransferSessionResponse]]:
-        """To another agent of the call's pack, or to a person."""
+        """To another agent of the call's pack, or to a person: whoever has taken it over lets it go. CONFLICT when it waits for a
+        person already.
+        """
 
     @_abc_1.abstractmethod
     def GetUsage(
