@@ -30,7 +30,6 @@ __all__ = [
     "repeat_after_reply",
     "repeat_if_cut",
     "start_next",
-    "void",
     "void_all",
 ]
 
@@ -230,32 +229,20 @@ def expired(step: Step, consent_id: str) -> None:
     ):
         step.effects.append(StartTimer(name=f"consent:{consent_id}", delay_ms=2_000))
         return
-    void(step, consent, "expired")
+    _void(step, consent, "expired")
     outcomes.not_started(
         step, consent.action_id, "consent_expired", state.rules.say_consent_expired, reply=False
     )
+    # Said behind the next read-back, it would be taken for an answer to that.
     speaking.speak(step, SpeechKind.NOTICE, state.rules.say_consent_expired)
-
-
-def void(step: Step, consent: Consent, reason: str) -> None:
-    """End a consent that got no answer."""
-    step.publish(
-        "consent_answered",
-        consent_id=consent.consent_id,
-        action_id=consent.action_id,
-        reading="void",
-        utterance="",
-        confidence=None,
-        reason=reason,
-    )
-    _end(step, consent, "void")
+    start_next(step)
 
 
 def void_all(step: Step, reason: str) -> None:
-    """Handoff and hang-up void what is still open."""
+    """Handoff and hang-up void what is still open: nothing of it is asked any more."""
     for consent in list(step.state.consents.values()):
         if consent.phase not in (ConsentPhase.GIVEN, ConsentPhase.ENDED):
-            void(step, consent, reason)
+            _void(step, consent, reason)
             outcomes.not_started(step, consent.action_id, "consent_void", "Nothing was done.", reply=False)
 
 
@@ -286,8 +273,9 @@ def _yes(step: Step, consent: Consent) -> None:
             _read_back(step, consent, first=False)
         return
     if step.at.now_ms > consent.expires_at_ms:
-        void(step, consent, "expired")
+        _void(step, consent, "expired")
         outcomes.not_started(step, consent.action_id, "consent_expired", state.rules.say_consent_expired)
+        start_next(step)
         return
     step.effects.append(StopTimer(name=f"consent:{consent.consent_id}"))
     consent.phase = ConsentPhase.GIVEN
@@ -359,8 +347,28 @@ def _read_back(step: Step, consent: Consent, *, first: bool, say_first: str = ""
     )
 
 
+def _void(step: Step, consent: Consent, reason: str) -> None:
+    """End a consent that got no answer."""
+    step.publish(
+        "consent_answered",
+        consent_id=consent.consent_id,
+        action_id=consent.action_id,
+        reading="void",
+        utterance="",
+        confidence=None,
+        reason=reason,
+    )
+    _close(step, consent, "void")
+
+
 def _end(step: Step, consent: Consent, reading: str) -> None:
+    _close(step, consent, reading)
+    start_next(step)
+
+
+def _close(step: Step, consent: Consent, reading: str) -> None:
+    """It is over, and with it every read-back of it that the caller has not heard yet."""
     step.effects.append(StopTimer(name=f"consent:{consent.consent_id}"))
     consent.phase = ConsentPhase.ENDED
     consent.reading = reading
-    start_next(step)
+    speaking.withdraw(step, consent.consent_id)

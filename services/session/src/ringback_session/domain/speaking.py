@@ -30,6 +30,7 @@ __all__ = [
     "says_all",
     "speak",
     "text",
+    "withdraw",
 ]
 
 ATTEMPTS_MAX = 2
@@ -113,6 +114,12 @@ def drop(step: Step, consent_id: str) -> None:
         for speech in step.state.speeches
         if speech.requested or not speech.consent_id or speech.consent_id != consent_id
     ]
+
+
+def withdraw(step: Step, consent_id: str) -> None:
+    """Nobody is to say yes to it any more: its read-back is not said, or breaks off."""
+    for speech in [entry for entry in step.state.speeches if entry.consent_id == consent_id]:
+        _cancel(step, speech, "client_cancelled")
 
 
 def cancel_all(step: Step, reason: str) -> None:
