@@ -114,3 +114,26 @@ def test_ids_repeat_with_their_seed_and_never_within_it() -> None:
     assert len(set(made)) == 1_000
     assert made[0] != EventIds(8).item()
     assert len(EventIds(7).call()) <= 32
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (
+            b'"type":"session.update","session":{"prompt":{"variables":{"x":%d}}}',
+            "session.prompt.variables.x",
+        ),
+        (b'"type":"conversation.item.create","item":{"content":[{"n":-%d}]}', "item.content[0].n"),
+        (b'"type":"response.create","response":{"tools":[{},{"n":[%d]}]}', "response.tools[1].n[0]"),
+    ],
+)
+def test_a_number_that_cannot_be_passed_on_is_named_by_its_path(body: bytes, param: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        decode_client_event(b'{"event_id":"e1",' + body % 2**70 + b"}")
+    assert (caught.value.code, caught.value.param, caught.value.event_id) == ("invalid_value", param, "e1")
+    decode_client_event(b"{" + body % 2**63 + b"}")
+
+
+def test_long_rows_of_digits_in_text_are_no_numbers() -> None:
+    frame = b'{"type":"conversation.item.create","item":{"id":"12345678901234567890123"}}'
+    assert decode_client_event(frame).item["id"] == "1" + "2345678901" * 2 + "23"  # type: ignore[union-attr]

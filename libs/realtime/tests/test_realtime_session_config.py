@@ -148,6 +148,11 @@ def test_another_model_is_ignored_without_a_word() -> None:
         ),
         ({"type": "realtime", "max_output_tokens": 0}, "invalid_value", "session.max_output_tokens"),
         (
+            {"type": "realtime", "prompt": {"id": "p", "variables": {"n": 1}}},
+            "invalid_value",
+            "session.prompt.variables[...]",
+        ),
+        (
             {"type": "realtime", "tools": [{"type": "function"}]},
             "missing_required_parameter",
             "session.tools[0].name",
@@ -243,6 +248,13 @@ def test_a_response_takes_what_it_does_not_say_from_the_session() -> None:
     assert (params.out_of_band, params.metadata, params.max_output_tokens) == (True, {"k": "v"}, 50)
     own = resolve_response({"instructions": "R", "tools": [], "output_modalities": ["text"]}, config)
     assert (own.instructions, own.own_instructions, own.tools, own.output_modality) == ("R", "R", (), "text")
+
+
+def test_a_choice_of_a_tool_that_the_session_has_no_more_forces_nothing() -> None:
+    config = merged({"tools": [TOOL], "tool_choice": {"type": "function", "name": TOOL["name"]}})
+    assert resolve_response(None, config).tool_choice == config.tool_choice
+    assert resolve_response(None, merged({"tools": []}, config)).tool_choice == "auto"
+    assert resolve_response({"tools": []}, config).tool_choice == "auto"
 
 
 @pytest.mark.parametrize(

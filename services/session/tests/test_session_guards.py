@@ -168,12 +168,15 @@ async def test_a_sentence_that_is_refused_is_never_heard_and_the_declared_words_
     assert [(fact.gate, fact.effect, fact.rule) for fact in decided] == [("OUTPUT", "DENY", "judge")]
 
 
-async def test_a_reply_that_is_refused_whole_never_appears_and_the_model_forgets_it(world):
+async def test_nothing_of_a_reply_that_is_refused_whole_appears_and_the_model_forgets_it(world):
     _call, client, judge = await guarded(world)
     speaker = Speaker(world).words("You should sue.").audio()
     await world.settle()
     await judge.says(Effect.DENY)
-    assert client.types() == []
+    assert client.types() == ["response.created", "response.done"], "the client asked for one"
+    done = client.of("response.done")[0]["response"]
+    assert (done["output"], done["status"]) == ([], "incomplete")
+    assert done["status_details"]["reason"] == "content_filter"
     world.upstream.ends(speaker.response, status="cancelled")
     await world.settle()
     assert [frame["item_id"] for frame in world.upstream.got("conversation.item.delete")] == [speaker.item]
@@ -265,7 +268,8 @@ async def test_a_barge_in_drops_what_waits_at_once_whatever_policy_does(world):
     speaker = Speaker(world).words("It is on time.").audio()
     await world.settle()
     world.upstream.emit(world.upstream.events.speech_started("item_u", audio_start_ms=0))
-    assert client.types() == ["input_audio_buffer.speech_started"]
+    assert client.types() == ["input_audio_buffer.speech_started", "response.created", "response.done"]
+    assert client.of("response.done")[0]["response"]["output"] == []
     await judge.allows_all()
     world.upstream.ends(speaker.response, status="cancelled")
     await world.settle()

@@ -1,12 +1,13 @@
 """The eleven events that a client sends, as typed structs."""
 
+import re
 from typing import Any, Final
 
 import msgspec
 
 from ringback_realtime.errors import MalformedFrameError, ProtocolError, invalid_value
 from ringback_realtime.frames import classify
-from ringback_realtime.validation import protocol_error
+from ringback_realtime.validation import check_numbers, protocol_error
 
 __all__ = [
     "CLIENT_EVENT_TYPES",
@@ -105,6 +106,13 @@ _KINDS: Final[tuple[type[ClientEvent], ...]] = (
     ResponseCancel,
 )
 CLIENT_EVENT_TYPES: Final = tuple(str(kind.__struct_config__.tag) for kind in _KINDS)
+_OPEN_PARTS: Final[dict[type[ClientEvent], str]] = {
+    SessionUpdate: "session",
+    ItemCreate: "item",
+    ResponseCreate: "response",
+}
+# Few frames have one: only they are looked through.
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
 _decoder: Final[msgspec.json.Decoder[ClientEvent]] = msgspec.json.Decoder(ClientEvent)
 
 
@@ -112,14 +120,26 @@ def decode_client_event(frame: bytes | memoryview) -> ClientEvent:
     """Decode one client frame; unknown extra keys are tolerated.
 
     Raises ProtocolError (``invalid_event``, ``invalid_value``, ``missing_required_parameter``) that already
-    carries the frame's own ``event_id`` where it has one.
+    carries the frame's own ``event_id`` where it has one. Every value of the event can be written as JSON again.
     """
     try:
-        return _decoder.decode(frame)
+        event = _decoder.decode(frame)
     except RecursionError:
         raise MalformedFrameError("the frame is nested too deeply") from None
     except ValueError as error:
         raise _explain(frame, error) from None
+    if _LONG_NUMBER.search(frame):
+        try:
+            check_numbers(_open_part(event), param=_OPEN_PARTS.get(type(event), ""))
+        except ProtocolError as error:
+            raise error.for_event(event.event_id) from None
+    return event
+
+
+def _open_part(event: ClientEvent) -> object:
+    """What a client event holds whose shape is not the protocol's alone to say."""
+    name = _OPEN_PARTS.get(type(event))
+    return None if name is None else getattr(event, name)
 
 
 class _Label(msgspec.Struct):

@@ -59,9 +59,6 @@ def resolve_response(params: Mapping[str, Any] | None, config: SessionConfig) ->
     tools = config.tools
     if isinstance(patch.tools, list):
         tools = check_tools(patch.tools, param="response.tools")
-    choice = _or(patch.tool_choice, config.tool_choice)
-    if isinstance(choice, FunctionChoice) and all(tool.get("name") != choice.name for tool in tools):
-        raise invalid_value("response.tool_choice.name", f"no tool is called '{choice.name}'")
     own = _or(patch.instructions, None)
     voice = _or(output.voice, config.voice)
     return ResponseParams(
@@ -73,11 +70,21 @@ def resolve_response(params: Mapping[str, Any] | None, config: SessionConfig) ->
         output_format=_or(output.format, config.output_format),
         voice=voice_name(voice),
         tools=tools,
-        tool_choice=choice,
+        tool_choice=_choice(_or(patch.tool_choice, None), config, tools),
         parallel_tool_calls=_or(patch.parallel_tool_calls, config.parallel_tool_calls),
         max_output_tokens=_or(patch.max_output_tokens, config.max_output_tokens),
         metadata=_or(patch.metadata, None),
     )
+
+
+def _choice(own: ToolChoice | None, config: SessionConfig, tools: tuple[Tool, ...]) -> ToolChoice:
+    """A choice that the session made of a tool that is not there (any more) forces nothing."""
+    choice = config.tool_choice if own is None else own
+    if not isinstance(choice, FunctionChoice) or any(tool.get("name") == choice.name for tool in tools):
+        return choice
+    if own is None:
+        return "auto"
+    raise invalid_value("response.tool_choice.name", f"no tool is called '{choice.name}'")
 
 
 def _output(patch: ResponsePatch) -> ResponseOutputPatch:

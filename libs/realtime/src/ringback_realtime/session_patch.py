@@ -144,7 +144,7 @@ class RetentionRatio(_Strict, frozen=True, tag_field="type", tag="retention_rati
 class Prompt(_Strict, frozen=True, omit_defaults=True):
     id: str
     version: str | None = None
-    variables: dict[str, Any] | None = None
+    variables: dict[str, str | dict[str, Any]] | None = None
 
 
 _Tools = Annotated[list[dict[str, Any]], Meta(max_length=TOOLS_MAX)]

@@ -8,11 +8,14 @@ import msgspec
 
 from ringback_realtime.errors import ProtocolError, invalid_value, missing_parameter, unknown_parameter
 
-__all__ = ["convert", "protocol_error"]
+__all__ = ["check_numbers", "convert", "protocol_error"]
 
 T = TypeVar("T")
 
 _PATH: Final = re.compile(r"^(?P<what>.*?)(?: - at `(?P<key>key )?(?:in )?\$?(?P<path>[^`]*)`)?$", re.S)
+# What a JSON writer takes: the least signed and the greatest unsigned integer of 64 bits.
+_INTEGER_MIN: Final = -(2**63)
+_INTEGER_MAX: Final = 2**64 - 1
 _FIELD: Final = re.compile(r"field `(?P<field>[^`]*)`")
 
 
@@ -44,6 +47,19 @@ def as_object(data: object, *, param: str) -> Mapping[str, Any]:
     if isinstance(data, Mapping):
         return data
     raise invalid_value(param, "expected an object")
+
+
+def check_numbers(data: object, *, param: str) -> None:
+    """Refuse a whole number, however deep, that does not fit 64 bits: it could not be passed on as it is."""
+    waiting: list[tuple[str, object]] = [(param, data)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, Mapping):
+            waiting += [(_join(path, str(name)), each) for name, each in value.items()]
+        elif isinstance(value, list):
+            waiting += [(f"{path}[{number}]", each) for number, each in enumerate(value)]
+        elif isinstance(value, int) and not _INTEGER_MIN <= value <= _INTEGER_MAX:
+            raise invalid_value(path, "expected a number of at most 64 bits")
 
 
 def _join(path: str, field: str) -> str:

@@ -22,7 +22,9 @@ _EFFECT = {
     policy_pb2.EFFECT_DENY: Effect.DENY,
 }
 # Policy always gives these; zero switches their rule off.
-_OFF_AT_ZERO = frozenset({"filler_after_ms", "silence_ms_max", "words_max", "idle_prompts_max"})
+_OFF_AT_ZERO = frozenset(
+    {"filler_after_ms", "silence_ms_max", "words_max", "idle_prompts_max", "output_tokens_max"}
+)
 
 
 def decide_request(question: AskPolicy, pinned: Pinned, now_ms: int) -> policy_pb2.DecideRequest:

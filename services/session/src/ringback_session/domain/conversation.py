@@ -10,6 +10,7 @@ from ringback_session.domain import (
     actions,
     backchannels,
     client_calls,
+    client_items,
     compaction,
     consent,
     doubts,
@@ -238,10 +239,9 @@ def _of_the_client(now: Step, event: Input) -> None:
         case inputs.ClientConfigured():
             now.state.interrupt_enabled = event.interrupt
         case inputs.ItemNoted():
-            now.state.remember(event.item)
-            if event.item.kind == "function_call_output":
-                # The client did something and will not say so again.
-                now.effects.append(Persist())
+            client_items.noted(now, event)
+        case inputs.ItemDeleted():
+            client_items.deleted(now, event)
         case _ if isinstance(event, UpkeepInput):
             tending.take(now, event)
 

@@ -45,6 +45,7 @@ __all__ = [
     "FactFetched",
     "FactNeed",
     "Input",
+    "ItemDeleted",
     "ItemNoted",
     "JournalFailed",
     "Journalled",
@@ -118,7 +119,10 @@ class UtteranceCommitted(_Input, frozen=True):
 
 
 class UtteranceHeard(_Input, frozen=True):
-    """The words of an utterance, or the failure to get them."""
+    """The words of an utterance, or the failure to get them.
+
+    `behind`: after which item a typed one stands, `root` for the head; empty: at the end.
+    """
 
     item_id: str
     text: str
@@ -127,6 +131,7 @@ class UtteranceHeard(_Input, frozen=True):
     typed: bool = False
     audio_start_ms: int = 0
     audio_end_ms: int = 0
+    behind: str = ""
 
 
 class ClientConfigured(_Input, frozen=True):
@@ -136,9 +141,16 @@ class ClientConfigured(_Input, frozen=True):
 
 
 class ItemNoted(_Input, frozen=True):
-    """The client put an item of its own into the conversation (not an utterance)."""
+    """The client put an item of its own into the conversation (not an utterance); `behind`: see UtteranceHeard."""
 
     item: HistoryItem
+    behind: str = ""
+
+
+class ItemDeleted(_Input, frozen=True):
+    """The client took an item out of the conversation."""
+
+    item_id: str
 
 
 class ReplyWanted(_Input, frozen=True):
@@ -334,6 +346,7 @@ Input = (
     | UtteranceCommitted
     | UtteranceHeard
     | ClientConfigured
+    | ItemDeleted
     | ItemNoted
     | ReplyWanted
     | ReplyStarted

@@ -176,7 +176,7 @@ def _clear_the_air(state: CallState) -> None:
 
 
 def _last_turn_was_answered(state: CallState) -> bool:
-    messages = [entry for entry in state.history if entry.kind in ("message", "function_call_output")]
+    messages = [entry for entry in state.history if entry.text or entry.kind == "function_call_output"]
     return not messages or messages[-1].role == "assistant"
 
 

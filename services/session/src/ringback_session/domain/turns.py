@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ringback_session.domain import (
+    client_items,
     consent,
     decisions,
     early,
@@ -25,7 +26,6 @@ from ringback_session.domain.inputs import (
 from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import (
     TEXT_CHARS_MAX,
-    HistoryItem,
     ReplyPurpose,
     SpeechKind,
     Utterance,
@@ -85,6 +85,8 @@ def committed(step: Step, event: UtteranceCommitted) -> None:
     state = step.state
     heard = state.floor.heard_read_back if state.caller_speaking else consent.heard_read_back(step)
     state.caller_speaking = False
+    # Its words may come behind the reply to it; its place is here.
+    client_items.said(state, event.item_id, "")
     _begin_turn(step, Utterance(item_id=event.item_id, heard_read_back=heard))
     state.reply_wanted = event.wants_reply
     state.reply_request_key = ""
@@ -105,7 +107,7 @@ def heard(step: Step, event: UtteranceHeard) -> None:
         _begin_turn(step, Utterance(item_id=event.item_id, typed=True, heard_read_back=heard_read_back))
         state.reply_wanted = False
     on_record.heard(step, event)
-    state.remember(HistoryItem(item_id=event.item_id, kind="message", role="user", text=text))
+    client_items.said(state, event.item_id, text, behind=event.behind)
     utterance = state.utterance
     if utterance is None or utterance.item_id != event.item_id or utterance.heard:
         return

@@ -32,7 +32,8 @@ class Asking:
 
     def reply(self, effect: RequestReply) -> None:
         responses = self._view.responses
-        params = {} if responses.answered(effect.request_key) else self._view.request(effect.request_key)
+        owed = bool(effect.request_key) and not responses.answered(effect.request_key)
+        params = self._view.request(effect.request_key) if owed else {}
         responses.want(
             Wanted(
                 owner="reply",
@@ -42,6 +43,7 @@ class Asking:
                 telephone=self._on_telephone(params),
                 shut=effect.shut,
                 watch=effect.watch,
+                owed=owed,
             )
         )
         self._link.send(self._model_view.reply(effect, params, self._view.config))

@@ -136,6 +136,7 @@ class ModelSide:
 
     def _opening(self, context: str) -> list[bytes]:
         again = self._view.responses.asked_again()
+        self._view.placing.rebuilt()
         return [
             self._model_view.session_update(self._view.config),
             *self._model_view.rebuild(context),

@@ -5,7 +5,7 @@ Answers what the model need not be asked, and emulates what the client configure
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -53,6 +53,7 @@ from ringback_session.views.model import ModelView, check_tools
 from ringback_session.views.out import Out
 from ringback_session.views.overhearing import Overhearing
 from ringback_session.views.placing import Placing
+from ringback_session.views.problems import Problems
 from ringback_session.views.responses import AUDIO_DELTA, Responses
 from ringback_session.views.retaining import Retained
 from ringback_session.views.route import Wanted, history_of
@@ -99,6 +100,9 @@ class ClientView:
             heard=self._retained.keep,
         )
         self.placing = Placing(state, items=self.items, shown=self.responses.shown, model=model)
+        self._problems = Problems(
+            events=self.events, model=model, responses=self.responses, take_request=self._take_request
+        )
 
     def use(self, config: SessionConfig) -> None:
         """From now on this is what the client configured."""
@@ -136,7 +140,6 @@ class ClientView:
         for item in snapshot.items:
             self.items.insert(item) if item.type != "function_call_output" else self._restore(item)
         self._resumed = {item.id for item in snapshot.items}
-        self.responses.shown.apart = self._resumed - {entry.item_id for entry in self.state.history}
         self.responses.shown.audio_started = snapshot.audio_started
         self.placing.resumed()
 
@@ -150,6 +153,10 @@ class ClientView:
         if take:
             self._requests.pop(key, None)
         return params
+
+    def _take_request(self, key: str) -> tuple[str | None] | None:
+        request = self._requests.pop(key, None)
+        return None if request is None else (request[1],)
 
     def refuse(self, refusal: RefuseReply, out: Out) -> None:
         """The documented error for a `response.create` that comes second, or may not be at all."""
@@ -181,6 +188,7 @@ class ClientView:
                 self._create(event, out)
             case client_events.ItemDelete():
                 self.items.delete(event.item_id)
+                self._resumed.discard(event.item_id)
                 out.client.append(self.events.item_deleted(event.item_id))
                 self.placing.deleted(event.item_id, out)
             case client_events.ItemRetrieve():
@@ -240,14 +248,18 @@ class ClientView:
             case "message" if item.role == "user":
                 # Nobody transcribes audio that comes as an item: where words are to be judged there are none.
                 failed = not item.text and self.state.rules.input_gate != "off"
-                out.inputs.append(UtteranceHeard(item_id=item.id, text=item.text, typed=True, failed=failed))
+                behind = previous_item_id or ""
+                typed = UtteranceHeard(
+                    item_id=item.id, text=item.text, typed=True, failed=failed, behind=behind
+                )
+                out.inputs.append(typed)
             case "function_call_output":
                 if not withheld:
                     out.inputs.append(ItemNoted(item=history_of(item)))
-                said = {"call_id": item.call_id or "", "output": item.output or "", "item_id": item.id}
-                out.inputs.append(ClientCallOutput(**said, withheld=withheld))
+                output = {"call_id": item.call_id or "", "output": item.output or "", "item_id": item.id}
+                out.inputs.append(ClientCallOutput(**output, withheld=withheld))
             case "function_call" | "message":
-                out.inputs.append(ItemNoted(item=history_of(item)))
+                out.inputs.append(ItemNoted(item=history_of(item), behind=previous_item_id or ""))
             case _:
                 pass
 
@@ -300,7 +312,11 @@ class ClientView:
         out.inputs.append(AsideBegan(own_id=key))
 
     def _cancel(self, event: client_events.ResponseCancel, out: Out) -> None:
-        if response_id := self.responses.to_cancel(event.response_id):
+        if (aside := self.responses.aside(event.response_id)) is not None:
+            cancelled = self.responses.cancel(aside.own_id, "client_cancelled", out)
+            if cancelled:
+                out.model.append(self.model.cancel(cancelled))
+        elif response_id := self.responses.to_cancel(event.response_id):
             out.inputs.append(ClientCancelled(response_id=response_id))
 
     # From the model.
@@ -361,29 +377,9 @@ class ClientView:
         """An event of the model about the caller's audio, the items or an error."""
         event = decode_server_event(frame, head=head)
         if isinstance(event, server_events.ErrorEvent):
-            self._model_error(event.error, out)
+            self._problems.told(event.error, out)
         else:
             self._hearing.event(event, out)
-
-    def _model_error(self, error: Mapping[str, Any], out: Out) -> None:
-        """Errors of what the client asked for are the client's; errors of what we asked for are ours."""
-        if error.get("code") == "session_expired":
-            # The model's connection ends, not the client's session: the close that follows says so.
-            return
-        event_id = error.get("event_id")
-        own_id = self.model.own_id(event_id)
-        if own_id is not None:
-            refused = self.responses.refused(own_id, out)
-            if refused is None or refused.owner != "client":
-                return
-            event_id = refused.client_event_id
-        param = error.get("param")
-        known = ProtocolError(
-            str(error.get("code") or "model_error"),
-            str(error.get("message") or ""),
-            None if param is None else str(param),
-        )
-        self._error(known, event_id if isinstance(event_id, str) else None, out)
 
     def _error(self, error: ProtocolError, event_id: str | None, out: Out) -> None:
         if event_id is not None and error.event_id is None:

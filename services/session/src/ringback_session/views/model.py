@@ -23,15 +23,17 @@ from ringback_session.domain.effects import (
 )
 from ringback_session.domain.recalling import RECALL
 from ringback_session.domain.rules import Tool
-from ringback_session.domain.state import CallState, HistoryItem
+from ringback_session.domain.state import CallState, HistoryItem, ReplyPurpose
 from ringback_session.domain.switching import offered
 
-__all__ = ["OWN_KEY", "ModelView", "check_tools"]
+__all__ = ["OWN_KEY", "ModelView", "check_tools", "usable_choice"]
 
 # Under this key the model echoes our id in a response's metadata.
 OWN_KEY = "ringback"
 _INTERNAL_PREFIX = "rb_"
 _CONTEXT = "item_context"
+# More than that is in the protocol only as "inf".
+TOKENS_MAX = 4_096
 
 
 class ModelView:
@@ -46,16 +48,14 @@ class ModelView:
 
     def session_update(self, config: SessionConfig) -> bytes:
         """The whole configuration, merged from the agent's and the client's."""
-        state = self._state
+        tools = self.tools(config.tools)
         session: dict[str, Any] = {
             "type": "realtime",
             "output_modalities": [config.output_modality],
             "instructions": self.instructions(config.instructions),
-            "tools": self.tools(config.tools),
-            "tool_choice": _plain(config)["tool_choice"],
-            "max_output_tokens": state.rules.output_tokens_max
-            if config.max_output_tokens == "inf"
-            else config.max_output_tokens,
+            "tools": tools,
+            "tool_choice": usable_choice(_plain(config)["tool_choice"], tools),
+            "max_output_tokens": self._at_most(config.max_output_tokens),
             "audio": {"input": self._input(config), "output": self._output(config)},
             "include": ["item.input_audio_transcription.logprobs"],
         }
@@ -91,14 +91,36 @@ class ModelView:
         own_words = of_client.get("instructions")
         if own_words and self._state.rules.client_instructions:
             response["instructions"] = own_words if not self._state.instructions else f"{base}\n\n{own_words}"
-        if "tools" in of_client:
-            response["tools"] = self.tools(of_client["tools"] or ())
-        if not wanted.tools:
+        if of_client.get("tools") is not None:
+            response["tools"] = self.tools(of_client["tools"])
+        if "max_output_tokens" in response:
+            response["max_output_tokens"] = self._at_most(response["max_output_tokens"])
+        if wanted.tools:
+            self._choose(response, wanted, config)
+        else:
             response |= {"tools": [], "tool_choice": "none"}
         if wanted.instructions:
             given = response.get("instructions", base)
             response["instructions"] = f"{given}\n\n{wanted.instructions}".strip()
         return self._response(wanted.reply_id, response)
+
+    def _choose(self, response: dict[str, Any], wanted: RequestReply, config: SessionConfig) -> None:
+        """A tool that is not there is not forced; nor is another one behind the results of those that we ran."""
+        installed = self.tools(config.tools)
+        of_session = usable_choice(_plain(config)["tool_choice"], installed)
+        choice = usable_choice(response.get("tool_choice", of_session), response.get("tools", installed))
+        reply = self._state.reply
+        if reply is not None and reply.reply_id == wanted.reply_id and reply.purpose is ReplyPurpose.RESULT:
+            choice = choice if choice == "none" else "auto"
+        if choice != of_session or "tool_choice" in response:
+            response["tool_choice"] = choice
+
+    def _at_most(self, tokens: int | str) -> int | str:
+        """How long a reply may be: what the client asks for, within the bundle's limit."""
+        limit = self._state.rules.output_tokens_max
+        if not 0 < limit <= TOKENS_MAX:
+            return tokens
+        return min(tokens, limit) if isinstance(tokens, int) else limit
 
     def out_of_band(self, own_id: str, of_client: Mapping[str, Any]) -> bytes:
         """The client's own out-of-band response: runs in parallel, touches no conversation."""
@@ -244,6 +266,14 @@ def check_tools(tools: Sequence[WireTool], *, of_agent: Container[str], param: s
     for number, tool in enumerate(tools):
         if tool.get("name") in of_agent:
             raise invalid_value(f"{param}[{number}].name", f"'{tool['name']}' is a tool of the agent itself")
+
+
+def usable_choice(choice: Any, tools: Sequence[WireTool]) -> Any:
+    """The choice of a tool as the model can take it with these tools: one that forces what is not there is none."""
+    if isinstance(choice, Mapping):
+        name = "name" if choice.get("type") == "function" else "server_label"
+        return choice if any(choice.get(name) == tool.get(name) for tool in tools) else "auto"
+    return "auto" if choice == "required" and not tools else choice
 
 
 def _plain(config: SessionConfig) -> dict[str, Any]:

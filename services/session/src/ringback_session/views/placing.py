@@ -9,6 +9,7 @@ from __future__ import annotations
 from ringback_realtime import ROOT, Item, ItemList
 
 from ringback_session.domain.effects import Forget, Note, ReturnResult, TruncateItem
+from ringback_session.domain.inputs import ItemDeleted
 from ringback_session.domain.state import CallState
 from ringback_session.views.model import ModelView
 from ringback_session.views.out import Out
@@ -31,6 +32,11 @@ class Placing:
         """What the owner before withheld still is."""
         self._withheld = {held.item_id for held in self._state.client_outputs}
 
+    def rebuilt(self) -> None:
+        """The model's conversation was built again, from the core's history: it holds no other items."""
+        held = {entry.item_id for entry in self._state.history if entry.text or entry.kind != "message"}
+        self._shown.apart |= {item.id for item in self._items if item.id not in held}
+
     def withholds(self, item: Item) -> bool:
         """Is the model not told of it before policy has judged it? From now on, then.
 
@@ -50,11 +56,16 @@ class Placing:
         if item_id not in self._shown.apart:
             out.model.append(self._model.delete(item_id))
         self._shown.apart.discard(item_id)
+        out.inputs.append(ItemDeleted(item_id=item_id))
 
     def told(self, effect: TruncateItem | Note | Forget | ReturnResult, out: Out) -> None:
         """What changes in the model's conversation; a result that the client brought goes where the client put it."""
         if not isinstance(effect, ReturnResult) or effect.item_id not in self._withheld:
             out.model.extend(self._model.told(effect))
+            if isinstance(effect, Forget):
+                self._shown.apart.update(gone for gone in effect.item_ids if gone in self._items)
+            elif isinstance(effect, Note):
+                self._shown.apart.discard(effect.item_id)
             return
         self._withheld.discard(effect.item_id)
         if effect.item_id not in self._items:

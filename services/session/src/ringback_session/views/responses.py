@@ -90,6 +90,11 @@ class Responses:
         """The response of the default conversation that the client sees as active."""
         return next((route for route in reversed(self._routes.values()) if route.active), None)
 
+    def aside(self, response_id: str | None) -> Route | None:
+        """A response beside the conversation that the client sees under way."""
+        route = self._routes.get(response_id or "")
+        return route if route is not None and route.beside else None
+
     def by_own_id(self, own_id: str) -> Route | None:
         return next((route for route in self._routes.values() if route.own_id == own_id), None)
 
@@ -195,6 +200,7 @@ class Responses:
             self._yielded = route.response_id
         left = route.holding.clear() if route.holding is not None else []
         status = "incomplete" if reason == "content_filter" else "cancelled"
+        self.shown.answer(route, status, reason, out)
         self.shown.close(route, status, reason, None, out)
         for frame in left:
             self.event(peek(frame), frame, out)
@@ -258,6 +264,7 @@ class Responses:
             out.inputs.append(ReplyStarted(reply_id=wanted.own_id, response_id=route.response_id))
         if wanted.cancel_reason:
             route.cancel_reason = wanted.cancel_reason
+            self.shown.answer(route, "cancelled", wanted.cancel_reason, out)
             route.closed = True
             return route.response_id
         return ""
@@ -310,7 +317,10 @@ class Responses:
 
     def _item_added(self, route: Route, event: ItemEvent, out: Out) -> None:
         raw = event.item
-        if raw.id in route.items or (raw.type == "function_call" and not self._passes(raw.name or "")):
+        passes = raw.type != "function_call" or (
+            self._client_tools_pass() and self._is_client_tool(raw.name or "")
+        )
+        if raw.id in route.items or not passes:
             return
         item = item_of(raw, "in_progress")
         index = len(route.items)
@@ -340,6 +350,7 @@ class Responses:
         if raw.id in route.open_items or (raw.id in route.items and not route.cancel_reason):
             return
         route.is_known(raw.id)
+        route.owed = False
         out.inputs.append(call_requested(route, raw, client_tool=self._is_client_tool(raw.name or "")))
 
     def _done(self, raw: RawResponse, out: Out) -> None:
@@ -349,7 +360,8 @@ class Responses:
         route.ended = True
         status = "cancelled" if route.cancel_reason else raw.status
         if not route.closed:
-            if route.visible or route.owner == "client" or (status == "failed" and not route.held):
+            failed = status == "failed" and not route.held
+            if route.visible or route.owed or route.owner == "client" or failed:
                 muted = route.holding is not None and route.holding.muted
                 ending = ("incomplete", "content_filter") if muted else (status, raw.reason)
                 self.shown.announce(route, out)
@@ -364,14 +376,8 @@ class Responses:
         text = route.texts.get(item_id, "") + delta
         route.texts[item_id] = text
         if route.owner == "speech" and not route.cancel_reason:
-            out.inputs.append(
-                SpeechText(
-                    speech_id=route.own_id,
-                    transcript=text,
-                    item_id=item_id,
-                    response_id=route.response_id,
-                )
-            )
+            where = {"item_id": item_id, "response_id": route.response_id}
+            out.inputs.append(SpeechText(speech_id=route.own_id, transcript=text, **where))
 
     def _audio(self, route: Route, head: AudioHead, frame: bytes, samples: int, out: Out) -> None:
         item_id = head.item_id or ""
@@ -392,6 +398,3 @@ class Responses:
                 response_id=route.response_id,
             )
         )
-
-    def _passes(self, name: str) -> bool:
-        return self._is_client_tool(name) and self._client_tools_pass()

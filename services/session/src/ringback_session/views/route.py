@@ -68,6 +68,8 @@ class Route:
     request_key: str = ""
     telephone: bool = False
     holding: Holding | None = None
+    # The client asked for it and must see it, even empty; not if a call of ours has the reply follow.
+    owed: bool = False
 
     def samples(self, head: AudioHead) -> int:
         return clock_samples(head, telephone=self.telephone)
@@ -76,6 +78,11 @@ class Route:
     def active(self) -> bool:
         """Does the client see it as the active response of the default conversation?"""
         return self.visible and not self.closed and not self.out_of_band
+
+    @property
+    def beside(self) -> bool:
+        """Does the client see it under way beside the conversation?"""
+        return self.visible and not self.closed and self.out_of_band
 
     def put_behind(self) -> bool:
         """Show nothing of it for now. False: it is seen already, or over."""
@@ -123,6 +130,7 @@ class Wanted:
     telephone: bool = False
     shut: bool = False
     watch: str = ""
+    owed: bool = False
     # The request itself, for a connection that is lost before it is answered; empty: it is not made again.
     frame: bytes = b""
 
@@ -153,6 +161,7 @@ class Wanted:
             out_of_band=out_of_band,
             speech_kind=self.speech_kind,
             request_key=self.request_key,
+            owed=self.owed and not self.shut,
         )
 
 

@@ -123,6 +123,12 @@ class Showing:
         route.closed = True
         self._hand_over(out)
 
+    def answer(self, route: Route, status: str, reason: str, out: Out) -> None:
+        """What the client asked for ends before it saw any of it: it sees that."""
+        if route.owed and not route.visible:
+            self.announce(route, out)
+            self.close(route, status, reason, None, out)
+
     def cut_open(self, route: Route, out: Out) -> None:
         """End the items that are open as they are now."""
         for item_id in list(route.open_items):

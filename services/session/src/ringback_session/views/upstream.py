@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import orjson
-from ringback_realtime import EventHead, decode_server_event
+from ringback_realtime import EventHead, decode_server_event, usage_object
 
 __all__ = [
     "ItemEvent",
@@ -117,11 +117,13 @@ class _Input(_Cached, frozen=True, omit_defaults=True):
 
 
 class _Usage(msgspec.Struct, frozen=True, omit_defaults=True):
-    total_tokens: int
-    input_tokens: int
-    output_tokens: int
-    input_token_details: _Input
-    output_token_details: _Cached
+    """Compatible servers leave out what clients insist on: what they tell is kept."""
+
+    total_tokens: int | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    input_token_details: _Input | None = None
+    output_token_details: _Cached | None = None
 
 
 class _Settings(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -201,7 +203,7 @@ def read_response(frame: bytes, own_key: str) -> RawResponse:
         status=_one_of(raw.get("status"), _STATUSES) or "completed",
         reason=_one_of(details.get("reason"), _REASONS),
         error=_error(details.get("error")),
-        usage=_sound(raw.get("usage"), _Usage),
+        usage=_usage(raw.get("usage")),
         settings=(settings or {}) | ({"audio": audio} if audio else {}),
     )
 
@@ -211,6 +213,20 @@ def sound_logprobs(entries: Sequence[Any] | None) -> list[dict[str, Any]] | None
     found = [_sound(entry, _Logprob) for entry in entries or ()]
     known = [entry for entry in found if entry is not None]
     return known if known and len(known) == len(found) else None
+
+
+def _usage(raw: object) -> dict[str, Any] | None:
+    """All that clients read of it: what the model does not tell is zero, and the total a sum."""
+    told = _sound(raw, _Usage)
+    if told is None:
+        return None
+    whole: dict[str, Any] = {
+        **usage_object(),
+        **{name: value for name, value in told.items() if value is not None},
+    }
+    if told.get("total_tokens") is None:
+        whole["total_tokens"] = whole["input_tokens"] + whole["output_tokens"]
+    return whole
 
 
 def _sound(raw: object, shape: type[msgspec.Struct]) -> dict[str, Any] | None:
