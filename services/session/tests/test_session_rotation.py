@@ -126,6 +126,32 @@ def test_at_the_last_moment_a_reply_is_cut_bridged_and_asked_for_again(timed):
     assert timed.facts("model_rotated")[0]["reason"] == "session_limit"
 
 
+def test_a_bridge_before_a_reply_that_is_owed_is_not_the_answer_to_the_model(call):
+    call.says("It is 482915.")
+    call.one(fx.RequestReply)
+    call.do(ev.ModelLost(reason="closed_1006"))
+    assert call.speaks().text == call.state.rules.say_bridge
+    assert not call.new(fx.Note)
+    assert call.state.history[-1].text == "It is 482915."
+    assert call.one(fx.RequestReply)
+
+
+def test_what_was_heard_of_a_reply_that_broke_off_is_told_once_and_interrupts_nothing_later(call):
+    call.says("When?")
+    wanted = call.one(fx.RequestReply)
+    call.do(ev.ReplyStarted(reply_id=wanted.reply_id, response_id="resp_1"))
+    call.do(ev.AudioSent(item_id="item_1", samples=24_000, text="It leaves", response_id="resp_1"))
+    call.do(ev.ModelLost(reason="closed_1006"))
+    call.speaks()
+    call.reply("It leaves at nine.")
+    told = [(turn["item_id"], turn["heard"]) for turn in call.facts("agent_turn_ended")]
+    assert told[0] == ("item_1", "It leaves")
+    assert [heard for _, heard in told[1:]] == [call.state.rules.say_bridge, "It leaves at nine."]
+    call.starts_speaking()
+    assert not call.facts("interrupted")
+    assert not call.new(fx.TruncateItem)
+
+
 def test_a_caller_who_was_cut_in_the_middle_of_a_word_is_told(timed):
     timed.starts_speaking()
     at_the_last_moment(timed)

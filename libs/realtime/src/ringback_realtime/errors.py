@@ -91,7 +91,7 @@ def invalid_value(param: str, expected: str) -> ProtocolError:
 def active_response(response_id: str) -> ProtocolError:
     return ProtocolError(
         "conversation_already_has_active_response",
-        f"Conversation already has an active response in progress: {response_id}. "
+        f"Conversation already has an active response in progress{f': {response_id}' if response_id else ''}. "
         "Wait until the response is finished before creating a new one.",
     )
 

@@ -12,6 +12,7 @@ __all__ = [
     "asks",
     "audible",
     "audio_sent",
+    "broken_off",
     "client_truncated",
     "cut",
     "finished",
@@ -159,6 +160,15 @@ def cut(step: Step) -> None:
         played.cut_text = words
     step.state.playback.ends_at = min(step.state.playback.ends_at, now)
     step.effects.append(StopTimer(name="played"))
+
+
+def broken_off(step: Step) -> None:
+    """No more of what was being generated comes, and no model has it: what was sent is heard, and then told."""
+    broken = [played for played in step.state.playback.items if not (played.finished or played.reported)]
+    for played in broken:
+        played.finished, played.in_model = True, False
+    if broken:
+        step.effects.append(StartTimer(name="played", delay_ms=remaining_ms(step) + 1))
 
 
 def client_truncated(step: Step, truncated: ClientTruncated) -> None:

@@ -11,6 +11,7 @@ from ringback_session.domain import (
     judging,
     on_record,
     outcomes,
+    playback,
     replies,
     results,
     speaking,
@@ -78,6 +79,7 @@ def model_replaced(step: Step, reason: str) -> None:
     state.checks = []
     state.caller_speaking = False
     backchannels.forget(step)
+    playback.broken_off(step)
     for speech in state.speeches:
         speech.requested = False
         speech.released = False
@@ -87,7 +89,8 @@ def model_replaced(step: Step, reason: str) -> None:
     step.publish("model_rotated", reason=reason, generation=state.model_generation)
     state.rebuilt_at = (state.epoch, state.seq)
     if reply is not None and not reply.cancelled and not reply.early:
-        speaking.speak(step, SpeechKind.NOTICE, state.rules.say_bridge)
+        # To the model it would look like the answer that is still owed.
+        speaking.speak(step, SpeechKind.NOTICE, state.rules.say_bridge, told=False)
         replies.want(
             step,
             reply.purpose,

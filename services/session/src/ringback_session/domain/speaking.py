@@ -49,8 +49,12 @@ def speak(
     consent_id: str = "",
     resumes: str = "",
     from_ms: int = 0,
+    told: bool = True,
 ) -> None:
-    """Queue words of our own. A full queue drops the oldest filler, never a read-back or a notice."""
+    """Queue words of our own. A full queue drops the oldest filler, never a read-back or a notice.
+
+    `told`: the model's conversation is to hold them once they were said; a filler's never are.
+    """
     if not text:
         return
     state = step.state
@@ -65,6 +69,7 @@ def speak(
             consent_id=consent_id,
             resumes=resumes,
             from_ms=from_ms,
+            told=told,
         )
     )
 
@@ -94,7 +99,7 @@ def ended(step: Step, event: SpeechEnded) -> Speech | None:
         return None
     playback.finished(step, speech.item_id, speech.transcript or speech.text)
     step.state.bound()
-    if speech.kind is not SpeechKind.FILLER:
+    if speech.told and speech.kind is not SpeechKind.FILLER:
         _tell_model(step, speech)
     return speech
 
@@ -169,6 +174,7 @@ def _not_said(step: Step, speech: Speech) -> None:
             must_contain=speech.must_contain,
             consent_id=speech.consent_id,
             attempt=speech.attempt + 1,
+            told=speech.told,
         )
         state.speeches.insert(0, again)
         return

@@ -106,6 +106,7 @@ class Speech(msgspec.Struct):
     from_ms: int = 0
     # The reply that is shown behind it; empty: it is said when nothing else is.
     beside: str = ""
+    told: bool = True
 
 
 class Action(msgspec.Struct):
