@@ -31,6 +31,7 @@ from ringback_tools.usecases.journaling import Scribe
 from ringback_tools.usecases.listing import Listing
 from ringback_tools.usecases.reading import Reading
 from ringback_tools.usecases.reconciler import Reconciler
+from ringback_tools.usecases.refusing import Refusing
 from ringback_tools.usecases.switches import Switches
 from ringback_tools.usecases.writing import Writing
 
@@ -104,6 +105,7 @@ def assemble(parts: Parts) -> Service:
     )
     executor = Executor(
         gate=Gate(catalogue=parts.catalogue, proofs=parts.proofs, clock=clock),
+        refusing=Refusing(attempts=attempts, finisher=finisher, journal=parts.journal, clock=clock),
         reading=Reading(attempts=attempts, finisher=finisher, clock=clock),
         writing=writing,
         jobs=jobs,

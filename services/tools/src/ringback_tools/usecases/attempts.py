@@ -19,7 +19,7 @@ from ringback_tools.ports import Call, Clock, Connectors, Tracing
 from ringback_tools.usecases.alerts import AuthAlerts
 from ringback_tools.usecases.breakers import Breakers
 from ringback_tools.usecases.bulkheads import Bulkheads
-from ringback_tools.usecases.execution import Attempting, Execution
+from ringback_tools.usecases.execution import Attempting, Execution, Priority
 from ringback_tools.usecases.switches import Switches
 from ringback_tools.usecases.telling import Teller
 
@@ -74,6 +74,15 @@ class Attempts:
             return f"{tool.name} is switched off"
         return f"breaker of {tool.dependency} open" if self._breakers.is_open(tool) else ""
 
+    def refused(self, tool: Tool, *, priority: Priority) -> Failed | None:
+        """How an execution would end that begins now and gets neither a slot nor a place in the queue."""
+        if detail := self.barred(tool):
+            # Of a write it is certain that nothing was begun.
+            retryable = tool.journalled
+            return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=retryable, blames=False, detail=detail)
+        overloaded = self._bulkheads.of(tool).refusal(priority)
+        return _crowded(overloaded) if overloaded else None
+
     async def run(self, execution: Execution, *, before: BeforeSend = _nothing) -> Answer:
         """All attempts within the deadline; the last one's answer. Holds a slot of the tool's bulkhead."""
         bulkhead = self._bulkheads.of(execution.tool)
@@ -81,7 +90,7 @@ class Attempts:
         try:
             await bulkhead.acquire(execution.checked.request.priority, wait_ms=remaining_ms)
         except Overloaded as error:
-            return Failed(ErrorCode.OVERLOADED, retryable=True, blames=False, detail=str(error))
+            return _crowded(error)
         try:
             return await self._attempts(execution, before)
         finally:
@@ -214,6 +223,10 @@ class Attempts:
             self._budgets.get(key) or RetryBudget(), now_ms=self._clock.now_ms()
         )
         return granted
+
+
+def _crowded(error: Overloaded) -> Failed:
+    return Failed(ErrorCode.OVERLOADED, retryable=True, blames=False, detail=str(error))
 
 
 def _congested(answer: Answer) -> bool:

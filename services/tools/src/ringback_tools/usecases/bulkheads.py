@@ -50,13 +50,22 @@ class Bulkhead:
         """Executions in the queue."""
         return sum(len(queue) for queue in self._waiting.values())
 
+    def refusal(self, priority: Priority) -> Overloaded | None:
+        """Why a call would be refused at once; None: it would run, wait, or take the place of one that waits."""
+        if self.free or self.waiting < self._queue_max or self._yielding(priority):
+            return None
+        return Overloaded(f"expected at most {self._queue_max} waiting calls", field="queue")
+
     async def acquire(self, priority: Priority, *, wait_ms: float) -> None:
         """Take a slot, now or after waiting; Overloaded when the queue is full or the time is up."""
         if self.free:
             self._running += 1
             return
-        if self.waiting >= self._queue_max and not self._give_way(priority):
-            raise Overloaded(f"expected at most {self._queue_max} waiting calls", field="queue")
+        if refused := self.refusal(priority):
+            raise refused
+        if self.waiting >= self._queue_max:
+            taken = self._waiting[Priority.BACKGROUND].pop()
+            taken.set_exception(Overloaded("a live call took the place", field="queue"))
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[priority].append(place)
         try:
@@ -90,12 +99,9 @@ class Bulkhead:
         self._running -= 1
         self._wake()
 
-    def _give_way(self, priority: Priority) -> bool:
-        background = self._waiting[Priority.BACKGROUND]
-        if priority is not Priority.LIVE_CALL or not background:
-            return False
-        background.pop().set_exception(Overloaded("a live call took the place", field="queue"))
-        return True
+    def _yielding(self, priority: Priority) -> bool:
+        """Whether somebody in the queue gives way to this."""
+        return priority is Priority.LIVE_CALL and bool(self._waiting[Priority.BACKGROUND])
 
     def _wake(self) -> None:
         while self._running < self.slots and self.waiting:

@@ -1,8 +1,8 @@
 """Owns Execute, Cancel and GetOutcome: one running execution per action, any number of observers.
 
-The order of an execution: arguments, scopes and proof (`gate`); idempotency and epoch (`writing`, for what
-changes the world); admission, breaker and attempts (`attempts`); result (`finishing`); outcome
-(`journaling`).
+The order of an execution: arguments, scopes and proof (`gate`); what could not start now (`refusing`);
+idempotency and epoch (`writing`, for what changes the world); admission, breaker and attempts (`attempts`);
+result (`finishing`); outcome (`journaling`).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from ringback_tools.usecases.execution import (
 from ringback_tools.usecases.gate import Gate, refusal
 from ringback_tools.usecases.jobs import Jobs
 from ringback_tools.usecases.reading import Reading
+from ringback_tools.usecases.refusing import Refusing
 from ringback_tools.usecases.writing import Writing
 
 __all__ = ["EXECUTIONS_MAX", "Executor"]
@@ -51,6 +52,7 @@ class Executor:
         self,
         *,
         gate: Gate,
+        refusing: Refusing,
         reading: Reading,
         writing: Writing,
         jobs: Jobs,
@@ -62,6 +64,7 @@ class Executor:
         executions_max: int = EXECUTIONS_MAX,
     ) -> None:
         self._gate = gate
+        self._refusing = refusing
         self._reading = reading
         self._writing = writing
         self._jobs = jobs
@@ -178,7 +181,11 @@ class Executor:
         while True:
             running = self._running.get(checked.request.key)
             if running is None:
-                return self._open(checked), False
+                execution = self._new(checked)
+                await self._refuse_early(execution)
+                if checked.request.key in self._running:
+                    continue
+                return self._open(execution), False
             await self._may_attach(checked, running)
             if running.checked.permit is Permit.START or checked.permit is Permit.LEARN:
                 return running, True
@@ -223,11 +230,21 @@ class Executor:
         ):
             running.task.cancel()
 
-    def _open(self, checked: Checked) -> Execution:
+    def _new(self, checked: Checked) -> Execution:
+        now_ms = self._clock.elapsed_ms()
+        return Execution(checked, started_ms=now_ms, deadline_ms=now_ms + checked.tool.deadline_ms)
+
+    async def _refuse_early(self, execution: Execution) -> None:
+        result = await self._refusing.refusal(execution)
+        if result is not None:
+            with self._tracing.execution(_facts(execution)) as tell:
+                tell(result)
+            raise Refused(result)
+
+    def _open(self, execution: Execution) -> Execution:
+        checked = execution.checked
         if len(self._running) >= self._executions_max:
             raise Refused(refusal(ErrorCode.OVERLOADED, tool=checked.tool, retryable=True))
-        now_ms = self._clock.elapsed_ms()
-        execution = Execution(checked, started_ms=now_ms, deadline_ms=now_ms + checked.tool.deadline_ms)
         if checked.tool.journalled:
             execution.pass_on = partial(self._elsewhere.tell_said, checked.request.key)
         self._running[checked.request.key] = execution

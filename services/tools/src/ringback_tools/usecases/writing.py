@@ -21,6 +21,7 @@ from ringback_tools.usecases.execution import Execution, Finished, Started
 from ringback_tools.usecases.finishing import Finisher
 from ringback_tools.usecases.gate import mismatch, refusal
 from ringback_tools.usecases.journaling import Scribe, is_known
+from ringback_tools.usecases.refusing import JOURNAL_AWAY
 
 __all__ = ["Writing"]
 
@@ -325,12 +326,9 @@ class Writing:
         return True
 
     def _not_started(self, execution: Execution) -> Result:
-        failure = Failed(
-            ErrorCode.TOOL_UNAVAILABLE, retryable=True, blames=False, detail="the journal is away"
-        )
         if execution.checked.permit is Permit.LEARN:
             return replace(self._finisher.in_doubt(execution), retryable=True)
-        return self._finisher.failed(execution, failure)
+        return self._finisher.failed(execution, JOURNAL_AWAY)
 
     def _lost_sight(self, execution: Execution, stored: Stored | None) -> Result:
         """The journal went away while the action was being followed."""
