@@ -4,6 +4,7 @@ import asyncio
 import heapq
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,12 @@ def airline_files(*, keys=True):
         assert KEY_LINE in files["tools.yaml"]
         files["tools.yaml"] = files["tools.yaml"].replace(KEY_LINE, b"")
     return files
+
+
+@cache
+def airline_pack(*, keys):
+    """The pack of those files: nothing changes it, and a thousand worlds are made of it."""
+    return load_files(airline_files(keys=keys), label="airline")
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -234,7 +241,7 @@ class World:
     """Everything that outlives a replica, and replicas that come and go."""
 
     def __init__(self, keys_file, *, keys=True):
-        pack = load_files(airline_files(keys=keys), label="airline")
+        pack = airline_pack(keys=keys)
         self.catalogue = OnePack(pack, tools_from_pack(pack, settle_ms=3_000))
         self.journal = MemoryJournal()
         self.queue = MemoryJobQueue()
