@@ -4,7 +4,8 @@ import msgspec
 import pytest
 from ringback_session.domain import actions, consent, outcomes, spending, supervising, turns
 from ringback_session.domain.state import CallState
-from ringback_session.simulation import Move, Outcome, Plan, draw, runner, simulate
+from ringback_session.simulation import Move, Plan, draw, runner, simulate
+from ringback_session.simulation.jobs import Played
 from ringback_session.simulation.runner import explain, run_calls
 from ringback_session.simulation.shrinking import shortest
 from ringback_session.usecases.call import Call
@@ -137,9 +138,8 @@ def test_a_plan_that_does_not_fail_stays_as_it_is():
     assert shortest(draw(1)) == draw(1)
 
 
-def test_a_run_stops_when_it_has_seen_enough_failures(monkeypatch):
-    monkeypatch.setattr(runner, "simulate", lambda plan: Outcome(["always"]))
-    summary = run_calls(seed=1, calls=1_000)
+def test_a_run_stops_when_it_has_seen_enough_failures():
+    summary = run_calls(seed=1, calls=1_000, play=lambda seed: Played(seed, violation="always"))
     assert summary.calls == len(summary.failures) == runner.FAILURES_MAX
 
 

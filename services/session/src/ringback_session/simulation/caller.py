@@ -13,13 +13,12 @@ import orjson
 
 from ringback_session.simulation.listening import QUESTION, WORDS, Playing, Said, value_in
 from ringback_session.simulation.services import CURSE, read_answer
-from ringback_session.simulation.sound import FRAME_MS, silence, speech_frame
+from ringback_session.simulation.sound import FRAME_MS, SOUNDS, Sound
 from ringback_session.simulation.tool_world import TOOLS
 from ringback_session.simulation.weather import Weather
 
 __all__ = ["Caller", "Line", "Said"]
 
-SAMPLES_PER_MS: Final = 24
 # The owner's clock counts the samples of the microphone, whose frames are long here: so much may it be ahead.
 CLOCK_AHEAD_MS: Final = 850
 _COMMITS: Final = "input_audio_buffer.commit"
@@ -69,6 +68,10 @@ class Caller:
     _own_items: int = 0
     _speaking_until: int = 0
     _saying: list[str] = field(default_factory=list)
+
+    @property
+    def _sound(self) -> Sound:
+        return SOUNDS[self.weather.plan.sound]
 
     # What the caller does.
 
@@ -163,10 +166,10 @@ class Caller:
         if self.line is not None and not self.weather.plan.typed:
             if self._saying:
                 self._agrees(self._saying[0])
-                self.line.up(speech_frame(self._saying.pop(0)))
+                self.line.up(self._sound.speech_frame(self._saying.pop(0)))
                 self._ends_its_turn()
             else:
-                self.line.up(silence(ms))
+                self.line.up(self._sound.silence(ms))
         return ms
 
     def _ends_its_turn(self) -> None:
@@ -189,9 +192,11 @@ class Caller:
             self.sends("session.update", session={"type": "realtime", "tools": [offered]} | self._wishes())
 
     def _wishes(self) -> dict[str, Any]:
-        plan, wishes = self.weather.plan, dict[str, Any]()
+        plan = self.weather.plan
+        format = {"format": self._sound.wire}
+        wishes: dict[str, Any] = {"audio": {"input": dict(format), "output": format}}
         if plan.manual:
-            wishes["audio"] = {"input": {"turn_detection": None}}
+            wishes["audio"]["input"]["turn_detection"] = None
         if plan.text:
             wishes["output_modalities"] = ["text"]
         return wishes
@@ -288,7 +293,7 @@ class Caller:
             self.weather.wrong("the client asked for text and gets audio")
         now_ms, item = self.weather.ms, self._item(event)
         item.starts_ms = item.starts_ms if item.ms else max(now_ms, self._silent_at())
-        item.ms += len(event["delta"]) * 3 // 4 // 2 // SAMPLES_PER_MS
+        item.ms += self._sound.ms_of(event["delta"])
         self.heard_ms = now_ms
         if event["response_id"] not in self.open_responses:
             self.weather.wrong(f"audio of {event['response_id']}, which is not active before the client")

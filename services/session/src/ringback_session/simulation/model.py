@@ -23,7 +23,7 @@ from ringback_session.simulation.model_words import (
 )
 from ringback_session.simulation.pipe import Pipe
 from ringback_session.simulation.process import Process
-from ringback_session.simulation.sound import FRAME_MS, SILENCES, words_in
+from ringback_session.simulation.sound import FRAME_MS, SILENCES, SOUNDS, words_in
 from ringback_session.simulation.weather import Weather
 
 __all__ = ["Connection", "ModelWorld", "ModelsOf"]
@@ -131,6 +131,7 @@ class Connection:
         self._told = ""
         # As configured: audio becomes an item only when it is committed; answers are text.
         self._manual = self._text = False
+        self._sound_of = SOUNDS["pcm"]
         self._speaking: str | None = None
         self._ms_heard = 0
         self.events = ServerEvents(EventIds(f"{world.weather.plan.seed}/model/{len(world.connections)}"))
@@ -204,6 +205,10 @@ class Connection:
         session = event["session"]
         self._manual = session["audio"]["input"]["turn_detection"] is None
         self._text = session["output_modalities"] == ["text"]
+        heard, said = (session["audio"][way]["format"] for way in ("input", "output"))
+        if heard != said:
+            self.weather.wrong(f"the client's formats are one, the model's are {heard} and {said}")
+        self._sound_of = next(sound for sound in SOUNDS.values() if sound.wire == said)
 
     def _commits(self, event: dict[str, Any]) -> None:
         text, self._speaking = self._speaking, None
@@ -298,6 +303,7 @@ class Connection:
         if quirk in ("fails", "incomplete"):
             answer = Answer(answer.words[:9], status="failed" if quirk == "fails" else "incomplete")
         answer.text = (asked.get("output_modalities") or ["text" if self._text else "audio"]) == ["text"]
+        answer.sound = self._sound_of
         metadata = None if quirk == "no_metadata" else asked.get("metadata")
         response_id = self.events.ids.response()
         steps = response_steps(self.events, response_id, answer, metadata, alone=alone)

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from ringback_realtime import ServerEvents, usage_object
 
+from ringback_session.simulation.sound import SOUNDS, Sound
+
 __all__ = ["MS_PER_CHAR", "Answer", "Step", "calls_in", "response_object", "response_steps"]
 
 MS_PER_CHAR: Final = 40
@@ -25,7 +27,6 @@ _VERBS: Final = {
 _ASKED: Final = re.compile(r"(look up|cancel|refund|note|dim|lose)? ?(\d)", re.IGNORECASE)
 _CONSULT: Final = re.compile(r"ask (?:to )?(about|cancel|note) (\d)", re.IGNORECASE)
 _HAND_OVER: Final = re.compile(r"(billing|front), please")
-_AUDIO: Final = {ms: bytes(ms * 48) for ms in range(0, CHUNK_MS + 1, MS_PER_CHAR)}
 # Milliseconds from the step before, and the frame.
 Step = tuple[int, bytes]
 
@@ -39,6 +40,7 @@ class Answer:
     status: str = "completed"
     # Without audio.
     text: bool = False
+    sound: Sound = SOUNDS["pcm"]
 
 
 def calls_in(text: str) -> list[tuple[str, str]]:
@@ -90,17 +92,19 @@ def response_steps(
         None,
     )
     if answer.words:
-        message = _text_message if answer.text else _message
-        yield from message(events, response_id, answer.words, next(index))
+        if answer.text:
+            yield from _text_message(events, response_id, answer.words, next(index))
+        else:
+            yield from _message(events, response_id, answer, next(index))
     for name, arguments in answer.calls:
         yield from _call(events, response_id, name, arguments, next(index))
     yield 10, events.response_done(response_object(response_id, answer.status, metadata, alone=alone)), None
 
 
 def _message(
-    events: ServerEvents, response_id: str, words: str, index: int
+    events: ServerEvents, response_id: str, answer: Answer, index: int
 ) -> Iterator[tuple[int, bytes, dict[str, Any] | None]]:
-    item_id = events.ids.item()
+    item_id, words = events.ids.item(), answer.words
     where: dict[str, Any] = {"item_id": item_id, "output_index": index}
     item = item_object(item_id, "message", "in_progress", role="assistant", content=[])
     yield 20, events.output_item_added(response_id, output_index=index, item=item), item
@@ -108,7 +112,7 @@ def _message(
     yield 0, events.part_added(response_id, part=part, **where), None
     for piece in _pieces(words):
         yield 60, events.transcript_delta(response_id, delta=piece, **where), None
-        audio = _AUDIO[len(piece) * MS_PER_CHAR]
+        audio = answer.sound.nothing(len(piece) * MS_PER_CHAR)
         yield 20, events.audio_delta(response_id, audio=audio, **where), None
     yield 10, events.audio_done(response_id, **where), None
     yield 0, events.transcript_done(response_id, transcript=words, **where), None

@@ -28,7 +28,7 @@ from ringback_session.simulation.stores import Bucket, BusOf, FactsOf, LateFacts
 from ringback_session.simulation.supervisor import CONSULT_RULES, SupervisorOf
 from ringback_session.simulation.tool_world import ToolsOf, ToolWorld
 from ringback_session.simulation.virtual_loop import VirtualClock
-from ringback_session.simulation.watching import Watch
+from ringback_session.simulation.watching import StraightWatch, Watch
 from ringback_session.simulation.weather import Weather
 from ringback_session.usecases.call import Call, Limits
 from ringback_session.usecases.calls import Calls
@@ -117,6 +117,7 @@ class Owner:
         bus: Bus = BusOf(around.bucket, process)  # type: ignore[assignment]
         leases = LeasesInBucket(bus, clock, owner=self.name, lease_ms=LEASE_MS)
         records = RecordsInBucket(bus, clock, leases.known)
+        watch = Watch if weather.plan.recorded else StraightWatch
         weather.loop.create_task(_watched(leases, records))
         calls = Calls(
             Services(
@@ -134,7 +135,7 @@ class Owner:
                 presence=records,
                 meters=_Meters(),
                 prices=PriceTable(),
-                recorder=lambda state: Watch(state, weather, self.name),
+                recorder=lambda state: watch(state, weather, self.name),
                 owners=PeersOf(around.owners, weather, process),
             ),
             owner=self.name,

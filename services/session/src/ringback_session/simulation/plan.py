@@ -81,7 +81,8 @@ class Plan(msgspec.Struct, frozen=True):
 
     `model_lasts_ms`: when the model ends each connection; 0: it does not. `output`: the gate of what the model says;
     `slow_after_ms`, `window_ms`: the rules `slow_model` and `backchannel`; `budget_tokens`: after which it has to end.
-    `manual`: no turn detection, the client commits what the caller said and asks for replies; `text`: it wants text.
+    `manual`: no turn detection, the client commits what the caller said and asks for replies; `text`: it wants text;
+    `sound`: the format of its audio. `recorded`: the call is; each frame of the agent's audio goes through the core.
     """
 
     seed: int
@@ -96,6 +97,8 @@ class Plan(msgspec.Struct, frozen=True):
     budget_tokens: int = 0
     manual: bool = False
     text: bool = False
+    sound: str = "pcm"
+    recorded: bool = False
     moves: tuple[Move, ...] = ()
     answers: tuple[str, ...] = ()
 
@@ -123,6 +126,8 @@ def draw(seed: int) -> Plan:
         budget_tokens=source.choice((0, 0, 0, 0, 60, 150)),
         manual=source.random() < 0.2,
         text=source.random() < 0.15,
+        sound=source.choice(("pcm", "pcmu", "pcmu", "pcma")),
+        recorded=source.random() < 0.2,
     )
 
 

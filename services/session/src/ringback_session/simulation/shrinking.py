@@ -25,6 +25,8 @@ _PLAIN: Final[dict[str, Any]] = {
     "budget_tokens": 0,
     "manual": False,
     "text": False,
+    "sound": "pcm",
+    "recorded": False,
 }
 _NAMES = re.compile(r"\b(item|resp|call|event|act|con|speech|reply)_\w+|\d+")
 

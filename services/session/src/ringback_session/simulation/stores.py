@@ -6,8 +6,10 @@ The records go through the service's own adapter; here is only the bucket below 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from ringback_errors import Conflict
@@ -23,7 +25,25 @@ from ringback_session.simulation.weather import Weather
 __all__ = ["Bucket", "BusOf", "FactsOf", "LateFactsOf", "Stream"]
 
 WRITE_MS = 4
+ANSWER_MS = 2
 READ_MS = 2
+
+
+class Watcher(NamedTuple):
+    """One watch of a process: of some keys, their whole entries or only what sums them up."""
+
+    process: Process
+    prefix: str
+    summaries: bool
+    handler: WatchHandler
+
+    def hears(self, key: str, entry: Entry) -> None:
+        """It must take what it hears at once: what it would wait for, nobody brings it."""
+        heard = replace(entry, value=b"") if self.summaries else entry
+        work: Coroutine[Any, Any, None] = self.handler(key, heard)  # type: ignore[assignment]
+        with suppress(StopIteration):
+            work.send(None)
+            work.throw(RuntimeError(f"a watch of {self.prefix} waits for something"))
 
 
 @dataclass
@@ -32,7 +52,7 @@ class Bucket:
 
     weather: Weather
     entries: dict[str, Entry] = field(default_factory=dict)
-    watchers: list[tuple[Process, str, bool, WatchHandler]] = field(default_factory=list)
+    watchers: list[Watcher] = field(default_factory=list)
     revision: int = 0
 
     def write(self, key: str, written: Entry, expected: int | None) -> int:
@@ -40,19 +60,27 @@ class Bucket:
         if expected is not None and expected != (current.revision if current else 0):
             raise Conflict(f"{key}: revision {expected} expected", field="revision")
         self.revision += 1
-        self.entries[key] = replace(written, revision=self.revision)
-        for process, prefix, summaries, handler in self.watchers:
-            if key.startswith(prefix):
-                self.tell(process, handler, key, summaries=summaries)
+        self.entries[key] = Entry(written.value, self.revision, written.summary)
+        self.watchers = [watcher for watcher in self.watchers if watcher.process.alive]
+        self._tell([watcher for watcher in self.watchers if key.startswith(watcher.prefix)], key)
         return self.revision
 
-    def tell(self, process: Process, handler: WatchHandler, key: str, *, summaries: bool) -> None:
-        entry = replace(self.entries[key], value=b"") if summaries else self.entries[key]
+    def watch(self, watcher: Watcher) -> None:
+        """From now on, after all that there is already."""
+        for key in self.entries:
+            if key.startswith(watcher.prefix):
+                self._tell([watcher], key)
+        self.watchers.append(watcher)
+
+    def _tell(self, watchers: list[Watcher], key: str) -> None:
+        entry = self.entries[key]
 
         def arrives() -> None:
-            self.weather.loop.create_task(_finished(handler(key, entry)))
+            for watcher in watchers:
+                watcher.process.take(partial(watcher.hears, key, entry))
 
-        self.weather.later(READ_MS, lambda: process.take(arrives))
+        if watchers:
+            self.weather.later(READ_MS, arrives)
 
 
 class BusOf:
@@ -94,10 +122,7 @@ class _BucketOf:
         return await self._write(key, Entry(value, 0, summary), None, timeout_ms)
 
     async def watch(self, prefix: str, handler: WatchHandler, *, summaries: bool = False) -> object:
-        for key in self._bucket.entries:
-            if key.startswith(prefix):
-                self._bucket.tell(self._process, handler, key, summaries=summaries)
-        self._bucket.watchers.append((self._process, prefix, summaries, handler))
+        self._bucket.watch(Watcher(self._process, prefix, summaries, handler))
         return self
 
     async def _write(self, key: str, value: Entry, expected: int | None, timeout_ms: int) -> int:
@@ -111,9 +136,9 @@ class _BucketOf:
             await self._unknown(mode, key, value, expected, timeout_ms)
         # The request is on its way: it arrives whatever becomes of who sent it.
         arrived: list[int | Conflict] = []
-        weather.later(self._delay_ms(mode, WRITE_MS), lambda: self._arrives(arrived, key, value, expected))
-        while not arrived:
-            await weather.passes(self._delay_ms(mode, WRITE_MS) + 1)
+        takes_ms = self._delay_ms(mode, WRITE_MS)
+        weather.later(takes_ms, lambda: self._arrives(arrived, key, value, expected))
+        await weather.passes(takes_ms + self._delay_ms(mode, ANSWER_MS))
         await self._process.passes()
         if isinstance(arrived[0], Conflict):
             raise arrived[0]
@@ -238,7 +263,3 @@ class LateFactsOf:
                 self._listeners.remove(on_fact)
 
         return stop
-
-
-async def _finished(work: Awaitable[None]) -> None:
-    await work

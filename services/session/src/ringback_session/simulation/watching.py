@@ -18,8 +18,9 @@ from ringback_session.domain.state import (
     ConsentPhase,
 )
 from ringback_session.simulation.weather import Weather
+from ringback_session.usecases.recording import Unrecorded
 
-__all__ = ["Watch"]
+__all__ = ["StraightWatch", "Watch"]
 
 _CLOSED = (ConsentPhase.QUEUED, ConsentPhase.GIVEN, ConsentPhase.ENDED)
 _QUIET = (fx.StartTimer, fx.StopTimer, fx.Persist, fx.PersistNow, fx.PullContext)
@@ -47,7 +48,7 @@ class Watch:
                 self._not_started.add(event.action_id)
             case ev.Resumed():
                 self._seq = 0
-        if not isinstance(event, ev.AudioSent):
+        if self._weather.keeps_log and not isinstance(event, ev.AudioSent):
             told = [type(effect).__name__ for effect in effects if not isinstance(effect, _QUIET)]
             self._weather.note(self._owner, f"{_short(event)} → {' '.join(told)}")
         for effect in effects:
@@ -127,6 +128,10 @@ class Watch:
 
     def _wrong(self, what: str) -> None:
         self._weather.wrong(f"{self._owner}: {what}")
+
+
+class StraightWatch(Watch, Unrecorded):
+    """As `Watch`, for a call that is not recorded: the agent's audio goes past the core, as in most calls."""
 
 
 def _short(event: Input) -> str:

@@ -23,7 +23,8 @@ class Weather:
         self.plan = plan
         self.log: list[str] = []
         self.violations: list[str] = []
-        self._keeps_log = keeps_log
+        # What tells it at length asks first whether anybody reads it.
+        self.keeps_log = keeps_log
         self._counts: Counter[str] = Counter()
         self._modes: dict[str, list[str]] = {}
 
@@ -38,7 +39,7 @@ class Weather:
 
     def note(self, who: str, what: str) -> None:
         """For the trace of a failure."""
-        if self._keeps_log and len(self.log) < LOG_MAX:
+        if self.keeps_log and len(self.log) < LOG_MAX:
             self.log.append(f"{self.ms:>7} ms  {who:<9} {what}")
 
     def wrong(self, what: str) -> None:
