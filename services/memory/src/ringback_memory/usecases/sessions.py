@@ -113,6 +113,8 @@ class Sessions:
         try:
             async with queue.lock:
                 if not mine.done.done():
+                    # What came with it has handlers that begin in this turn of the loop: all are stored together.
+                    await asyncio.sleep(0)
                     await self._fold_waiting(key, queue)
             return mine.done.result()
         finally:
