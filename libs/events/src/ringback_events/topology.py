@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -115,13 +115,20 @@ def load_topology(text: str | None = None) -> Topology:
 
 def covers(pattern: str, subject: str) -> bool:
     """Tell whether a subject (or a narrower filter) falls under a NATS pattern with `*` and a last `>`."""
-    wanted, given = pattern.split("."), subject.split(".")
+    given = subject.split(".")
+    wanted = _tokens(pattern)
     for index, token in enumerate(wanted):
         if token == ">":
             return len(given) > index
         if index >= len(given) or given[index] == ">" or token not in ("*", given[index]):
             return False
     return len(wanted) == len(given)
+
+
+@lru_cache(maxsize=256)
+def _tokens(pattern: str) -> tuple[str, ...]:
+    """Of the few patterns that everything that is published is held against."""
+    return tuple(pattern.split("."))
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from ringback_telemetry import SpanKind, extract, inject, span
+from ringback_telemetry import SpanKind, extract, inject, span, tracing_enabled
 from ringback_telemetry.names import Attr, Span
 
 from ringback_events.bus import Delivery
@@ -15,13 +15,17 @@ __all__ = ["consuming", "published_headers"]
 
 def published_headers(subject: str, headers: Mapping[str, str] | None, *, msg_id: str) -> dict[str, str]:
     """Return the headers with the trace context of the caller added."""
+    carrier = dict(headers or {})
+    if not tracing_enabled():
+        # What is below the caller's own context is the same without a span that nobody records.
+        inject(carrier)
+        return carrier
     attributes = {
         Attr.MESSAGING_SYSTEM: "nats",
         Attr.MESSAGING_OPERATION_TYPE: "send",
         Attr.MESSAGING_DESTINATION_NAME: subject,
         Attr.MESSAGING_MESSAGE_ID: msg_id,
     }
-    carrier = dict(headers or {})
     with span(Span.NATS_PUBLISH, attributes=attributes, kind=SpanKind.PRODUCER):
         inject(carrier)
     return carrier
