@@ -13,10 +13,13 @@ from ringback.policy.v1 import policy_pb2
 from ringback.tools.v1 import tools_pb2, tools_pb2_grpc
 from ringback_cli.commands.tools import _switch
 from ringback_cli.main import app
-from ringback_errors import InvalidInput
+from ringback_errors import InvalidInput, NotFound
 from ringback_events import ALL_CONTROL, Delivery, connect, load_topology
+from ringback_packs import load_pack, publish_pack
 from ringback_testkit import NatsServer
 from typer.testing import CliRunner
+
+AIRLINE = Path(__file__).parents[3] / "packs" / "airline"
 
 
 @pytest.mark.stack
@@ -25,8 +28,12 @@ async def test_disable_and_enable_are_facts_with_reason_and_actor(tmp_path: Path
         bus = await connect(server.url, name="test")
         await bus.ensure(load_topology(), "cli")
         try:
+            await publish_pack(bus, load_pack(AIRLINE))
             await _switch("cancel_reservation", off=True, reason="the  desk\nasked", url=server.url)
             await _switch("cancel_reservation@1.0", off=False, reason="over", url=server.url)
+            with pytest.raises(NotFound, match=r"did you mean 'cancel_reservation'\?"):
+                await _switch("cancel_reservaton", off=True, reason="misspelt", url=server.url)
+            await _switch("coming_soon", off=True, reason="not yet", url=server.url, anyway=True)
             seen: list[events_pb2.ToolDisabled] = []
 
             async def take(delivery: Delivery) -> None:
@@ -39,6 +46,7 @@ async def test_disable_and_enable_are_facts_with_reason_and_actor(tmp_path: Path
     assert [(one.tool, one.disabled, one.reason) for one in seen] == [
         ("cancel_reservation", True, "the desk asked"),
         ("cancel_reservation@1.0", False, "over"),
+        ("coming_soon", True, "not yet"),
     ]
     assert all(one.actor for one in seen)
 

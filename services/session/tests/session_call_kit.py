@@ -145,11 +145,17 @@ class MemoryTwin:
 
 
 class LateFactsTwin:
+    def __init__(self, off=()):
+        self.off = tuple(off)
+
     async def follow(self, pinned, on_fact):
         async def stop():
             pass
 
         return stop
+
+    async def tools_off(self):
+        return self.off
 
 
 class PacksTwin:
@@ -251,6 +257,7 @@ class World:
         self.ledger = None
         self.prices = PriceTable({"gpt-x": Price(tokens={"text_out": 1_000_000, "text_in": 500_000})})
         self.recorder = Unrecorded
+        self.late_facts = LateFactsTwin()
         self.calls = self.replica("session-0")
         self.limits = Limits(context_gather_ms=0)
 
@@ -274,7 +281,7 @@ class World:
             packs=self.packs,
             records=records or self.records,
             facts=facts or self.facts_bus,
-            late_facts=LateFactsTwin(),
+            late_facts=self.late_facts,
             models=upstream or self.upstream,
             clock=self.clock,
             tracing=TracingTwin,

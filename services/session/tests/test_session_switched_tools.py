@@ -50,6 +50,25 @@ async def test_a_running_call_offers_what_is_on():
     await world.close()
 
 
+async def test_a_call_that_begins_is_never_offered_what_is_off_already():
+    world = World()
+    world.late_facts.off = ("add_note",)
+    call, _client = await world.start()
+    await world.settle()
+    updates = world.upstream.got("session.update")
+    assert updates
+    for update in updates:
+        assert "add_note" not in {tool["name"] for tool in update["session"].get("tools", ())}
+    call.feed(ToolsSwitched(off=("add_note",)))
+    await world.settle()
+    assert len(world.upstream.got("session.update")) == len(updates), "what it knows is no news"
+    call.feed(ToolsSwitched())
+    await world.settle()
+    shown = world.upstream.got("session.update")[-1]["session"]["tools"]
+    assert "add_note" in {tool["name"] for tool in shown}
+    await world.close()
+
+
 class Desk:
     """An operator's switches on a bus, and calls that follow them."""
 
@@ -104,6 +123,26 @@ async def test_a_call_hears_at_its_start_what_is_off_and_an_heir_also_that_nothi
     heard = []
     await again.follow(heard.append, heir=False)
     assert sets(heard) == [{"book"}], "another replica reads what was said before"
+
+
+async def test_what_is_off_can_be_had_at_once_by_whoever_begins(desk):
+    assert await desk.switches.off() == ()
+    await desk.switches_tool("book")
+    assert await desk.switches.off() == ("book",)
+    assert await SwitchesOnBus(desk.bus).off() == ("book",), "another replica reads what was said before"
+
+
+async def test_a_call_that_began_with_what_is_on_again_is_told(desk):
+    await desk.switches_tool("book")
+    began_with = await desk.switches.off()
+    await desk.switches_tool("book", off=False)
+    heard, _ = await desk.follows()
+    assert (began_with, sets(heard)) == (("book",), [set()])
+
+
+async def test_nothing_counts_as_off_while_the_bus_is_away(desk):
+    desk.bus.broker.stop()
+    assert await desk.switches.off() == ()
 
 
 async def test_who_stopped_hears_nothing_and_nonsense_stops_nobody(desk):

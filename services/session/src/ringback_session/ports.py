@@ -287,6 +287,10 @@ class LateFacts(Protocol):
         """
         ...
 
+    async def tools_off(self) -> tuple[str, ...]:
+        """Tools that operators have switched off, for a call that begins; none while that cannot be found out soon."""
+        ...
+
 
 class ModelSocket(Protocol):
     """One connection to the realtime model."""

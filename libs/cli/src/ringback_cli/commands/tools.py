@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -20,7 +21,8 @@ from ringback_calling import Channel
 from ringback_errors import ConfigError, InvalidInput, NotFound
 from ringback_events import connect, control_subject
 from ringback_identity import new_id
-from ringback_packs import load_pack
+from ringback_packs import PackStore, load_pack
+from ringback_packs.findings import near
 from ringback_packs.openapi import tool_text
 
 from ringback_cli.commands.acting import operator
@@ -35,11 +37,16 @@ app = typer.Typer(help="List tools, switch them off and on, and try them.", no_a
 
 TIMEOUT_MS = 5_000
 REASON_CHARS_MAX = 200
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}(@[0-9]{1,5}\.[0-9]{1,5})?")
 
 Name = Annotated[str, typer.Argument(help="The tool, or tool@MAJOR.MINOR for one version of it.")]
 Reason = Annotated[str, typer.Option(help="Why; agents, operators and the audit read it.")]
 PackFolder = Annotated[Path | None, typer.Option(help="The pack's folder; default: packs/airline.")]
 NatsUrl = Annotated[str, typer.Option(help="NATS server; default: the stack under ./var.")]
+Anyway = Annotated[
+    bool,
+    typer.Option("--anyway", help="Although no pack that was published last under its name has the tool."),
+]
 
 
 @app.command("list")
@@ -69,16 +76,16 @@ def list_tools(
 
 
 @app.command()
-def disable(name: Name, reason: Reason, nats_url: NatsUrl = "") -> None:
+def disable(name: Name, reason: Reason, nats_url: NatsUrl = "", anyway: Anyway = False) -> None:
     """Switch a tool off on every replica: no call of it starts; what runs already ends as it would."""
-    run(_switch(name, off=True, reason=reason, url=nats_url or find_stack().nats_url))
+    run(_switch(name, off=True, reason=reason, url=nats_url or find_stack().nats_url, anyway=anyway))
     console.print(f"{name} is off: {reason}", markup=False)
 
 
 @app.command()
-def enable(name: Name, reason: Reason, nats_url: NatsUrl = "") -> None:
+def enable(name: Name, reason: Reason, nats_url: NatsUrl = "", anyway: Anyway = False) -> None:
     """Switch a tool on again."""
-    run(_switch(name, off=False, reason=reason, url=nats_url or find_stack().nats_url))
+    run(_switch(name, off=False, reason=reason, url=nats_url or find_stack().nats_url, anyway=anyway))
     console.print(f"{name} is on: {reason}", markup=False)
 
 
@@ -129,11 +136,11 @@ async def _listed(address: str, asked: pb.ListToolsRequest) -> pb.ListToolsRespo
         await channel.close()
 
 
-async def _switch(name: str, *, off: bool, reason: str, url: str) -> None:
+async def _switch(name: str, *, off: bool, reason: str, url: str, anyway: bool = False) -> None:
     said = " ".join(reason.split())
     if not said or len(said) > REASON_CHARS_MAX:
         raise InvalidInput(f"1 to {REASON_CHARS_MAX} characters expected", field="--reason")
-    if not name.replace("@", "").replace(".", "").replace("_", "").isalnum():
+    if not NAME.fullmatch(name):
         raise InvalidInput("a tool's name, or name@MAJOR.MINOR, expected", field="NAME")
     fact = events_pb2.ControlFact(
         schema_version=1,
@@ -143,6 +150,8 @@ async def _switch(name: str, *, off: bool, reason: str, url: str) -> None:
     )
     bus = await connect(url, name="ringback-cli", wait_ms=TIMEOUT_MS)
     try:
+        if not anyway:
+            await _check_known(PackStore(bus), name)
         await bus.publish_now(
             control_subject("tool_disabled"),
             fact.SerializeToString(),
@@ -151,6 +160,21 @@ async def _switch(name: str, *, off: bool, reason: str, url: str) -> None:
         )
     finally:
         await bus.close()
+
+
+async def _check_known(packs: PackStore, name: str) -> None:
+    """A misspelt switch would stop nothing, and whoever set it would not know."""
+    known: set[str] = set()
+    for pack_name in await packs.names(timeout_ms=TIMEOUT_MS):
+        pack = await packs.get(await packs.resolve(pack_name, timeout_ms=TIMEOUT_MS), timeout_ms=TIMEOUT_MS)
+        for tool in pack.tools:
+            known |= {tool.name, f"{tool.name}@{tool.version}"}
+    if name not in known:
+        raise NotFound(
+            f"a tool of a published pack expected, found none called {name!r}{near(name, sorted(known))};"
+            " --anyway switches it all the same",
+            field="NAME",
+        )
 
 
 def _environment() -> dict[str, str]:

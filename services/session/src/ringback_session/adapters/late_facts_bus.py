@@ -52,6 +52,9 @@ class LateFactsOnBus:
 
         return stop
 
+    async def tools_off(self) -> tuple[str, ...]:
+        return await self._switches.off()
+
     async def _follow_facts(
         self, pinned: Pinned, on_fact: Callable[[ActionReconciled], None]
     ) -> Callable[[], Awaitable[None]]:

@@ -263,3 +263,6 @@ class LateFactsOf:
                 self._listeners.remove(on_fact)
 
         return stop
+
+    async def tools_off(self) -> tuple[str, ...]:
+        return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import msgspec
 from ringback_errors import NotFound
@@ -59,7 +60,7 @@ class Agents:
         return AgentCard(outline=outline, instructions=instructions, tools={**tools, **functions})
 
 
-def team_of(graph: Graph, first: AgentCard) -> Team:
+def team_of(graph: Graph, first: AgentCard, *, tools_off: Sequence[str] = ()) -> Team:
     """The team at the start of a call."""
     named = [first.name] if first.name else []
     return Team(
@@ -69,4 +70,5 @@ def team_of(graph: Graph, first: AgentCard) -> Team:
         met=list(named),
         consult=first.outline.consult,
         held=first if first.name and first.name == graph.generalist else None,
+        tools_off=list(tools_off),
     )

@@ -96,7 +96,9 @@ class Calls:
                 epoch=1,
                 agent=info.default_agent,
             )
-            card, breakers = await self._agents.first(pinned, info.graph)
+            (card, breakers), off = await asyncio.gather(
+                self._agents.first(pinned, info.graph), self._services.late_facts.tools_off()
+            )
             now_ms = self._services.clock.now_ms()
             rules = _stricter(rules, info)
             state = CallState(
@@ -109,7 +111,7 @@ class Calls:
                 rules=rules,
                 tools=card.tools,
                 instructions=card.instructions,
-                team=team_of(info.graph, card),
+                team=team_of(info.graph, card, tools_off=off),
                 greeting=info.agents.get(info.default_agent, ""),
                 open_breakers=list(breakers),
                 caller_id=caller.caller_id,
