@@ -6,6 +6,8 @@ import logging
 from typing import Final
 
 from ringback.events.v1 import events_pb2
+from ringback_calling import BreakerState as ShownState
+from ringback_calling import show_breaker
 from ringback_errors import RingbackError, Unavailable
 from ringback_events import Bus, control_subject, fact_subject
 from ringback_identity import new_id
@@ -21,7 +23,6 @@ from ringback_tools.wire import late_fact, timestamp
 __all__ = ["BusFacts", "NoFacts"]
 
 _log = logging.getLogger(__name__)
-_LEVEL: Final = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 TIMEOUT_MS: Final = 2_000
 
 
@@ -34,7 +35,7 @@ class BusFacts:
         self._clock = clock
 
     def breaker_changed(self, dependency: str, breaker: Breaker) -> None:
-        gauge(Metric.BREAKER_STATE).set(_LEVEL[breaker.state], {Attr.DEPENDENCY: dependency})
+        show_breaker(dependency, ShownState(breaker.state))
         fact = events_pb2.ControlFact(
             schema_version=1, producer="tools", occurred_at=timestamp(self._clock.now_ms())
         )
