@@ -51,3 +51,20 @@ def test_refusals_far_apart_are_no_burst():
         burst = refused(burst, now_ms=10**9 + n)
     assert burst.open
     assert answered(burst) == Burst()
+
+
+def test_what_only_an_operator_can_mend_is_in_the_log_once(world, kit, caplog):
+    class Nowhere:
+        async def call(self, call):
+            detail = "no address is set for connector airline_reservations"
+            return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=detail)
+
+    async def scene():
+        service = world.replica(connectors=Nowhere())
+        for ordinal in range(1, 8):
+            await kit.result(service, world.request("get_reservation", ordinal=ordinal))
+
+    kit.run(scene())
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "get_reservation cannot run: no address is set for connector airline_reservations"
+    ]

@@ -11,7 +11,7 @@ from ringback_tools.domain.results import ErrorCode, Status
     ("changes", "code", "detail"),
     [
         ({"tool": "sell_reservation"}, ErrorCode.UNKNOWN_TOOL, "tool:"),
-        ({"tool_version": "2.0"}, ErrorCode.UNKNOWN_TOOL, "tool:"),
+        ({"tool_version": "2.0"}, ErrorCode.UNKNOWN_TOOL, "tool_version: expected one that"),
         ({"pack_digest": "sha256:0"}, ErrorCode.UNKNOWN_TOOL, "pack_digest:"),
         ({"arguments_json": "{}"}, ErrorCode.INVALID_ARGUMENTS, "arguments.reservation_id"),
         ({"arguments_json": '{"reservation_id": 482915}'}, ErrorCode.INVALID_ARGUMENTS, "expected string"),

@@ -1,6 +1,9 @@
 """The HTTP connector: what it sends, and what each answer means for a write."""
 
 import asyncio
+import gzip
+import tracemalloc
+from dataclasses import dataclass
 
 import httpx
 import pytest
@@ -13,13 +16,25 @@ from ringback_tools.ports import Call
 OPTIONS = {"base_url_ref": "shop", "method": "POST", "url": "/orders/{arguments.id}/cancel"}
 
 
+@dataclass
+class Raw:
+    """What goes over the wire, which a Response would unpack at once."""
+
+    content: bytes
+    headers: dict[str, str]
+
+
 def ask(answer, *, options=None, arguments=None, bytes_max=10_000, addresses=None, secrets=None, seen=None):
     def serve(request):
         if seen is not None:
             seen.append(request)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        if isinstance(answer, Raw):
+            return httpx.Response(200, headers=answer.headers, stream=httpx.ByteStream(answer.content))
+        # As from a socket: not read yet.
+        stream = httpx.ByteStream(answer.content)
+        return httpx.Response(answer.status_code, headers=answer.headers, stream=stream)
 
     connector = HttpConnector(
         addresses=addresses if addresses is not None else {"shop": "http://shop.test/api/"},
@@ -147,6 +162,41 @@ def test_an_answer_that_is_too_large_is_not_read_to_its_end():
     answer = ask(httpx.Response(200, content=b"[" + b"1," * 10_000), bytes_max=1_000)
     assert answer.code is ErrorCode.INVALID_RESULT
     assert "1000 bytes" in answer.detail
+
+
+def test_a_packed_answer_is_unpacked_and_never_further_than_its_bound():
+    def packed(raw, **options):
+        headers = {"content-encoding": "gzip", "content-type": "application/json"}
+        return ask(Raw(raw, headers), **options)
+
+    assert packed(gzip.compress(b'{"ok": true}')).data == {"ok": True}
+    little = gzip.compress(b" " * 40_000_000)
+    tracemalloc.start()
+    try:
+        bomb = packed(little, bytes_max=100_000)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (bomb.code, bomb.detail) == (ErrorCode.INVALID_RESULT, "more than 100000 bytes")
+    assert most < 5_000_000
+    for broken in (b"no gzip", gzip.compress(b'{"ok": true}')[:-12]):
+        answer = packed(broken)
+        assert (answer.code, answer.detail) == (ErrorCode.INVALID_RESULT, "broken JSON")
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail"),
+    [
+        ("text/html; charset=utf-8", "no JSON, but text/html"),
+        ("application/json", "broken JSON"),
+        ("application/problem+json", "broken JSON"),
+        ("", "no JSON"),
+        ("secret words / <b>", "no JSON"),
+    ],
+)
+def test_what_came_in_place_of_json_is_named(kind, detail):
+    answer = ask(httpx.Response(200, content=b"<html>", headers={"content-type": kind}))
+    assert (answer.code, answer.detail) == (ErrorCode.INVALID_RESULT, detail)
 
 
 def test_an_address_that_is_not_set_is_named():

@@ -72,6 +72,7 @@ async def test_a_tool_of_a_server_is_called_and_a_dead_server_is_started_again(t
         assert (await connector.call(call("stock", item="book"))).data == {"left": 4}
         gone = await connector.call(call("stock", server_ref="gone", item="x"))
         assert (gone.code, gone.in_doubt, gone.retryable) == (ErrorCode.TOOL_UNAVAILABLE, False, True)
+        assert gone.detail == "connect: its program cannot be started (FileNotFoundError)"
     finally:
         await connector.close()
 

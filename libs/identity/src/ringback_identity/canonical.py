@@ -52,7 +52,7 @@ def canonical_arguments(arguments: Mapping[str, Any] | str, schema: Mapping[str,
         value = _normal(_filled(value, schema, root=schema, depth=0), path="arguments", depth=0)
     for error in _validator(key).iter_errors(value):
         raise _invalid(error)
-    text = _dumped(value)
+    text = _dumped(value, field="arguments")
     return Canonical(json=text, digest=digest(text))
 
 
@@ -134,11 +134,11 @@ def _number(value: float, path: str) -> int | float:
     return int(value) if value.is_integer() and abs(value) <= _INTEGER_MAX else value
 
 
-def _dumped(value: Any) -> str:
+def _dumped(value: Any, *, field: str = "value") -> str:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError:  # what is left after _normal: text with lone surrogates
-        raise InvalidInput("expected valid Unicode text") from None
+        raise InvalidInput("expected valid Unicode text", field=field) from None
 
 
 @lru_cache(maxsize=1024)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import email.utils
 import logging
+import re
 import time
+import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -44,6 +46,8 @@ _BY_STATUS: Final[Mapping[int, ErrorCode]] = {
 _PASSING: Final = frozenset(
     {ErrorCode.TIMEOUT, ErrorCode.TOOL_UNAVAILABLE, ErrorCode.RATE_LIMITED, ErrorCode.OVERLOADED}
 )
+_GZIP: Final = ("gzip", "x-gzip")
+_MEDIA_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9.+-]{1,40}")
 _SPOKEN_AT: Final = ("error.message", "message", "detail", "error")
 
 
@@ -82,13 +86,14 @@ class HttpConnector:
             finally:
                 await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, detail=type(error).__name__)
+            detail = f"no connection to the system ({type(error).__name__})"
+            return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, detail=detail)
         except httpx.TimeoutException as error:
-            return Failed(ErrorCode.TIMEOUT, retryable=True, in_doubt=True, detail=type(error).__name__)
+            detail = f"no answer in time ({type(error).__name__})"
+            return Failed(ErrorCode.TIMEOUT, retryable=True, in_doubt=True, detail=detail)
         except httpx.HTTPError as error:
-            return Failed(
-                ErrorCode.TOOL_UNAVAILABLE, retryable=True, in_doubt=True, detail=type(error).__name__
-            )
+            detail = f"the connection broke, or what came is no HTTP ({type(error).__name__})"
+            return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, in_doubt=True, detail=detail)
         return _answer(call, response, raw)
 
     async def close(self) -> None:
@@ -129,7 +134,7 @@ class HttpConnector:
 
     def _headers(self, call: Call, scope: Mapping[str, Any]) -> dict[str, str] | Failed:
         options = call.spec.options
-        headers = {"accept": "application/json"}
+        headers = {"accept": "application/json", "accept-encoding": "gzip"}
         for name, template in (options.get("headers") or {}).items():
             value = say(template, scope)
             if value is not None and value.isprintable():
@@ -148,21 +153,32 @@ class HttpConnector:
 
 
 async def _body(response: httpx.Response, *, bytes_max: int) -> bytes | None:
-    """The answer's body; None if it is larger than anybody wants."""
+    """The answer's body; None if it is larger than anybody wants, packed or not."""
     parts, size = [], 0
-    async for part in response.aiter_bytes():
+    async for part in response.aiter_raw():
         size += len(part)
         if size > bytes_max:
             return None
         parts.append(part)
-    return b"".join(parts)
+    return _unpacked(b"".join(parts), response.headers.get("content-encoding", ""), bytes_max=bytes_max)
+
+
+def _unpacked(raw: bytes, encoding: str, *, bytes_max: int) -> bytes | None:
+    """Not left to the client, which unpacks whatever comes: a few packed kilobytes can be gigabytes."""
+    if encoding.strip().lower() not in _GZIP:
+        return raw
+    try:
+        plain = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(raw, bytes_max + 1)
+    except zlib.error:
+        return raw
+    return None if len(plain) > bytes_max else plain
 
 
 def _answer(call: Call, response: httpx.Response, raw: bytes | None) -> Answer:
     status = response.status_code
     body = _parsed(raw)
     if 200 <= status < 300:
-        return _good(call, status, raw, body)
+        return _good(call, response, raw, body)
     declared = _declared(call.spec.options.get("errors") or {}, status)
     code = ErrorCode(declared["code"]) if declared else _code(status)
     body = None if body is ABSENT else body
@@ -181,18 +197,27 @@ def _answer(call: Call, response: httpx.Response, raw: bytes | None) -> Answer:
     )
 
 
-def _good(call: Call, status: int, raw: bytes | None, body: Any) -> Answer:
+def _good(call: Call, response: httpx.Response, raw: bytes | None, body: Any) -> Answer:
+    status = response.status_code
     if raw is None:
         detail = f"more than {call.bytes_max} bytes"
         return Failed(ErrorCode.INVALID_RESULT, in_doubt=True, detail=detail)
     if body is ABSENT:
         # Cut off or garbled on the way, perhaps; for a write the key or the check tells.
-        return Failed(ErrorCode.INVALID_RESULT, retryable=True, in_doubt=True, detail="no JSON")
+        return Failed(ErrorCode.INVALID_RESULT, retryable=True, in_doubt=True, detail=_no_json(response))
     template = call.spec.options.get("result")
     if template is None:
         return Answered(body, status=status, body=body)
     data = fill(template, {**_scope(call), "body": body, "status": status})
     return Answered(None if data is ABSENT else data, status=status, body=body)
+
+
+def _no_json(response: httpx.Response) -> str:
+    """What came instead, as far as its sender says it in a form that can be repeated."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not _MEDIA_TYPE.fullmatch(kind):
+        return "no JSON"
+    return "broken JSON" if kind.endswith("json") else f"no JSON, but {kind}"
 
 
 def _parsed(raw: bytes | None) -> Any:

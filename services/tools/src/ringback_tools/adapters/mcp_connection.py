@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["Login", "McpConnection", "is_stdio"]
+__all__ = ["Login", "McpConnection", "NotConnectedError", "is_stdio"]
 
 _log = logging.getLogger(__name__)
 CONNECT_S: Final = 10.0
@@ -26,6 +26,10 @@ _NOT_LET_IN: Final = (401, 403)
 def is_stdio(address: str) -> bool:
     """Whether the server of this address is started by this process."""
     return address.startswith(f"{_STDIO}://")
+
+
+class NotConnectedError(ConnectionError):
+    """A server that could not be started or reached; says why, in words that hold no address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,10 @@ class McpConnection:
                 connected.set_result(client)
                 await asyncio.Event().wait()
         except Exception as error:
-            _log.info("MCP server is gone: %s", type(error).__name__)
+            cause = _cause(error)
+            _log.warning("MCP server is gone: %s", type(cause).__name__)
             if not connected.done():
-                connected.set_exception(ConnectionError("the MCP server did not answer"))
+                connected.set_exception(NotConnectedError(_words(cause)))
                 # Read here too, for when whoever waited has gone.
                 connected.exception()
 
@@ -129,3 +134,16 @@ class McpConnection:
     async def _look(self, response: Any) -> None:
         if response.status_code in _NOT_LET_IN:
             self._refusals += 1
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What broke, out of the groups that the package's tasks wrap it in."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _words(cause: BaseException) -> str:
+    if isinstance(cause, FileNotFoundError | PermissionError):
+        return f"its program cannot be started ({type(cause).__name__})"
+    return f"the server did not answer, or went away ({type(cause).__name__})"

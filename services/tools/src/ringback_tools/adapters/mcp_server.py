@@ -17,7 +17,7 @@ import orjson
 from ringback_telemetry import inject
 
 from ringback_tools.adapters.credentials import Credentials, sent_in_header
-from ringback_tools.adapters.mcp_connection import Login, McpConnection, is_stdio
+from ringback_tools.adapters.mcp_connection import Login, McpConnection, NotConnectedError, is_stdio
 from ringback_tools.domain.catalogue import ConnectorSpec
 from ringback_tools.domain.messages import clean_text
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
@@ -119,6 +119,7 @@ async def _asked(connection: McpConnection, call: Call, mcp: Any) -> Answer:
             return Failed(ErrorCode.REJECTED, definitive=True, blames=False, detail=f"MCP {error.code}")
         connection.retire()
         detail = f"MCP {error.code}" if isinstance(error, mcp.MCPError) else type(error).__name__
+        detail = str(error) if isinstance(error, NotConnectedError) else detail
         detail = detail if sent else f"connect: {detail}"
         return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, in_doubt=sent, detail=detail)
     return _answer(result, bytes_max=call.bytes_max)

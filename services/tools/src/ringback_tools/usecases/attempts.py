@@ -6,6 +6,7 @@ The first attempt runs bare; tenacity drives the repetitions, on the decision of
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -25,7 +26,11 @@ from ringback_tools.usecases.telling import Teller
 
 __all__ = ["Attempts", "BeforeSend"]
 
+_log = logging.getLogger(__name__)
+
 _BUDGETS_MAX = 4_096
+_TOLD_MAX = 256
+_OURS = frozenset({ErrorCode.TOOL_UNAVAILABLE, ErrorCode.AUTH})
 _TOO_MUCH = frozenset({ErrorCode.RATE_LIMITED, ErrorCode.OVERLOADED})
 
 
@@ -63,6 +68,7 @@ class Attempts:
         self._tracing = tracing
         self._roll = roll
         self._budgets: dict[tuple[str, str], RetryBudget] = {}
+        self._told: set[tuple[str, str]] = set()
 
     def ready(self, tool: Tool) -> bool:
         """Whether a first attempt could go now, without waiting for a slot or being refused."""
@@ -182,6 +188,7 @@ class Attempts:
             answer = await self._send(call, timeout_ms)
             tell(answer)
         self._alerts.saw(execution.tool, answer)
+        self._tell_once(execution.tool, answer)
         _remember(execution, answer)
         return answer
 
@@ -209,6 +216,14 @@ class Attempts:
             key=request.action_id if keyed and tool.keyed else "",
             progress=execution.progress if keyed else None,
         )
+
+    def _tell_once(self, tool: Tool, answer: Answer) -> None:
+        """What an operator must mend (no address, no secret) opens no breaker, so nothing else would tell of it."""
+        if isinstance(answer, Answered) or answer.blames or answer.code not in _OURS:
+            return
+        if (tool.name, answer.detail) not in self._told and len(self._told) < _TOLD_MAX:
+            self._told.add((tool.name, answer.detail))
+            _log.error("%s cannot run: %s", tool.name, answer.detail)
 
     async def _sleep_s(self, wait_s: float) -> None:
         await self._clock.sleep(wait_s * 1000)

@@ -5,7 +5,7 @@ In the order of the design: arguments, scopes, the decision's proof. None of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -80,7 +80,7 @@ class Gate:
             raise Refused(refusal(ErrorCode.UNKNOWN_TOOL, detail=detail)) from None
         tool = find(tools, request.tool, version=request.tool_version)
         if tool is None:
-            detail = f"tool: expected one of the pack's, found {request.tool} {request.tool_version}"
+            detail = _unknown(request, [each.version for each in tools if each.name == request.tool])
             raise Refused(refusal(ErrorCode.UNKNOWN_TOOL, detail=detail[:200]))
         return tool
 
@@ -121,6 +121,13 @@ class Gate:
             tool_version=request.tool_version,
             arguments_digest=canonical.digest,
         )
+
+
+def _unknown(request: ActionRequest, versions: Sequence[str]) -> str:
+    if versions:
+        known = ", ".join(versions)
+        return f"tool_version: expected one that {request.tool} has ({known}), found {request.tool_version}"
+    return f"tool: expected one of the pack's, found {request.tool}"
 
 
 def _arguments(tool: Tool, request: ActionRequest) -> tuple[Canonical, Mapping[str, Any]]:
