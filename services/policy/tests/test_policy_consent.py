@@ -53,7 +53,7 @@ UNCLEAR = """hold on, which card does it go to?|which card does it go to?|yes, b
 is it refundable?|yes, which card does it go to?|how long does the refund take|yes if it is free|maybe|
 I think so|I guess so|probably|not sure|yes I think so|I don't know|let me think|hmm|uh|what?|sorry?|
 pardon|can you repeat that|yes?|okay?|mm-hmm|yes no|yeah no|no yes|yes wait|only if I get it all back|
-someone is at the door|my name is Maria|yes I want to talk to a person|did I say yes?|is that okay?|
+someone is at the door|i am sorry|my name is Maria|yes I want to talk to a person|did I say yes?|is that okay?|
 okay so what happens then|right, so what about the card|as long as I get the money back|actually|thanks|
 i'm good|I need to confirm with my husband|please confirm the amount|eyes|cancel that|great question|
 are you sure|"""
@@ -98,6 +98,8 @@ def test_what_can_be_undone_asks_for_less():
     assert reading("Yes. What's their phone number?", side_effect=SideEffect.WRITE) is Reading.YES
     assert reading("Yes. What's their phone number?", side_effect=SideEffect.IRREVERSIBLE) is Reading.UNCLEAR
     assert reading("thank you", side_effect=SideEffect.WRITE) is Reading.YES
+    assert reading("please", side_effect=SideEffect.WRITE) is Reading.YES
+    assert reading("please", side_effect=SideEffect.IRREVERSIBLE) is Reading.UNCLEAR
     assert reading("yes, but which card does it go to?", side_effect=SideEffect.WRITE) is Reading.UNCLEAR
 
 

@@ -38,11 +38,15 @@ def contrasts() -> Iterator[Contrast]:
                 f"reversible: {family}", read_back, utterance, SideEffect.WRITE, frozenset(_NO_YES)
             )
 
-    for family, (read_backs, answers, readings) in _DENYING.items():
+    for family, (read_backs, answers, readings) in _ANSWERED.items():
         for read_back, utterance in itertools.product(read_backs, answers):
             yield Contrast(
                 f"reversible: {family}", read_back, utterance, SideEffect.WRITE, frozenset(readings)
             )
+
+
+def _said(text: str) -> Sequence[str]:
+    return text.split("|")
 
 
 def _cross(*parts: Sequence[str]) -> list[str]:
@@ -75,6 +79,11 @@ _REVERSIBLE: dict[str, Sequence[str]] = {
         "which other dates are there",
         "show me the alternatives",
         "do you have anything by the sea",
+        "let me have the business fare",
+        "give me the window seat",
+        "what about the price? can you lower it",
+        "what about friday?",
+        "is it for four people?",
     ),
     "something more": (
         "can we get a booth",
@@ -123,28 +132,22 @@ _REVERSIBLE: dict[str, Sequence[str]] = {
         "the other one",
     ),
 }
-# Read-backs that deny something: what is denied may be denied again, and a "no" in them excuses no other "no".
+# Of what denies something, it may be denied again, and a "no" in it excuses no other "no".
 _INSURANCE = (
     "Your rental: a small car from March 2nd to March 4th in York, without insurance. Is that right?",
     "No problem. So that is two seats on the bus to Leeds, no insurance, at 9 am?",
     "To confirm, you do not want insurance for the trip to Hull on March 3rd.",
 )
-_DENYING: dict[str, tuple[Sequence[str], Sequence[str], Iterable[Reading]]] = {
+_ANSWERED: dict[str, tuple[Sequence[str], Sequence[str], Iterable[Reading]]] = {
     "what was denied is wanted": (
         _INSURANCE,
         _cross(
             ["", *_YES],
-            [
-                "with insurance",
-                "insurance please",
-                "but with insurance",
-                "and add insurance",
-                "i want insurance",
-                "i do need insurance",
-                "i would like to have insurance",
-                "can i get insurance",
-                "including the insurance",
-            ],
+            _said(
+                "with insurance|insurance please|but with insurance|and add insurance|"
+                "i want insurance|i do need insurance|i would like to have insurance|"
+                "can i get insurance|including the insurance"
+            ),
         ),
         _NO_YES,
     ),
@@ -184,6 +187,58 @@ _DENYING: dict[str, tuple[Sequence[str], Sequence[str], Iterable[Reading]]] = {
         ),
         {Reading.YES},
     ),
+    "no need of it": (
+        (
+            "Your rental: a small car from March 2nd to March 4th in York, with insurance. Is that right?",
+            "So that is two seats on the bus to Leeds, with insurance, at 9 am?",
+        ),
+        _cross(
+            ["", *_YES],
+            [
+                "no need for insurance",
+                "no need for the insurance",
+                "no need of any insurance",
+                "but there is no need for insurance",
+            ],
+        ),
+        _NO_YES,
+    ),
+    "another kind of thing": (
+        (_READ_BACKS[2], "A flight from Leeds to Cork on March 3rd at 9 am for two. Is that right?"),
+        _cross(
+            ["yes", "okay", "great", "sure,"],
+            ["book the train", "that train is fine", "that taxi works", "play the song", "take the train"],
+        ),
+        _NO_YES,
+    ),
+    "sorry": (
+        _READ_BACKS,
+        ("i am sorry", "i'm sorry", "so sorry", "sorry for that", "oh i am sorry"),
+        _NO_YES,
+    ),
+    "asked to be told beside it": (
+        _READ_BACKS,
+        _cross(
+            ["yes that's right.", "perfect,", "yeah that works."],
+            _said(
+                "find me the address please|i just need their address|"
+                "what about the price range?|do you know if they play music?|"
+                "can they serve children?|how long is the wait?|"
+                "how long until the driver gets there?|was it opened in '13?|"
+                "does it have one stop?|i wanted to ask, is it quiet?"
+            ),
+        ),
+        {Reading.YES},
+    ),
+    "said in other words": (
+        _READ_BACKS,
+        _said(
+            "deal|that sounds like a plan|exactly as i said|that is what i was looking for|"
+            "i will take it|you heard me right|that all checks out|confirm the same|"
+            "yes, proceed further|sorry for the confusion, yes|i see, that works"
+        ),
+        {Reading.YES},
+    ),
     "by the name of its kind": (
         (_READ_BACKS[0], _READ_BACKS[2]),
         _cross(
@@ -204,21 +259,13 @@ _FAMILIES: dict[str, tuple[Sequence[str], set[Reading]]] = {
         _cross(
             ["yes", "yeah", "okay", "sure", "yes please", "that's right", "correct"],
             ["but", ", just", "and", ", only", ""],
-            [
-                "make it 731604",
-                "make that Friday",
-                "change the date to the ninth",
-                "for two passengers",
-                "refund one hundred dollars",
-                "use reservation 159372",
-                "send it to my other card instead",
-                "on December fifth",
-                "at three p m",
-                "keep the outbound flight",
-                "only the return flight",
-                "put it on a voucher instead",
-                "switch it to Denver on Monday",
-            ],
+            _said(
+                "make it 731604|make that Friday|change the date to the ninth|"
+                "for two passengers|refund one hundred dollars|use reservation 159372|"
+                "send it to my other card instead|on December fifth|at three p m|"
+                "keep the outbound flight|only the return flight|put it on a voucher instead|"
+                "switch it to Denver on Monday"
+            ),
         ),
         {Reading.CORRECTION, Reading.UNCLEAR},
     ),
@@ -226,46 +273,24 @@ _FAMILIES: dict[str, tuple[Sequence[str], set[Reading]]] = {
         _cross(
             ["yes", "yeah", "okay", "sure", "right", "correct"],
             ["but", ", wait,", ", hold on,", "but first,"],
-            [
-                "which card does it go to?",
-                "how much is the refund",
-                "is that refundable?",
-                "can I undo it later",
-                "is there a fee?",
-                "when do I get the money",
-                "what happens to my miles",
-                "does it cancel both flights?",
-                "are you sure",
-                "what date was that",
-                "why can't I get all of it",
-                "what about my seat",
-                "will my wife be cancelled too",
-                "whose reservation is it",
-            ],
+            _said(
+                "which card does it go to?|how much is the refund|is that refundable?|"
+                "can I undo it later|is there a fee?|when do I get the money|"
+                "what happens to my miles|does it cancel both flights?|are you sure|"
+                "what date was that|why can't I get all of it|what about my seat|"
+                "will my wife be cancelled too|whose reservation is it"
+            ),
         ),
         {Reading.UNCLEAR, Reading.CORRECTION},
     ),
     "hedges": (
         _cross(
             ["yes", "yeah", "okay", "well", "um", "sure"],
-            [
-                "I guess",
-                "I think so",
-                "maybe",
-                "probably",
-                "I suppose",
-                "if there is no fee",
-                "as long as it is free",
-                "unless it costs",
-                "depends",
-                "not sure",
-                "I don't know",
-                "let me think",
-                "perhaps",
-                "possibly",
-                "kind of",
-                "provided I get it back",
-            ],
+            _said(
+                "I guess|I think so|maybe|probably|I suppose|if there is no fee|"
+                "as long as it is free|unless it costs|depends|not sure|I don't know|"
+                "let me think|perhaps|possibly|kind of|provided I get it back"
+            ),
             ["", ", hmm", ", wait"],
         ),
         {Reading.UNCLEAR},
@@ -274,23 +299,11 @@ _FAMILIES: dict[str, tuple[Sequence[str], set[Reading]]] = {
         _cross(
             ["yes", "yeah", "okay", "no", "well", "sorry", "um", "actually"],
             ["", ","],
-            [
-                "that's not right",
-                "don't do it",
-                "I do not want that",
-                "that is wrong",
-                "I'd rather not",
-                "not that one",
-                "please don't cancel",
-                "stop",
-                "never mind",
-                "I changed my mind",
-                "that's incorrect",
-                "leave it",
-                "forget it",
-                "I can't do that",
-                "it isn't correct",
-            ],
+            _said(
+                "that's not right|don't do it|I do not want that|that is wrong|I'd rather not|"
+                "not that one|please don't cancel|stop|never mind|I changed my mind|"
+                "that's incorrect|leave it|forget it|I can't do that|it isn't correct"
+            ),
         ),
         {Reading.NO, Reading.CORRECTION, Reading.UNCLEAR},
     ),
@@ -303,33 +316,11 @@ _FAMILIES: dict[str, tuple[Sequence[str], set[Reading]]] = {
     ),
     "plain and slipped yes": (
         _cross(
-            [
-                "yes",
-                "yeah",
-                "yep",
-                "um yes",
-                "uh yeah",
-                "yess",
-                "yea",
-                "okay",
-                "ok",
-                "sure",
-                "right",
-                "oh yes",
-                "yes yes",
-                "absolutely",
-            ],
-            [
-                "",
-                "please",
-                ", go ahead",
-                ", do it",
-                ", that's right",
-                "thats corect",
-                ", that's fine",
-                "cancel it",
-                "please cancel it",
-            ],
+            _said("yes|yeah|yep|um yes|uh yeah|yess|yea|okay|ok|sure|right|oh yes|yes yes|absolutely"),
+            _said(
+                "|please|, go ahead|, do it|, that's right|thats corect|, that's fine|"
+                "cancel it|please cancel it"
+            ),
             ["", ", thank you", "thanks", "please", ", go ahead please"],
         ),
         {Reading.YES},

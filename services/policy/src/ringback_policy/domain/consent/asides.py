@@ -3,9 +3,15 @@
 import re
 
 from ringback_policy.domain.consent.clauses import Clause
-from ringback_policy.domain.consent.patterns import ASKED_COUNT, ASKED_YEAR, COMMENT_PATTERN
+from ringback_policy.domain.consent.patterns import (
+    ANNOUNCE_PATTERN,
+    ASKED_COUNT,
+    ASKED_WHICH,
+    ASKED_YEAR,
+    COMMENT_PATTERN,
+)
 from ringback_policy.domain.consent.values import SaidValues
-from ringback_policy.domain.consent.words import ACTION_VERBS, NEUTRAL_WORDS, UNDOING_VERBS
+from ringback_policy.domain.consent.words import ACTION_VERBS, KIND_WORDS, NEUTRAL_WORDS, UNDOING_VERBS
 
 __all__ = ["aside", "without_asked"]
 
@@ -17,15 +23,18 @@ def aside(clause: Clause, said: SaidValues) -> bool:
     words = clause.words
     if words[:2] == ("while", "you"):
         return all(_granted(word, said) for word in words[2:])
-    return not clause.asked and COMMENT_PATTERN.fullmatch(clause.text) is not None
+    if clause.asked:
+        return False
+    return any(pattern.fullmatch(clause.text) for pattern in (COMMENT_PATTERN, ANNOUNCE_PATTERN))
 
 
 def without_asked(folded: str, questions: list[str], said: SaidValues) -> str:
     """The utterance without the values that its questions only ask after: "does the bus have one transfer"."""
     for text in questions:
-        counted = [m.group() for m in ASKED_COUNT.finditer(text) if not said.has(m.group(1))]
+        counted = [m.group() for m in ASKED_COUNT.finditer(text) if not said.has(m.group(1) or m.group(2))]
+        which = [m.group() for m in ASKED_WHICH.finditer(text)]
         years = [] if _YEAR.search(said.text) else [m.group() for m in ASKED_YEAR.finditer(text)]
-        for found in (*counted, *years):
+        for found in (*counted, *which, *years):
             folded = folded.replace(found, " ", 1)
     return folded
 
@@ -33,4 +42,4 @@ def without_asked(folded: str, questions: list[str], said: SaidValues) -> str:
 def _granted(word: str, said: SaidValues) -> bool:
     if word in UNDOING_VERBS:
         return said.has(word)
-    return said.has(word) or word in NEUTRAL_WORDS or word in ACTION_VERBS
+    return said.has(word) or word in NEUTRAL_WORDS | ACTION_VERBS | KIND_WORDS

@@ -71,6 +71,9 @@ def asks_for_more(clause: Clause, said: SaidValues) -> bool:
     verb = next((word for word in words[lead + 2 :] if word not in BESIDE_WORDS), "")
     if all(said.has(word) or word in NEUTRAL_WORDS for word in words):
         return False
+    if words[lead + 1] in {"they", "he", "she"} and verb not in CHANGING_VERBS:
+        # "Can they colour hair" asks what others do.
+        return False
     if words[lead + 1] == "you" and verb not in TELLING_VERBS:
         return verb not in (NEUTRAL_WORDS - GETTING_VERBS) | PERMITTED_VERBS
     if words[lead] == "will" and words[lead + 1] != "you":
@@ -90,6 +93,9 @@ def requests_change(text: str, said: SaidValues) -> bool:
     if _TO_COME.search(text):
         return False
     verbs = {word for word in words if word in REQUEST_VERBS or stem(word) in _REQUEST_STEMS}
+    if (frame := _ASKED_WHETHER.search(text)) is not None:
+        # "Do you know whether they play music": what they do, not what shall be done.
+        verbs &= {*text[: frame.start()].split()} | CHANGING_VERBS - {"make", "put"}
     verbs -= {"use"} if _ABLE_TO_USE.search(text) else set()
     if INFO_NOUNS & set(words):
         # "Can you change the name" wants it changed; "a number that I can book at" wants it told.
@@ -119,11 +125,17 @@ def bare(words: list[str]) -> bool:
 
 def _wants_another(clause: Clause, said: SaidValues) -> bool:
     """ "I want the flexible fare" is no wish to be told the fare; "I want their phone number" is."""
-    if INFO_LEAD.match(clause.text) or clause.asked or not _WANTING.search(clause.text):
+    if INFO_LEAD.match(clause.text) or clause.asked:
         return False
+    words = _OF_WHAT.sub(" ", clause.text).split()
+    if not _WANTING.search(clause.text):
+        if not _GETTING.search(clause.text):
+            return False
+        # "Give me the business fare": what stands before the noun says which one.
+        words = words[: max((at for at, word in enumerate(words) if word in INFO_NOUNS), default=0)]
     return any(
         not said.has(word) and word not in NEUTRAL_WORDS | INFO_NOUNS | KIND_WORDS | TOLD_OF | AFFIRM_WORDS
-        for word in clause.words
+        for word in words
     )
 
 
@@ -165,4 +177,12 @@ _TO_COME = re.compile(r"\bwill (?!you\b)")
 _TOLD = re.compile(
     r"\b(?:tell|let (?:me|us) know|know|check|verify|find out|see (?:if|whether)|look up|look into)\b"
 )
+_ASKED_WHETHER = re.compile(
+    r"\b(?:know|tell me|check|find out|see|wondering|wonder|confirm|ask) (?:if|whether|where|when|who|what|how)\b"
+)
+# "Directions to the stadium": what is told may be of anything.
+_OF_WHAT = re.compile(
+    r"\b(?:address|contact|details|directions|number|price|rating|cost) (?:of|to|for|at) the \w+"
+)
 _WANTING = re.compile(r"\b(?:want|need|would like)\b")
+_GETTING = re.compile(r"\b(?:let me have|(?:find|get|give|send) me)\b")

@@ -53,6 +53,7 @@ _CONTRACTIONS = tuple(
     )
 )
 _BLANKS = re.compile(r" {2,}")
+_SHORT_YEAR = re.compile(r"(?<![\w'])'([0-9]{2})(?![\w:'])")
 _LETTERS = re.compile(r"[a-z']+")
 
 
@@ -72,6 +73,7 @@ class Clause(msgspec.Struct, frozen=True):
 def fold(text: str) -> str:
     """Lower case, straight apostrophes, contractions and recognition slips resolved, idioms reduced."""
     text = text.lower().translate(_APOSTROPHES)
+    text = _SHORT_YEAR.sub(_whole_year, text)
     text = _LETTERS.sub(_meant, text)
     if "'" in text:
         for pattern, value in _CONTRACTIONS:
@@ -84,6 +86,11 @@ def fold(text: str) -> str:
         if found:
             text = _BLANKS.sub(" ", text)
     return text
+
+
+def _whole_year(match: re.Match[str]) -> str:
+    """ "'13" is 2013."""
+    return f"{19 if match.group(1) > '40' else 20}{match.group(1)}"
 
 
 def _meant(match: re.Match[str]) -> str:

@@ -5,7 +5,10 @@ import re
 __all__ = [
     "AFFIRM_PHRASES",
     "ALTERNATIVE_PATTERN",
+    "ANNOUNCE_PATTERN",
     "ASKED_COUNT",
+    "ASKED_INFO",
+    "ASKED_WHICH",
     "ASKED_YEAR",
     "CHANGE_PATTERN",
     "COMMENT_PATTERN",
@@ -38,16 +41,20 @@ def _idiom(value: str, clues: str, alternatives: str) -> tuple[tuple[str, ...], 
 IDIOMS = (
     _idiom(
         "thanks",
-        "no|hardly",
+        "no|hardly|barely",
         """
-        (?:can|could) (?:not|hardly) wait(?: (?:to|for)(?: \\w+)?)?
+        (?:can|could) (?:not|hardly|barely) wait(?: (?:to|for)(?: \\w+)?)?
         (?:there is |i have |i see )?no (?:problems?|worries|doubt|objections?|issues?|complaints?)(?: at all)?
         no (?:changes?|corrections?|need to change(?: \\w+)?)(?: needed| necessary)?
-        no need (?:to|for) \\w+(?: \\w+)?
+        no need to (?:worry|hurry|rush|wait|ask|repeat|apologi[sz]e|thank)(?: \\w+)?
+        no need for (?:thanks|apologies|questions?|discussion)
+        no need for (?:that|this|it)(?= *(?:[.?!,;]|$))
         nothing (?:else|more)(?: (?:thanks|please))?
         no more questions?
         """,
     ),
+    # "No need for insurance" is a no to the insurance.
+    _idiom("no", "no need", "no need (?:for|of)(?: any| the| a)?"),
     _idiom(
         "okay",
         "not|all |green|thumbs",
@@ -67,10 +74,13 @@ IDIOMS = (
         "hundred|100",
         r"(?:one|a) (?:hundred|100) ?(?:percent|%)(?: (?:sure|certain|right|correct))?|100 ?%(?: sure)?",
     ),
+    _idiom("information", "more ", "(?:(?:some|a (?:bit|little)|a few) )?more (?:information|info|details?)"),
     _idiom(
         "thing",
-        "thing|question",
-        r"(?:one |a )?(?:more |other |last |final |quick )?(?:thing|question)s?(?: though)?",
+        "thing|question|detail",
+        r"(?:(?:one|two|three|[1-3]|some|a few|a couple(?: of)?|an?) |an(?=other))?"
+        r"(?:more |other |last |final |quick |few )?"
+        r"(?:(?:thing|question)s?|(?:(?<=more |last )|(?<=other |final ))details?)(?: though)?",
     ),
     _idiom(
         "that",
@@ -80,7 +90,19 @@ IDIOMS = (
     ),
     # "A shared one" is no number, and still says what it is.
     _idiom(r"\1", " one", r"((?:a|an) [a-z]+(?:ed|able|free)) one"),
-    _idiom("", "or not", "or not"),
+    _idiom("", "or no", "or (?:not|no)(?= *(?:[.?!,;]|$))|or not"),
+    # What one remarks before an answer, or of it.
+    _idiom("", "sense", "(?:that |it |this |which )?makes (?:perfect |total |complete |good )?sense"),
+    _idiom("", "wondering", r"(?:i (?:was|am) )?(?:also )?just wondering(?= *(?:[,;:.]|$))"),
+    _idiom("", ", is not ", r"(?<=, )is not (?:it|that)(?= *(?:[?.!;]|$))"),
+    _idiom(
+        "",
+        "sorry",
+        "(?:i am )?(?:so |very )?sorry (?:for|about) (?:the|any|all the|my) (?:confusion|trouble|mix[ -]?up|delay)",
+    ),
+    _idiom("station", " stop", "(?:bus|train|tram|subway) stops?"),
+    _idiom("", "i see", r"i see(?= *(?:[.!,;]|$))"),
+    _idiom("good", "more like", "(?:that|this) is more like it"),
     _idiom("perfect", " one", "(?:nice|great|perfect|lovely|excellent|brilliant|good) one"),
     _idiom("oh", "uh|m", "uh[ -]?huh|m+[ -]?h+m+"),
     # "I will be at work then" says that one is busy.
@@ -120,13 +142,15 @@ IDIOMS = (
         r"you (?:have )?(?:got|gotten|captured|covered|included|noted) (?:each|every|all)(?: of)?(?: the| my| those)? "
         r"(?:details?|nuances?|points?|bits?|parts?|pieces?|aspects?|particulars?|information)",
     ),
-    _idiom("now", "right ", "right (?:now|away)"),
+    _idiom("now", "right | possible|asap", "right (?:now|away)|(?:as )?soon as possible|asap"),
     _idiom("correct", "just right| on|on point", "just right|right on|spot on|bang on|on point|dead on"),
 )
 
 AFFIRM_PHRASES = _pattern(
     r"""
     that is the \w+ (?:i|we) (?:want|need)(?:ed)?
+    (?:that|this|it) (?:is|will be|would be|sounds like) (?:a|the) (?:plan|deal|winner)|sounds like a plan
+    ^(?:it is a )?deal$
     (?:go|going|get) (?:right )?(?:ahead|for it|on|forward|through with it)(?: (?:with (?:it|that|this)|and))?
     (?:please |just |yes )?(?:do|try) (?:it|that|so|this|please)
     please do|do proceed|will do|that will do|can do|could do
@@ -140,12 +164,21 @@ AFFIRM_PHRASES = _pattern(
     (?:it|that|this|which) (?:is|was|will be|would be) (?:it|all|so|about it)
     (?:it|that|this) (?:all )?(?:works|suits|fits|does|would do)
     works (?:for me|well)|fine by me
-    i (?:do|am|did|would|sure do|would love (?:to|that)|would like (?:to|that|it))
+    i (?:do|am|did|would|sure do)(?= (?:indeed|so|too|please|that|want|need|like|love|agree|confirm|approve|accept)\b|$)
+    i (?:would love (?:to|that)|would like (?:to|that|it))
     it is|it does|that is|they are|we do|we are
-    {exactly}(?:what|how|the one) (?:i|we|you) (?:\w+ )?(?:want|need|like)(?:ed)?(?: earlier| before)?
+    {exactly}(?:what|how|the one) (?:i|we|you) (?:\w+ )?(?:want|need|like|wish)(?:ed)?(?: earlier| before)?
     {exactly}(?:what|how) (?:i|we|you) (?:\w+ )?(?:said|asked(?: for)?)(?: earlier| before)?
     {exactly}(?:what|how) (?:i|we|you) (?:\w+ )?(?:meant|requested|ordered|discussed|agreed)(?: earlier| before| on)?
-    what i am (?:requesting|after|looking for)|what i was (?:after|trying to do)
+    {exactly}as (?:i|we) (?:\w+ )?(?:said|asked|wanted|meant|requested|ordered|instructed|described|specified)
+    (?:that|this|it|which|those|these) (?:is|are|was|were) (?:my|our|the) (?:instructions?|requirements?)
+    (?:give|gave) (?:it|that|this) a (?:try|go|shot|whirl)
+    checks? out|good enough|sure enough
+    i am (?:all )?(?:down|on board|game|up|in)(?= (?:with|for) (?:it|that|this)\b|$)
+    please help me (?:do|with) (?:so|it|that|this)
+    you (?:have )?heard (?:me|it|that)? ?(?:right|correctly|well|perfectly|good|just fine)
+    {exactly}what i (?:am|was|have been) (?:requesting|after|looking for|hoping for|waiting for|trying to do)
+    (?:i|we) will take (?:it|that|this|them|those)(?= please\b|$)
     you have (?:my|our) (?:permission|consent|approval|blessing|okay)
     you (?:may|can|should)(?= |$)
     (?:i|we) (?:do )?(?:want|need) (?:this|that|it)(?! (?:to|for|on|at|in|with|from)\b)
@@ -219,6 +252,11 @@ CHANGE_PATTERN = _pattern(
     """
 )
 
+# That a question comes is none yet.
+ANNOUNCE_PATTERN = re.compile(
+    r"(?:also )?(?:i |we )?(?:also )?(?:forgot|wanted|want|need|meant|have|would like) to ask(?: you)?"
+    r"(?: (?:this|that|about (?:this|that|it)|thing|some thing))?"
+)
 # What others will feel about it, said after a yes, asks for nothing and takes nothing back.
 COMMENT_PATTERN = re.compile(
     r"(?:so )?(?:she|he|they|everyone|everybody|my \w+) (?:will|is going to|are going to|would|is|are) (?:be )?"
@@ -230,8 +268,18 @@ COMMENT_PATTERN = re.compile(
 ASKED_COUNT = re.compile(
     r"\b(?:has|have|are there|is there|more than|less than) (?:only |just |exactly )?"
     r"(?:[0-9]+|zero|one|two|three|four|five|six|seven|eight|nine|ten) ([a-z]{4,})"
+    r"|\b(?:[0-9]|one|two|three|four|five|six|seven)[ -](stars?|stops?|layovers?|bedrooms?)\b"
 )
-ASKED_YEAR = re.compile(r"\b(?:from|in|of|since) (?:19|20)[0-9]{2}\b")
+ASKED_YEAR = re.compile(r"\b(?:from|in|of|since|year) (?:19|20)[0-9]{2}\b|^(?:19|20)[0-9]{2}$")
+# "When does the first flight arrive", "what is the night rate": which of several is asked after, and at what rate.
+ASKED_WHICH = re.compile(
+    r"\bthe (?:very )?first (?!class\b|row\b|floor\b|of\b|one\b)[a-z]{4,}"
+    r"|\bthat (?:night|day|morning|afternoon|evening)\b|\bnight (?:rate|price|cost|charge|fee)"
+    r"|(?:rate|price|cost|costing|costs|charge|much)(?: \w+){0,2} night\b"
+)
+
+# "What about the price" asks to be told; "what about Tuesday" does not.
+ASKED_INFO = re.compile(r"\b(?:what|how) about (?:(?:the|its|their|his|her|your|any) )?")
 
 # Questions that put the action itself in doubt.
 DOUBT_PATTERN = _pattern(
@@ -240,7 +288,7 @@ DOUBT_PATTERN = _pattern(
     what (?:if|happens|would happen)
     why
     are you (?:sure|certain|serious)
-    is (?:that|it|this) (?:right|okay|correct|final|safe|necessary|all|certain|refundable|reversible|for sure)
+    is (?:that|it|this) (?:right|okay|correct|final|safe|necessary|all|certain|reversible|for sure)
     really
     can i (?:still|undo|change|cancel|get (?:it|my money) back)
     """
@@ -261,10 +309,13 @@ ALTERNATIVE_PATTERN = _pattern(
 
 INFO_PATTERN = _pattern(
     """
-    tell me|tel me|let me know|find out|know|check
+    tell me|tel me|let me (?:know|have)|find (?:out|me|us|the|their|its)|know|check|inform (?:me|us)
+    confirm (?:if|whether|about)
     see (?:if|whether)
-    i (?:will )?(?:also )?(?:want|need|would like|was wondering|wonder)(?: to know)?
+    (?:i|we) (?:(?:will|would|just|only|also|still|do) )*(?:want|need|require|like|was wondering|wonder)(?: to know)?
+    all (?:that )?i need(?: now)? is
     wondering|curious|look up|provide
+    (?:give|get|send) (?:(?:some|any|the) )?(?:information|details?)
     (?:give|send|get|grab|show|read) (?:me|us|their|the|its|his|her)
     also (?:need|want)
     share
@@ -273,12 +324,14 @@ INFO_PATTERN = _pattern(
 
 # Where a request for information begins in speech without pauses.
 INFO_START = re.compile(
-    r"(?:please |also )*(?:tell? me|let me know|find out|(?:check|see) (?:if|whether)|provide (?:me|the|their)"
-    r"|(?:give|send|get) (?:me (?:the|their|its|his|her)|their|the))\b"
+    r"(?:please |also )*(?:tell? me|let me know|find out|inform (?:me|us)|(?:check|see) (?:if|whether)"
+    r"|provide (?:me|the|their)|let me have (?:the|their|its|his|her)"
+    r"|(?:give|send|get|find) (?:me (?:the|their|its|his|her)|their|the))\b"
 )
 
 INFO_LEAD = re.compile(
     r"(?:please |also |so |and |then |oh )*"
-    r"(?:(?:i|we) (?:will )?(?:also )?(?:want|need|would like|was wondering|wonder) "
-    r"(?:to know|if|whether|what|how|when|where|who)|tell? me|let me know|find out|check|see (?:if|whether)|look up)\b"
+    r"(?:(?:i|we) (?:(?:will|would|just|also|still) )*(?:want|need|like|was wondering|wonder) (?:you )?(?:also )?"
+    r"(?:to (?:know|tell me|check)|if|whether|what|how|when|where|who)|tell? me|let me know|find out|inform (?:me|us)"
+    r"|check|see (?:if|whether)|confirm (?:if|whether|about)|look up)\b"
 )

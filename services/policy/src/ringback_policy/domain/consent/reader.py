@@ -23,6 +23,8 @@ from ringback_policy.domain.consent.clauses import Clause, clauses_of, fold
 from ringback_policy.domain.consent.patterns import (
     AFFIRM_PHRASES,
     ALTERNATIVE_PATTERN,
+    ASKED_COUNT,
+    ASKED_INFO,
     CHANGE_PATTERN,
     CONDITION_PATTERN,
     DOUBT_PATTERN,
@@ -35,10 +37,14 @@ from ringback_policy.domain.consent.values import SaidValues, new_values, said_v
 from ringback_policy.domain.consent.words import (
     AFFIRM_WORDS,
     CHANGE_VERBS,
+    KIND_FAMILIES,
     KIND_WORDS,
+    MODAL_LEADS,
     NEGATIVE_WORDS,
     NEUTRAL_WORDS,
     STRONG_YES,
+    TOLD_NOUNS,
+    TOLD_OF,
     VALUE_WORDS,
     WH_LEADS,
 )
@@ -195,18 +201,28 @@ def _classed(clauses: tuple[Clause, ...], said: SaidValues) -> list[_Found]:
         if before is _Act.ASK and clause.words[0] == "then" and act is not _Act.ASK:
             # "See whether it is open, and then book": what was asked is a condition.
             act = _Act.HEDGE
-        elif act in (_Act.OTHER, _Act.HEDGE) and before is _Act.ASK and not clause.contrast:
+        elif (
+            act in (_Act.OTHER, _Act.HEDGE)
+            and before is _Act.ASK
+            and not clause.contrast
+            and not _own(clause)
+        ):
             # "the address, phone number and price", "and if it is furnished": the question goes on.
             act = _Act.ASK
         found.append(_Found(act, clause))
     return found
 
 
+def _own(clause: Clause) -> bool:
+    """Whether it is a question of its own and no part of the one before: "can you lower it"."""
+    return clause.words[0] in MODAL_LEADS and clause.words[1:2] == ("you",)
+
+
 def _act_of(clause: Clause, said: SaidValues) -> _Act:
     if aside(clause, said):
         return _Act.NOTHING
     text = without_restated(clause.text, said)
-    if HOLD_PATTERN.search(text):
+    if HOLD_PATTERN.search(_WAIT_ASKED.sub(" ", text)):
         return _Act.CHANGE if CHANGE_PATTERN.search(text) and _wants(text, said) else _Act.HOLD
     if waits_for(clause):
         return _Act.HEDGE
@@ -225,7 +241,10 @@ def _asked(clause: Clause, text: str, said: SaidValues) -> _Act:
     """A question asks for a change, or only asks; one with a negation in it is not harmless."""
     if requests_change(text, said):
         return _Act.CHANGE
-    if set(clause.words) & NEGATIVE_WORDS - {"know", "without"} or DOUBT_PATTERN.search(text):
+    doubted = ASKED_INFO.sub(" ", text) if _told(clause, said) else text
+    # "Does it have one stop" stops nothing.
+    words = set(ASKED_COUNT.sub(" ", clause.text).split())
+    if words & NEGATIVE_WORDS - {"know", "without"} or DOUBT_PATTERN.search(doubted):
         return _Act.OTHER
     if ALTERNATIVE_PATTERN.search(_without_then(clause)) or asks_for_more(clause, said):
         return _Act.OTHER
@@ -262,7 +281,7 @@ def _stated(clause: Clause, text: str, said: SaidValues) -> _Act:
     confirmed = "confirm" not in words or "i" in words
     if foreign and confirmed and not CHANGE_PATTERN.search(text):
         # "That time is fine", "start the film": the thing itself, by the name of its kind.
-        named = _NAMED_THING.sub(" ", reduced).split()
+        named = _NAMED_THING.sub(lambda match: _unless_rival(match.group(), said), reduced).split()
         foreign = [word for word in foreign if word in named]
         command = command or commands(named, said)
     if command:
@@ -276,12 +295,19 @@ def _stated(clause: Clause, text: str, said: SaidValues) -> _Act:
         return _Act.CHANGE if _wants(text, said) and not affirming else _Act.OTHER
     if affirming or (command and bare(words)):
         return _Act.WEAK if clause.asked and not _echoed(clause) else _Act.AFFIRM
-    return _Act.THANKS if {"thanks", "thank"} & set(words) else _Act.NOTHING
+    return _Act.THANKS if {"thanks", "thank", "please"} & set(words) else _Act.NOTHING
 
 
 def _echoed(clause: Clause) -> bool:
     """An affirmation in a rising voice, "yes, I confirm?", is one still when it says more than a word."""
     return len(clause.words) > 1 and bool(set(clause.words) & (STRONG_YES | {"right"}))
+
+
+def _unless_rival(thing: str, said: SaidValues) -> str:
+    """Nothing for a thing that can stand for what was read back; the words themselves for one of another kind."""
+    own = next((family for family in KIND_FAMILIES if family & set(thing.split())), None)
+    rival = own is not None and not own & said.words and any(family & said.words for family in KIND_FAMILIES)
+    return thing if rival else " "
 
 
 def _wants(text: str, said: SaidValues) -> bool:
@@ -300,6 +326,13 @@ def _counts(word: str) -> bool:
     return word in VALUE_WORDS or any(char.isdigit() for char in word)
 
 
+def _told(clause: Clause, said: SaidValues) -> bool:
+    """Whether all it names is what one may be told: "the price range", "their location and contact number"."""
+    words = set(clause.words) - NEUTRAL_WORDS - {"what", "how", "any"}
+    known = words & TOLD_NOUNS and not any(said.has(word) for word in words)
+    return bool(known) and words <= TOLD_NOUNS | TOLD_OF | KIND_WORDS | {"location"}
+
+
 def _without_then(clause: Clause) -> str:
     """A question without the time it speaks of: "how long until it arrives", "what is left after that"."""
     if not set(clause.words) & WH_LEADS:
@@ -311,7 +344,10 @@ _NAMED_THING = re.compile(
     rf"\b(?:that|this|the|these|those|my|our|your) (?:{'|'.join(sorted(KIND_WORDS))})\b"
     r"|\b(?:that|this) (?!other|same|new)[a-z]+(?= (?:is|was|works|work|suits|fits|sounds|looks|seems|will|would)\b)"
 )
+# "How long do I have to wait for it" asks nobody to wait.
+_WAIT_ASKED = re.compile(r"\bhow (?:long|much)\b.*\bwait(?:ing)?\b|\bwait(?:ing)? times?\b")
 _TIME_ASKED = re.compile(
-    r"\bhow (?:long|soon|much time|many \w+)(?: \w+){0,3} (?:until|till|before) (?:it|they|he|she|i|we)\b"
+    r"\bhow (?:long|soon|much (?:time|longer)|many \w+)(?: \w+){0,3} (?:until|till|before) "
+    r"(?:it|they|he|she|i|we|(?:the|my|our) \w+)\b"
     r"|\bafter (?:that|this|it)$"
 )

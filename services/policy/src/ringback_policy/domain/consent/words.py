@@ -14,6 +14,7 @@ __all__ = [
     "CHANGING_VERBS",
     "GETTING_VERBS",
     "INFO_NOUNS",
+    "KIND_FAMILIES",
     "KIND_WORDS",
     "MODAL_LEADS",
     "NEGATIVE_WORDS",
@@ -58,7 +59,7 @@ SLIPS = _pairs(
 STRONG_YES = _words(
     "yes yeah yep yup aye sure surely certainly absolutely definitely affirmative confirmed confirm approve "
     "approved agreed agree indeed proceed correct exactly precisely granted accept accepted totally authorise "
-    "authorize authorised authorized approval verified validated affirm positive bingo righto roger"
+    "authorize authorised authorized approval verified validated affirm positive bingo righto roger assent"
 )
 
 AFFIRM_WORDS = STRONG_YES | _words(
@@ -66,7 +67,7 @@ AFFIRM_WORDS = STRONG_YES | _words(
     "super lovely brilliant ideal amazing delightful splendid terrific marvellous marvelous rad accurate valid "
     "works work suits suit fits happy glad love spotless well better best nicely correctly absolute sweet "
     "satisfied acceptable beautiful superb outstanding magnificent fabulous phenomenal gorgeous stellar neat flawless "
-    "impeccable faultless suitable satisfactory agreeable pleased delighted thrilled"
+    "impeccable faultless suitable satisfactory agreeable pleased delighted thrilled exact right-o"
 )
 
 NEGATIVE_WORDS = _words(
@@ -79,7 +80,7 @@ ACTION_VERBS = _words(
     "book reserve schedule rent buy purchase order send transfer pay play add set create make start submit place "
     "call change update move switch refund issue charge file renew activate cancel delete remove close end "
     "terminate block stop share start begin watch hear stream listen finalize finalise complete process apply "
-    "arrange"
+    "arrange save cast"
 )
 # Verbs that may also undo what was asked: an order to do it counts only when it was read back.
 UNDOING_VERBS = _words("cancel delete remove close end terminate block stop change update move switch")
@@ -102,7 +103,7 @@ ASK_LEADS = _words("is are am was were do does did have has had isn't aren't doe
 # Who a question asks something for, or to do something.
 ASKING_SUBJECTS = _words("i we you it this that they he she")
 # What is told may begin with when.
-TELLING_WORDS = _words("know me us of out about wonder wondering exactly and")
+TELLING_WORDS = _words("know me us of out about wonder wondering exactly and time date day")
 GETTING_VERBS = _words(
     "get have be do make take add include give send put sit choose pick call hold keep order pay go"
 )
@@ -122,7 +123,8 @@ INFO_NOUNS = _words(
     "address number phone telephone price cost costs fare total rating ratings review reviews details contact "
     "name names website email director actor genre year duration time location station stations route menu "
     "policy information info wifi internet pets smoking parking seating options rate charge fee fees refund card "
-    "status receipt confirmation directions long much far type rated date"
+    "status receipt confirmation directions long much far type rated date departure arrival "
+    "venue eta category album artist"
 )
 # Said alone they ask to be told: "phone number, please".
 TOLD_NOUNS = INFO_NOUNS - _words("long far much type rated date time name names card status refund location")
@@ -132,14 +134,31 @@ TOLD_OF = _words(
     "street exact full user average customer overall departure arrival departing arriving origin destination start end "
     "starting ending release rental monthly nightly venue bus train theater theatre therapist doctor dentist office "
     "apartment provider salon stylist current actual specific whole entire what which whom where if whether know tell "
-    "give let find check who how when old"
+    "give let find check who how when old range music"
 )
 
-# Names of the kinds of things that are read back, which stand for the thing itself after "that" or "the".
-KIND_WORDS = _words(
-    "time date day hour amount price place location size name number address spot slot movie film song track music "
-    "ticket tickets table room rooms ride trip visit transfer payment alarm event show property restaurant hotel"
+# Names of the kinds of things that are read back, which stand for the thing itself after "that" or "the". "The train"
+# stands for no flight: kinds of different families exclude each other.
+KIND_FAMILIES = tuple(
+    _words(text)
+    for text in (
+        "flight plane",
+        "bus coach",
+        "train",
+        "cab car vehicle rental taxi",
+        "movie film show",
+        "song track music",
+        "table restaurant",
+        "room rooms hotel property",
+        "payment transfer",
+        "meeting appointment event",
+        "alarm",
+    )
 )
+KIND_WORDS = _words(
+    "time date day hour amount price place location size name number address spot slot ticket tickets "
+    "ride trip visit seat seats"
+).union(*KIND_FAMILIES)
 # Words of values, which are compared as values.
 VALUE_WORDS = _words(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -166,5 +185,6 @@ NEUTRAL_WORDS = _words(
     "sounding feels appears about hear already finally again course sake job recap summary forward ahead order "
     "reservation booking appointment bet kindly entirely completely exactly simply extremely pretty most such "
     "kind understand understood aware appreciate appreciated grateful bye goodbye day sorry bit because since "
-    "permission consent approval procedure process transaction operation choice selection"
+    "permission consent approval procedure process transaction operation choice selection option arrangement same "
+    "further found heard made still soon ready excited helpful lastly finally btw wow"
 )
