@@ -132,3 +132,29 @@ async def test_each_item_that_was_deleted_is_gone_from_the_record(world):
     call, _client = await resumed(world, call)
     sent = [json.dumps(frame) for frame in world.upstream.sockets[-1].sent]
     assert not any("My number" in frame for frame in sent)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+async def test_a_reference_to_words_of_ours_reaches_the_model_as_those_words(world, beside):
+    call, client = await world.start()
+    call.client_frame(create("x1", "Hello."))
+    call.client_frame(client_event("response.create"))
+    await world.settle()
+    call.feed(ev.TimerFired(name="model"))
+    await world.settle()
+    world.upstream.speaks()
+    shown = client.of("conversation.item.done")[-1]["item"]
+    ids = ("x1", shown["id"], "x9")
+    response = {"input": [{"type": "item_reference", "id": item_id} for item_id in ids]}
+    call.client_frame(
+        client_event("response.create", response=response | ({"conversation": "none"} if beside else {}))
+    )
+    await world.settle()
+    first, ours, unknown = world.upstream.got("response.create")[-1]["response"]["input"]
+    assert (first["id"], unknown["id"]) == ("x1", "x9")
+    text = shown["content"][0]["transcript"]
+    assert ours == {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": text}],
+    }

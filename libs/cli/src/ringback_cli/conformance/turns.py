@@ -20,6 +20,7 @@ CHAIN = (
     "conversation.item.added",
     "conversation.item.done",
 )
+ASKED_FOR = {"of": "the check"}
 TRANSCRIPTION = "conversation.item.input_audio_transcription."
 
 
@@ -143,7 +144,10 @@ async def _heard_out(lab: Lab, probe: Probe) -> int:
     probe.append(await lab.turn())
     await probe.until(STOPPED, after=mark)
     await probe.until("conversation.item.done", after=mark, where=_is_users)
-    await probe.respond(**say_exactly("Only this."))
+    done = await probe.respond(**say_exactly("Only this."), metadata=ASKED_FOR)
+    # One that nobody asked for would have come first, and have had the other one refused.
+    expect(done["metadata"] == ASKED_FOR, "the response that was asked for is not the first one")
+    expect(not probe.since(mark, "error"), "the response that was asked for was refused")
     return mark
 
 

@@ -292,7 +292,7 @@ class ClientView:
             # What one response offers may still be called when the next one begins.
             self._offered = {str(tool.get("name")) for tool in params.tools}
         key = self.events.ids.next("req")
-        self._requests[key] = (dict(event.response or {}), event.event_id)
+        self._requests[key] = (self.placing.inlined(event.response or {}), event.event_id)
         while len(self._requests) > REQUESTS_KEPT:
             del self._requests[next(iter(self._requests))]
         if not params.out_of_band:

@@ -6,6 +6,9 @@ tools returned comes there only when policy has let it pass.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ringback_realtime import ROOT, Item, ItemList
 
 from ringback_session.domain.effects import Forget, Note, ReturnResult, TruncateItem
@@ -75,6 +78,24 @@ class Placing:
         last = effect.item_id == self._items.last_id
         previous = None if last else self.place(self._items.previous_id(effect.item_id) or ROOT)
         out.model.extend(self._model.told(effect, previous))
+
+    def inlined(self, response: Mapping[str, Any]) -> dict[str, Any]:
+        """A response's parameters, with items that the model does not hold in place of references to them."""
+        given = response.get("input")
+        if not isinstance(given, list):
+            return dict(response)
+        return {**response, "input": [self._inlined(entry) for entry in given]}
+
+    def _inlined(self, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+        item = self._items.get(str(entry.get("id"))) if entry.get("type") == "item_reference" else None
+        if item is None or item.id not in self._shown.apart:
+            return entry
+        if item.type == "message":
+            part = "output_text" if item.role == "assistant" else "input_text"
+            return {"type": "message", "role": item.role, "content": [{"type": part, "text": item.text}]}
+        return {
+            name: value for name, value in item.to_wire().items() if name not in ("id", "object", "status")
+        }
 
     def place(self, previous_item_id: str | None) -> str | None:
         """Behind which item the model is to put what the client puts behind this one; None: at the end."""
