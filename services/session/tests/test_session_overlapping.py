@@ -96,6 +96,16 @@ async def test_the_client_never_hears_of_a_backchannel_and_the_model_forgets_it(
     assert (applied.rule, applied.outcome, applied.reason) == ("backchannel", "ignored", "backchannel")
 
 
+async def test_audio_that_the_client_commits_itself_is_a_turn_whatever_it_sounds_like(world):
+    call, client = await talking(world, chunks=12)
+    await sound(world, call, 320)
+    call.client_frame(client_event("input_audio_buffer.commit"))
+    assert told(client)[0] == "input_audio_buffer.speech_started"
+    await is_committed(world, "Mm-hmm.")
+    assert "input_audio_buffer.committed" in client.types()
+    assert not world.upstream.got("conversation.item.delete")
+
+
 async def test_what_comes_late_of_a_backchannel_is_not_told_either(world):
     call, client = await talking(world, chunks=12)
     await sound(world, call, 320)

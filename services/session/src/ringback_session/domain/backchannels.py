@@ -68,7 +68,9 @@ def stopped(step: Step, event: OverlapStopped) -> None:
     if overlap is None or overlap.item_id != event.item_id:
         return
     overlap.ended = overlap.waiting = True
-    if event.discarded:
+    if event.committed:
+        _interrupts(step, overlap, "committed")
+    elif event.discarded:
         _ignored(step, overlap, "no_words")
     else:
         step.effects.append(StartTimer(name=TIMER, delay_ms=WORDS_WAIT_MS))

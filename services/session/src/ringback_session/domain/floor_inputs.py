@@ -44,10 +44,11 @@ class OverlapWords(_Input, frozen=True):
 
 
 class OverlapStopped(_Input, frozen=True):
-    """The caller fell silent; `discarded`: the audio becomes no item."""
+    """The caller fell silent; `discarded`: the audio becomes no item; `committed`: the client itself made it one."""
 
     item_id: str
     discarded: bool = False
+    committed: bool = False
 
 
 class PlaybackCleared(_Input, frozen=True):

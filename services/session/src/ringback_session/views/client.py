@@ -204,6 +204,8 @@ class ClientView:
                 out.inputs.append(PlaybackCleared())
             case _:
                 # The caller's audio is committed or cleared; append never comes this way.
+                if isinstance(event, client_events.InputAudioCommit):
+                    self._hearing.commit(out)
                 out.model.append(bytes(frame))
 
     def _update(self, event: client_events.SessionUpdate, out: Out) -> None:

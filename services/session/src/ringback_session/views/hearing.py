@@ -77,6 +77,10 @@ class Hearing:
             del self._dropped[next(iter(self._dropped))]
         return any(isinstance(event, _OF_ITEMS) for event in held)
 
+    def commit(self, out: Out) -> None:
+        """The client makes an item of the audio itself: what it contains is a turn, and the client awaits its item."""
+        out.inputs.extend(OverlapStopped(item_id=held, committed=True) for held in self._held)
+
     def event(self, event: server_events.ServerEvent, out: Out) -> None:
         item_id = _item_id(event)
         if item_id in self._dropped:
