@@ -18,6 +18,7 @@ from ringback_session.domain import (
     escalation,
     fillers,
     floor_inputs,
+    freshness,
     gate_facts,
     guarded,
     guards,
@@ -52,6 +53,10 @@ def step(state: CallState, event: Input, at: At) -> Effects:
     now = Step(state=state, at=at)
     if isinstance(event, inputs.AudioSent):
         playback.audio_sent(now, event)
+        return now.effects
+    if isinstance(event, inputs.CallAnnounced):
+        # Nothing of the conversation moves by it.
+        freshness.announced(now, event.tool)
         return now.effects
     taken = teamwork.take(now, event) or _of_the_caller(now, event) or _of_the_model(now, event)
     if not (taken or _of_an_action(now, event)):

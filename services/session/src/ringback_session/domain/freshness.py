@@ -2,7 +2,8 @@
 
 Before anything is decided that changes the world, memory is asked for what the caller
 just said, and stale slots with a refresh hook are read again: where the decision reads
-slots at all. Nothing that changes the world is ever a hook.
+slots at all. That begins when the model names the tool, while its arguments still come.
+Nothing that changes the world is ever a hook.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ringback_session.domain.state import Action, ActionPhase, CallState, SlotVa
 from ringback_session.domain.step import Step
 
 __all__ = [
+    "announced",
     "ask_unwaited",
     "context_arrived",
     "context_missed",
@@ -39,6 +41,8 @@ def turn_heard(step: Step) -> None:
     state = step.state
     state.known.heard_before = state.known.heard_at
     state.known.heard_at = (state.epoch, state.seq + 1)
+    # What was asked for before does not tell of it.
+    state.known.announced = []
 
 
 def turn_on_record(step: Step) -> None:
@@ -48,17 +52,30 @@ def turn_on_record(step: Step) -> None:
     step.effects.append(PullContext(min_epoch=state.epoch, min_seq=state.seq))
 
 
+def announced(step: Step, tool: str) -> None:
+    """The model begins to call a tool: what its decision may rest on is brought up to date meanwhile."""
+    state, called = step.state, step.state.tools.get(tool)
+    if called is None or called.platform or not state.rules.reads_slots(tool):
+        return
+    if not _kept_fresh(state, called.side_effect):
+        return
+    if not _behind(step):
+        _read_again(step)
+    elif tool not in state.known.announced:
+        state.known.announced.append(tool)
+        _pull_at_once(step)
+
+
 def prepare(step: Step, action: Action) -> bool:
     """Bring up to date what the decision may rest on. True: the action waits for that."""
     state = step.state
-    if not _kept_fresh(state, action) or not state.rules.reads_slots(action.tool):
+    if not _kept_fresh(state, action.side_effect) or not state.rules.reads_slots(action.tool):
         return False
     if _behind(step):
         action.phase = ActionPhase.FETCHING
         state.known.waiting[action.action_id] = [_CONTEXT]
-        # Of what came after the caller's last words the decision is told by the call itself.
-        epoch, seq = min(max(state.known.heard_at, state.known.as_of), (state.epoch, state.seq))
-        step.effects.append(PullContext(min_epoch=epoch, min_seq=seq, at_once=True))
+        if action.tool not in state.known.announced:
+            _pull_at_once(step)
         return True
     return _refresh(step, action)
 
@@ -68,7 +85,7 @@ def ask_unwaited(step: Step, action: Action, *, prepared: bool) -> bool:
     state = step.state
     if state.known.unwaited:
         state.known.unwaited = [one for one in state.known.unwaited if _still_asked(state, one, action)]
-    if prepared or not _kept_fresh(state, action) or state.rules.reads_slots(action.tool):
+    if prepared or not _kept_fresh(state, action.side_effect) or state.rules.reads_slots(action.tool):
         return False
     if not (_behind(step) or any(stale.tool for stale in state.known.stale.values())):
         return False
@@ -82,11 +99,17 @@ def context_arrived(step: Step, event: ContextArrived) -> list[Action]:
     if event.as_of >= state.known.as_of:
         state.known.as_of = event.as_of
         state.known.stale = {stale.name: stale for stale in event.stale}
-    return [] if state.known.behind else _settled(step, _CONTEXT, refresh=True)
+    called, state.known.announced = state.known.announced, []
+    if state.known.behind:
+        return []
+    if called:
+        _read_again(step)
+    return _settled(step, _CONTEXT, refresh=True)
 
 
 def context_missed(step: Step) -> list[Action]:
     """Memory is away or behind: decided without it. Returns the actions that may be decided now."""
+    step.state.known.announced = []
     return _settled(step, _CONTEXT, refresh=False)
 
 
@@ -100,9 +123,9 @@ def refreshed(step: Step, event: ValueRefreshed) -> list[Action]:
     return _settled(step, event.refresh_id, refresh=False)
 
 
-def _kept_fresh(state: CallState, action: Action) -> bool:
+def _kept_fresh(state: CallState, side_effect: SideEffect) -> bool:
     """Is it about a change of the world, with something known that may be out of date?"""
-    return action.side_effect is not SideEffect.READ and bool(state.slots) and not state.ended
+    return side_effect is not SideEffect.READ and bool(state.slots) and not state.ended
 
 
 def _still_asked(state: CallState, action_id: str, asking: Action) -> bool:
@@ -119,8 +142,25 @@ def _behind(step: Step) -> bool:
     return state.known.behind or unhooked
 
 
+def _pull_at_once(step: Step) -> None:
+    """Of what came after the caller's last words the decision is told by the call itself."""
+    state = step.state
+    epoch, seq = min(max(state.known.heard_at, state.known.as_of), (state.epoch, state.seq))
+    step.effects.append(PullContext(min_epoch=epoch, min_seq=seq, at_once=True))
+
+
 def _refresh(step: Step, action: Action) -> bool:
-    """Have the stale slots read again, one call for all slots of a hook. True: there is something to wait for."""
+    """Have the stale slots read again. True: there is something to wait for."""
+    tokens = _read_again(step)
+    if not tokens:
+        return False
+    action.phase = ActionPhase.FETCHING
+    step.state.known.waiting[action.action_id] = tokens
+    return True
+
+
+def _read_again(step: Step) -> list[str]:
+    """One call for all slots of a hook; returns what is under way, also of before."""
     known = step.state.known
     hooks: dict[tuple[str, str, str], list[StaleValue]] = {}
     for stale in known.stale.values():
@@ -147,11 +187,7 @@ def _refresh(step: Step, action: Action) -> bool:
             step.effects.append(
                 RefreshValue(refresh_id=refresh.refresh_id, tool=tool, arguments_json=arguments)
             )
-    if not tokens:
-        return False
-    action.phase = ActionPhase.FETCHING
-    known.waiting[action.action_id] = tokens
-    return True
+    return tokens
 
 
 def _settled(step: Step, token: str, *, refresh: bool) -> list[Action]:

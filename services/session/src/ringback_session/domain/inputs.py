@@ -27,6 +27,7 @@ __all__ = [
     "AgentReady",
     "At",
     "AudioSent",
+    "CallAnnounced",
     "CallRequested",
     "CallStarted",
     "CallerArrived",
@@ -183,6 +184,12 @@ class CallRequested(_Input, frozen=True):
     item_id: str = ""
     client_tool: bool = False
     interrupted: bool = False
+
+
+class CallAnnounced(_Input, frozen=True):
+    """The model began to call a function: its name is known, its arguments are on their way."""
+
+    tool: str
 
 
 class ReplyEnded(_Input, frozen=True):
@@ -351,6 +358,7 @@ Input = (
     | ReplyWanted
     | ReplyStarted
     | ReplyText
+    | CallAnnounced
     | CallRequested
     | ReplyEnded
     | SpeechText

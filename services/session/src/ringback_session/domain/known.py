@@ -56,6 +56,8 @@ class Known(msgspec.Struct):
     refreshing: dict[str, Refresh] = {}
     # Actions that wait for it before they are decided: action → what for (a refresh's id, or the context).
     waiting: dict[str, list[str]] = {}
+    # Tools that the model has begun to call, for which memory is asked while their arguments come.
+    announced: list[str] = []
     # Actions that policy is asked about without waiting: the rules of the call's bundle read no slots for them.
     unwaited: list[str] = []
     notes_turn: int = 0

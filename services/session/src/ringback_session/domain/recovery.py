@@ -171,6 +171,7 @@ def _clear_the_air(state: CallState) -> None:
     state.playback = Playback()
     state.floor = Floor()
     state.known.waiting, state.known.refreshing, state.known.unwaited = {}, {}, []
+    state.known.announced = []
     state.fact_waits = {}
     if state.utterance is not None and not state.utterance.cleared:
         state.utterance.cleared = True

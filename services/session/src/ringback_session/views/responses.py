@@ -133,7 +133,7 @@ class Responses:
             return ""
         if head.type in _ITEMS:
             # What may be held is read at once: what cannot be used is told to nobody later.
-            read_item_event(frame)
+            route.announce(head, read_item_event(frame).item, out)
         elif not check_part(head, frame):
             return ""
         if route.holding is not None:

@@ -11,7 +11,7 @@ import orjson
 from ringback_realtime import AudioHead, ContentPart, EventHead, Item, ServerEvents, usage_object
 
 from ringback_session.domain.floor_inputs import AsideEnded
-from ringback_session.domain.inputs import CallRequested, ReplyEnded, SpeechEnded
+from ringback_session.domain.inputs import CallAnnounced, CallRequested, ReplyEnded, SpeechEnded
 from ringback_session.domain.state import HistoryItem
 from ringback_session.views.holding import Holding
 from ringback_session.views.out import Out
@@ -97,6 +97,12 @@ class Route:
         self.waiting_bytes += len(frame)
         if self.waiting_bytes <= HELD_BYTES_MAX:
             self.waiting.append((head, frame))
+
+    def announce(self, head: EventHead, item: RawItem, out: Out) -> None:
+        """The core is told of a call as soon as its name is known, also where its reply must wait."""
+        begins = head.type == "response.output_item.added" and item.type == "function_call"
+        if begins and self.owner == "reply" and not self.cancel_reason:
+            out.inputs.append(CallAnnounced(tool=item.name or ""))
 
     def note_part(self, head: EventHead, frame: bytes) -> None:
         item_id = head.item_id or ""
