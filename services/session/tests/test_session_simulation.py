@@ -1,14 +1,28 @@
 """Whole calls in virtual time: seeds that must stay well, and defects put in on purpose that must be found."""
 
+from collections import Counter
+
 import msgspec
 import pytest
-from ringback_session.domain import actions, consent, outcomes, spending, supervising, turns
+from ringback_session.domain import (
+    actions,
+    consent,
+    decisions,
+    freshness,
+    outcomes,
+    prompting,
+    results,
+    spending,
+    supervising,
+    turns,
+)
 from ringback_session.domain.state import CallState
 from ringback_session.simulation import Move, Plan, draw, runner, simulate
 from ringback_session.simulation.jobs import Played
 from ringback_session.simulation.runner import explain, run_calls
 from ringback_session.simulation.shrinking import shortest
 from ringback_session.usecases.call import Call
+from ringback_session.usecases.feeding import Inbox
 from ringback_session.usecases.keeping import Keeper
 from ringback_session.usecases.pulling import ContextPulls
 from ringback_session.views.holding import Holding
@@ -229,3 +243,64 @@ def test_a_supervisor_that_goes_round_in_circles_ends_within_its_steps():
     outcome = simulate(plan)
     assert not outcome.violations
     assert outcome.counts["consulted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "reached"),
+    [
+        ({"slots": "found"}, (decisions, "needs_slots")),
+        ({"slots": "none"}, (freshness, "ask_unwaited")),
+        ({"stale": True}, (freshness, "refreshed")),
+        ({"idle_ms": 6_000}, (prompting, "_applied")),
+        ({"results": "blocking"}, (results, "decided")),
+    ],
+)
+def test_calls_under_other_rules_come_to_what_these_rules_bring(monkeypatch, settings, reached):
+    module, name = reached
+    real, times = getattr(module, name), Counter()
+
+    def counted(*given, **named):
+        times[name] += 1
+        return real(*given, **named)
+
+    monkeypatch.setattr(module, name, counted)
+    moves = (says(1_000, "Look up 1."), says(9_000, "Note 1."), says(20_000, "Cancel 2."))
+    outcome = simulate(Plan(seed=1, moves=moves, **settings))
+    assert not outcome.violations
+    assert outcome.counts["effects"] == 2
+    assert times[name]
+
+
+@pytest.mark.parametrize("what", ["says", "notes", "asks", "switches", "takes_over"])
+def test_a_person_at_the_desk_acts_on_a_call(what):
+    moves = (
+        says(1_000, "Look up 1."),
+        Move(8_000, "operator", what, for_ms=3_000),
+        says(20_000, "Note 2."),
+    )
+    outcome = simulate(Plan(seed=1, moves=moves))
+    assert not outcome.violations
+    assert outcome.counts["effects"] == 1
+    assert outcome.counts["operator_acted"] == {"switches": 0, "takes_over": 2}.get(what, 1)
+
+
+def test_what_a_person_does_to_a_call_that_is_about_to_begin_again_waits_until_it_has(monkeypatch):
+    stalls, back = (
+        Move(24_382, "owner", "stalls", "17", 625),
+        Move(17_909, "operator", "takes_over", for_ms=10_000),
+    )
+    dead, breaks = (
+        Move(24_677, "line", "goes_dead", for_ms=1_000),
+        Move(27_134, "line", "breaks", for_ms=1_000),
+    )
+    plan = Plan(seed=100_179, moves=(Move(17_699, "owner", "stalls", "7", 500), back, stalls, dead, breaks))
+    outcome = simulate(plan)
+    assert not outcome.violations
+    assert outcome.counts["operator_acted"] == 2
+    monkeypatch.setattr(Inbox, "is_open", True)
+    assert "the fact operator_acted is numbered" in "; ".join(simulate(plan).violations)
+
+
+def test_a_client_that_deletes_the_output_of_its_own_call_is_owed_none():
+    moves = (says(1_000, "Dim 1."), says(4_900, "Refund 1."), Move(9_899, "caller", "deletes"))
+    assert not simulate(Plan(seed=100_437, moves=moves, model_lasts_ms=30_000)).violations

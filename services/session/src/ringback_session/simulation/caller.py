@@ -61,6 +61,9 @@ class Caller:
     responses: set[str] = field(default_factory=set)
     calls: dict[str, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    # Of its calls: which item is whose output, and whose output it has deleted again.
+    outputs: dict[str, str] = field(default_factory=dict)
+    withdrawn: set[str] = field(default_factory=set)
     heard_ms: int = -1
     _used: str = ""
     _events: set[str] = field(default_factory=set)
@@ -251,6 +254,7 @@ class Caller:
 
     def _deleted(self, event: dict[str, Any]) -> None:
         self.items.remove(event["item_id"])
+        self.withdrawn.add(self.outputs.get(event["item_id"], ""))
 
     def _error(self, event: dict[str, Any]) -> None:
         self.errors.append(f"{event['error']['code']}: {event['error']['message']}")
@@ -264,6 +268,8 @@ class Caller:
         if previous is not None and previous not in self.items and not self.resumed:
             # One who came back may have missed what came before.
             self.weather.wrong(f"the client does not know {previous}, after which {item_id} comes")
+        if event["item"]["type"] == "function_call_output":
+            self.outputs[item_id] = event["item"]["call_id"]
         at = 0 if previous not in self.items else self.items.index(previous) + 1
         self.items.insert(at, item_id)
 

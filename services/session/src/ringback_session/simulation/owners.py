@@ -80,6 +80,11 @@ class Surroundings:
             model_slow_after_ms=plan.slow_after_ms,
             backchannel_window_ms=plan.window_ms,
             backchannel_words=("mm-hm",),
+            resume_within_ms=plan.resume_ms,
+            result_gate=plan.results,
+            idle_ms=plan.idle_ms,
+            say_goodbye="Goodbye." if plan.idle_ms else "",
+            slot_readers=None if plan.slots == "any" else (),
         )
         budget = Budgets(session=Budget(hard_tokens=plan.budget_tokens))
         self.account = Account(tenant="local", packs=("airline",), default_pack="airline", budgets=budget)

@@ -83,6 +83,9 @@ class Plan(msgspec.Struct, frozen=True):
     `slow_after_ms`, `window_ms`: the rules `slow_model` and `backchannel`; `budget_tokens`: after which it has to end.
     `manual`: no turn detection, the client commits what the caller said and asks for replies; `text`: it wants text;
     `sound`: the format of its audio. `recorded`: the call is; each frame of the agent's audio goes through the core.
+    `slots`: which decisions read slots, as the rules say: any, none, or none, and policy finds that some do; `stale`:
+    what memory knows is past its time, and a tool can read it again. `results`: the gate of what tools return;
+    `idle_ms`, `resume_ms`: the rules `idle_prompt` and `false_interruption`.
     """
 
     seed: int
@@ -99,6 +102,11 @@ class Plan(msgspec.Struct, frozen=True):
     text: bool = False
     sound: str = "pcm"
     recorded: bool = False
+    slots: str = "any"
+    stale: bool = False
+    results: str = "off"
+    idle_ms: int = 0
+    resume_ms: int = 0
     moves: tuple[Move, ...] = ()
     answers: tuple[str, ...] = ()
 
@@ -128,6 +136,11 @@ def draw(seed: int) -> Plan:
         text=source.random() < 0.15,
         sound=source.choice(("pcm", "pcmu", "pcmu", "pcma")),
         recorded=source.random() < 0.2,
+        slots=source.choice(("any", "any", "none", "found")),
+        stale=source.random() < 0.4,
+        results=source.choice(("off", "off", "blocking")),
+        idle_ms=source.choice((0, 0, 0, 6_000)),
+        resume_ms=source.choice((0, 0, 2_000)),
     )
 
 
@@ -235,6 +248,12 @@ def _pauses(source: random.Random) -> list[Move]:
     ]
 
 
+def _operators(source: random.Random) -> list[Move]:
+    """A person looks into the call: says or notes something, switches a tool off and on, takes over and hands back."""
+    at_ms, what = _at(source), source.choice(("says", "notes", "asks", "switches", "takes_over"))
+    return [Move(at_ms, "operator", what, for_ms=source.choice((500, 3_000, 10_000)))]
+
+
 def _ending(source: random.Random) -> list[Move]:
     """How it ends: some calls earlier than others, some without a word."""
     if source.random() < 0.3:
@@ -256,4 +275,5 @@ _FAULTS: Final = (
     (_window("memory", "away", "slow", "plans", "plans"), 0.5),
     (_window("records", "away", "unknown_lost", "unknown_written", "unknown_late", "slow"), 0.35),
     (_window("bus", "away", "unacked"), 0.25),
+    (_operators, 0.2),
 )

@@ -35,6 +35,11 @@ _SETTINGS = (
     "text",
     "sound",
     "recorded",
+    "slots",
+    "stale",
+    "results",
+    "idle_ms",
+    "resume_ms",
 )
 
 

@@ -16,6 +16,7 @@ from ringback_session.domain.inputs import (
     FactNeed,
     ReadBack,
 )
+from ringback_session.domain.known import StaleValue
 from ringback_session.domain.rules import Effect, SideEffect, TurnRules
 from ringback_session.domain.state import BoundValue, SlotValue
 from ringback_session.ports import Pinned, Remembered
@@ -30,6 +31,12 @@ MEMORY_WAIT_MS: Final = 700
 PROOF_MS: Final = 60_000
 FACT: Final = "reservation"
 CURSE: Final = "Damn"
+READ_SLOTS: Final = ("cancel_reservation", "add_note")
+
+# One that a tool can read again, under the name of its result.
+STALE: Final = (
+    StaleValue(name="status", tool="get_reservation", arguments_json='{"reservation":"9"}', ttl_ms=60_000),
+)
 
 
 def read_answer(text: str) -> str:
@@ -132,6 +139,8 @@ class PolicyOf:
     def _about_action(self, question: AskPolicy, mode: str) -> Decided:
         subject = question.subject
         decided: dict[str, Any] = {"decision_id": question.decision_id, "rule": "sim", "layer": "actions"}
+        # By rules that are newer than those that the call was told of.
+        decided["needs_slots"] = self._weather.plan.slots == "found" and subject["tool"] in READ_SLOTS
         if mode == "denies":
             return Decided(effect=Effect.DENY, say="That is not possible.", **decided)
         if mode == "needs_facts" and not any(fact["name"] == FACT for fact in question.facts):
@@ -202,10 +211,14 @@ class MemoryOf:
         if mode == "away" or not self._stream.order:
             return None
         last = max(self._stream.facts)
-        slot = SlotValue(name="topic", value_json='"1"', as_of_seq=last[1], at_ms=self._weather.now_ms)
+        slots = tuple(
+            SlotValue(name=name, value_json='"1"', as_of_seq=last[1], at_ms=self._weather.now_ms)
+            for name in ("topic", "status")
+        )
         plan = self._plan(last) if mode == "plans" else None
+        stale = STALE if self._weather.plan.stale and len(self._stream.order) % 2 else ()
         return Remembered(
-            text="So far: sim.", slots=(slot,), as_of_epoch=last[0], as_of_seq=last[1], plan=plan
+            text="So far: sim.", slots=slots, as_of_epoch=last[0], as_of_seq=last[1], plan=plan, stale=stale
         )
 
     async def recall(self, pinned: Pinned, *, min_epoch: int, min_seq: int, budget_tokens: int) -> str | None:

@@ -27,6 +27,11 @@ _PLAIN: Final[dict[str, Any]] = {
     "text": False,
     "sound": "pcm",
     "recorded": False,
+    "slots": "any",
+    "stale": False,
+    "results": "off",
+    "idle_ms": 0,
+    "resume_ms": 0,
 }
 _NAMES = re.compile(r"\b(item|resp|call|event|act|con|speech|reply)_\w+|\d+")
 

@@ -15,6 +15,7 @@ from ringback_session import wire_records
 from ringback_session.domain.rules import SideEffect
 from ringback_session.domain.state import ActionPhase, CallState
 from ringback_session.simulation.caller import Caller
+from ringback_session.simulation.operators import operate
 from ringback_session.simulation.owners import SESSION, Line, Owner, Surroundings, answer
 from ringback_session.simulation.plan import TALK_MS, Move, Plan
 from ringback_session.simulation.virtual_loop import VirtualLoop, run_virtually
@@ -109,6 +110,8 @@ class World:
                 self.around.model.quirks.append(move.arg)
             case "model", "hears":
                 self.around.model.hears.append(move.arg)
+            case "operator", what:
+                operate(self.owners, weather, what, for_ms=move.for_ms)
             case "model", "drops":
                 self.around.model.drop()
             case who, mode:
@@ -251,6 +254,7 @@ class World:
         if not 1 <= len(open_now) <= (2 if self.weather.plan.model_lasts_ms else 1):
             self.weather.wrong(f"{len(open_now)} connections to the model are open")
         waiting = {call_id for action in state.open_actions() for call_id in action.call_ids}
+        waiting |= self.caller.withdrawn
         for connection in open_now:
             for call_id, outputs in connection.calls.items():
                 if not outputs and call_id not in connection.forgotten | waiting:

@@ -8,7 +8,6 @@ Audio goes past the core: it is counted, never decoded, and waits for nobody.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -39,6 +38,7 @@ from ringback_session.usecases.agents import Agents
 from ringback_session.usecases.asking import Asking
 from ringback_session.usecases.bounds import FENCED, Limits
 from ringback_session.usecases.caller_audio import CallerAudio
+from ringback_session.usecases.feeding import Inbox
 from ringback_session.usecases.keeping import Keeper, Saved, save
 from ringback_session.usecases.model_side import ModelSide, RecentContext
 from ringback_session.usecases.parting import Parting
@@ -91,7 +91,7 @@ class Call:
         self._clock, self._tracing = clock, tracing
         self._late_facts, self._metering = late_facts, metering
         self._on_over, self._recorder = on_over, recorder
-        self._queue: deque[Input] = deque()
+        self._queue = Inbox()
         self._stepping = self._first_event_done = False
         self._turns = TurnTrace(tracing)
         self._stop_following: Callable[[], Awaitable[None]] | None = None
@@ -138,12 +138,12 @@ class Call:
         client.send(self.view.events.session_created(self.view.config))
         self._timers.start(SESSION_LIMIT, self.view.left_ms(self._clock.now_ms()))
         self._look_after()
-        self.feed(first, self._model.connected())
+        self.feed(*self._queue.opened(first, self._model.connected()))
 
     def settle(self, resumed: Input) -> None:
         """Nobody came back: find out what became of what was journalled, and end the call without a client."""
         self._look_after()
-        self.feed(resumed, inputs.ClientGone(reason="expired"))
+        self.feed(*self._queue.opened(resumed, inputs.ClientGone(reason="expired")))
         self._finish_if_settled()
 
     def snapshot(self) -> bytes:
@@ -165,7 +165,7 @@ class Call:
 
     def end(self, reason: str) -> None:
         """End the call: open consents are void, what runs finishes on its own."""
-        self.feed(inputs.ClientGone(reason=reason))
+        self.feed(*self._queue.opened(), inputs.ClientGone(reason=reason))
         if self.client is not None:
             self.client.close(INTERNAL.code if reason == "failed" else NORMAL.code, reason)
         self._finish_if_settled()
@@ -238,7 +238,7 @@ class Call:
     def feed(self, *events: Input) -> None:
         """Give inputs to the core; what they cause is carried out before the next one is taken."""
         self._queue.extend(events)
-        if self._stepping or self.over:
+        if self._stepping or self.over or not self._queue.is_open:
             return
         self._stepping = True
         moved = False
