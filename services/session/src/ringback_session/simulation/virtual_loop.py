@@ -84,6 +84,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._due_now.append(due)
         return due
 
+    def call_soon_threadsafe(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """There are no threads; asyncio itself comes this way to end generators that nobody reads any more."""
+        return self.call_soon(callback, *args, context=context)
+
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
