@@ -173,6 +173,11 @@ class Line:
             self._weather, lambda frame: self.process.take(lambda: self._arrives(frame)), delay_ms=3
         )
 
+    @property
+    def has_call(self) -> bool:
+        """Was it answered, and not refused?"""
+        return self._call is not None
+
     # As the call has it: `ports.ClientSocket`.
 
     def send(self, frame: bytes) -> None:

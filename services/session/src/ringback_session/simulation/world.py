@@ -191,7 +191,8 @@ class World:
         """A caller who was refused for long has many tokens to try, the one that leads back among the last."""
         until_ms = self.weather.ms + ANSWERED_MS
         while self.weather.ms < until_ms and not self.caller.over:
-            if self.caller.line is not None and any(owner.call() for owner in self.owners):
+            # What is said on a line that is about to be refused, nobody hears.
+            if isinstance(self.caller.line, Line) and self.caller.line.has_call:
                 return
             await self.weather.passes(100)
 
@@ -213,7 +214,9 @@ class World:
         caller, plan = self.caller, self.weather.plan
         calls = [call for owner in self.owners if (call := owner.call())]
         asked = any(call.state.open_consent() for call in calls)
-        if not plan.manual or plan.typed or plan.budget_tokens or caller.over or asked or self._handed_over():
+        # Or nobody but the rule that asks a silent caller.
+        prompted = plan.budget_tokens or plan.idle_ms
+        if not plan.manual or plan.typed or prompted or caller.over or asked or self._handed_over():
             return
         before = set(caller.responses)
         caller.mutters()
