@@ -64,6 +64,19 @@ def test_an_expired_proof_starts_nothing_but_learns_the_outcome(world, kit):
     assert late.already_done
 
 
+def test_a_false_proof_is_in_the_log_by_its_action_and_an_expired_one_is_not(world, kit, caplog):
+    kit.run(kit.result(world.replica(), replace(world.request(), session_id="sess_other")))
+    (line,) = [record for record in caplog.records if "false proof" in record.getMessage()]
+    assert (line.levelname, line.session_id, line.action_id) == (
+        "WARNING",
+        "sess_other",
+        world.request().action_id,
+    )
+    caplog.clear()
+    kit.run(kit.result(world.replica(), world.request(expires_in_ms=-1)))
+    assert "false proof" not in caplog.text
+
+
 def test_attach_only_never_starts(world, kit):
     result = kit.run(kit.result(world.replica(), world.request(attach_only=True)))
     assert result.error_code is ErrorCode.NOT_STARTED

@@ -5,6 +5,7 @@ In the order of the design: arguments, scopes, the decision's proof. None of the
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from ringback_tools.usecases.execution import ActionRequest, Checked, Refused
 
 __all__ = ["Gate", "mismatch", "refusal"]
 
+_log = logging.getLogger(__name__)
 _ANY_OBJECT: Final[Mapping[str, Any]] = {"type": "object"}
 
 
@@ -100,6 +102,16 @@ class Gate:
             if self._authentic(request, request.proof, canonical):
                 # Expired: enough to learn what became of the action, not to start it.
                 return Permit.LEARN
+            # Policy never made such a proof: somebody tries, or two of us hold different keys.
+            _log.warning(
+                "an action with a false proof is refused: %s",
+                error,
+                extra={
+                    "session_id": request.session_id,
+                    "action_id": request.action_id,
+                    "tool": request.tool,
+                },
+            )
             raise Refused(refusal(ErrorCode.FORBIDDEN, tool=tool, detail=str(error))) from None
         return Permit.START
 
