@@ -9,6 +9,7 @@ from ringback.events.v1 import events_pb2
 from ringback.session.v1 import session_pb2 as pb
 from ringback.session.v1 import session_pb2_grpc
 from ringback_cli import main as command
+from ringback_cli.stack.stack import Reachable
 from ringback_testkit.ports import free_port
 
 
@@ -216,3 +217,42 @@ def test_an_address_where_nobody_answers_is_named_with_what_was_expected(session
     code, said = sessions("list", admin=address)
     assert code == 1
     assert f"no session replica answers at {address}: --admin takes" in said.replace("\n", " ")
+
+
+@pytest.fixture
+def stack(desk, monkeypatch, capsys):
+    """A stack with two session processes, the first of which is away."""
+    gone = f"127.0.0.1:{free_port()}"
+    found = Reachable(
+        *(1, "", "", gone, "", "", "", "", ""),
+        admin_addresses=[gone, desk.address],
+    )
+    monkeypatch.setattr("ringback_cli.commands.sessions.find_stack", lambda: found)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ringback", "sessions", *arguments])
+        code = 0
+        try:
+            command.main()
+        except SystemExit as ended:
+            code = ended.code or 0
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    run.gone = gone
+    return run
+
+
+def test_another_process_of_the_stack_answers_for_one_that_is_away(stack, desk):
+    assert stack("end", "sess_1") == (0, "sess_1 is over\n")
+    assert len(desk.asked) == 1
+    assert stack("handback", "sess_1")[1] == "ringback: nobody has taken this call over\n"
+
+
+def test_with_all_of_them_away_each_is_named(stack, desk, monkeypatch):
+    gone = [stack.gone, f"127.0.0.1:{free_port()}"]
+    found = Reachable(1, "", "", gone[0], "", "", "", "", "", admin_addresses=gone)
+    monkeypatch.setattr("ringback_cli.commands.sessions.find_stack", lambda: found)
+    code, said = stack("list")
+    assert code == 1
+    assert f"answers at {gone[0]}, {gone[1]}:" in said.replace("\n", " ")

@@ -103,7 +103,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running(*, probes=None, closers=(), **settings):
+async def running(*, probes=None, closers=(), finish=None, **settings):
     echo, stop, ready = Echo(), asyncio.Event(), asyncio.get_running_loop().create_future()
     task = asyncio.create_task(
         serve(
@@ -113,6 +113,7 @@ async def running(*, probes=None, closers=(), **settings):
             service_names=["ringback.test.Echo"],
             probes=probes or {},
             on_ready=ready.set_result,
+            finish=finish,
             closers=closers,
             stop=stop,
         )
@@ -364,3 +365,41 @@ async def test_a_signal_stops_the_server_and_a_second_one_cuts_the_drain(number)
         async with asyncio.timeout(BOUND_S):
             await server.task
         await failed(slow)
+
+
+async def test_calls_are_answered_while_what_is_under_way_is_finished():
+    finishing, finished = asyncio.Event(), asyncio.Event()
+
+    async def finish():
+        finishing.set()
+        await finished.wait()
+
+    async with running(finish=finish) as server:
+        server.stop.set()
+        async with asyncio.timeout(BOUND_S):
+            await finishing.wait()
+        assert await server.call("Echo") == b"x"
+        assert await server.health() == "NOT_SERVING"
+        finished.set()
+        async with asyncio.timeout(BOUND_S):
+            await server.task
+
+
+@pytest.mark.parametrize("how", ["raises", "hangs"])
+async def test_what_can_not_be_finished_does_not_keep_the_server_from_ending(how, caplog):
+    closed = []
+
+    async def finish():
+        if how == "raises":
+            raise ValueError("secret")
+        await asyncio.Event().wait()
+
+    async def close():
+        closed.append("closed")
+
+    async with running(finish=finish, closers=[close], close_ms=200) as server:
+        server.stop.set()
+        async with asyncio.timeout(BOUND_S):
+            await server.task
+    assert closed == ["closed"]
+    assert "under way" in caplog.text

@@ -8,7 +8,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _log: Final = logging.getLogger(__name__)
+# RPCs that are under way when all else has been finished.
+DRAIN_MS_MIN: Final = 500
 
 
 async def serve(
@@ -36,23 +39,23 @@ async def serve(
     service_names: Sequence[str],
     probes: Mapping[str, Probe],
     on_ready: Callable[[int], None] | None = None,
-    on_stop: Callable[[], None] | None = None,
+    finish: Callable[[], Awaitable[None]] | None = None,
     closers: Sequence[Callable[[], Awaitable[None]]] = (),
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Serve until SIGTERM, SIGINT or `stop`; then NOT_SERVING, drain, and the closers in order.
+    """Serve until SIGTERM, SIGINT or `stop`; then NOT_SERVING, finish, drain, and the closers in order.
 
-    `register` are functions such as ``lambda server: add_XServicer_to_server(servicer, server)``. A second
-    signal cuts the drain short. `on_stop` is called at once, so that streams which would never end by themselves
-    do. The closers run also where serving could not start. Raises ConfigError for a
-    taken port or unreadable TLS files.
+    `register` are functions such as ``lambda server: add_XServicer_to_server(servicer, server)``. `finish` ends what
+    the service does beside its RPCs, which are answered until it is done; it may take `close_ms`. A second signal cuts
+    it and the drain short. The closers run also where serving could not start. Raises ConfigError for a taken port
+    or unreadable TLS files.
     """
     stop = stop or asyncio.Event()
     hurry = asyncio.Event()
     try:
         with _signals(stop, hurry):
             health = Health(service_names, probes)
-            await _serve(service, settings, register, health, (on_ready, on_stop), stop, hurry)
+            await _serve(service, settings, register, health, (on_ready, finish), stop, hurry)
     finally:
         await _close(closers, settings.close_ms)
 
@@ -62,11 +65,11 @@ async def _serve(
     settings: ServingSettings,
     register: Sequence[Callable[[grpc.aio.Server], None]],
     health: Health,
-    told: tuple[Callable[[int], None] | None, Callable[[], None] | None],
+    told: tuple[Callable[[int], None] | None, Callable[[], Awaitable[None]] | None],
     stop: asyncio.Event,
     hurry: asyncio.Event,
 ) -> None:
-    on_ready, on_stop = told
+    on_ready, finish = told
     server = grpc.aio.server(options=_options(settings))
     guard = Guard(deadline_floor_ms=settings.deadline_floor_ms, rpcs_max=settings.rpcs_max)
     # Health stands outside the guard: it must answer under overload, and makes no spans.
@@ -86,10 +89,12 @@ async def _serve(
         await stop.wait()
     finally:
         health.stop()
-        if on_stop:
-            on_stop()
+        began = time.monotonic()
+        if finish:
+            await _unless_hurried(_finish(finish, settings.close_ms), hurry)
         _log.info("%s drains: %d calls in flight", service, guard.running)
-        await _drain(server, settings.drain_ms, hurry)
+        spent_ms = round((time.monotonic() - began) * 1000)
+        await _drain(server, max(min(DRAIN_MS_MIN, settings.drain_ms), settings.drain_ms - spent_ms), hurry)
         if settings.ready_file:
             settings.ready_file.unlink(missing_ok=True)
 
@@ -102,6 +107,25 @@ async def _drain(server: grpc.aio.Server, drain_ms: int, hurry: asyncio.Event) -
         await server.stop(0)
     hurried.cancel()
     await asyncio.gather(draining, hurried, return_exceptions=True)
+
+
+async def _finish(finish: Callable[[], Awaitable[None]], close_ms: int) -> None:
+    try:
+        async with asyncio.timeout(close_ms / 1000):
+            await finish()
+    except TimeoutError:
+        _log.error("what was under way did not end within %d ms", close_ms)
+    except Exception as error:
+        _log.error("what was under way did not end well", exc_info=error)
+
+
+async def _unless_hurried(work: Coroutine[None, None, None], hurry: asyncio.Event) -> None:
+    task = asyncio.create_task(work)
+    hurried = asyncio.create_task(hurry.wait())
+    await asyncio.wait({task, hurried}, return_when=asyncio.FIRST_COMPLETED)
+    task.cancel()
+    hurried.cancel()
+    await asyncio.gather(task, hurried, return_exceptions=True)
 
 
 async def _close(closers: Sequence[Callable[[], Awaitable[None]]], close_ms: int) -> None:

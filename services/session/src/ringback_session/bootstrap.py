@@ -75,10 +75,10 @@ async def run_session(settings: SessionSettings) -> None:
         service_names=["ringback.session.v1.SessionAdminService"],
         probes={"nats": bus.probe} | {channel.name: channel.probe for channel in channels},
         on_ready=ready,
-        on_stop=gateway.stop_taking,
+        finish=lambda: gateway.close(drain_ms=settings.drain_ms),
         closers=[
             background.stop,
-            lambda: gateway.close(drain_ms=settings.drain_ms),
+            lambda: gateway.close(drain_ms=0),
             models.close,
             *([services.text.close] if services.text is not None else []),
             upkeep.ledger.flush,

@@ -40,12 +40,13 @@ _ERRORS: dict[grpc.StatusCode, type[RingbackError]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
     grpc.StatusCode.ABORTED: Conflict,
 }
-# How gRPC begins when it is not the peer that speaks.
-_TRANSPORT = ("failed to connect", "errors resolving", "DNS resolution failed", "Socket closed")
+# How gRPC begins when it is not the peer that speaks; the last one: it was there, and went.
+_NOBODY = ("failed to connect", "errors resolving", "DNS resolution failed")
+_TRANSPORT = (*_NOBODY, "Socket closed")
 
 Session = Annotated[str, typer.Argument(help="The session, sess_….")]
 Admin = Annotated[
-    str, typer.Option(help="A session replica's admin address; default: the stack under ./var.")
+    str, typer.Option(help="A session replica's admin address, host:port; default: the stack under ./var.")
 ]
 Reason = Annotated[str, typer.Option(help="Why; part of the audit.")]
 Force = Annotated[bool, typer.Option("--force", help="Also while another person has the call.")]
@@ -240,17 +241,41 @@ def usage(
 
 
 def _ask(address: str, do: Callable[[Any], Awaitable[_T]]) -> _T:
-    target = address or find_stack().admin_address
+    """Ask the replica at the address, or any of the stack here: each answers for all."""
+    targets = [address] if address else _of_stack()
 
     async def asked() -> _T:
-        async with grpc.aio.insecure_channel(target) as channel:
+        for target in targets[:-1]:
             try:
-                return await do(session_pb2_grpc.SessionAdminServiceStub(channel))
+                return await _of(target, do)
             except grpc.aio.AioRpcError as error:
-                kind = _ERRORS.get(error.code(), Unavailable)
-                raise kind(_words(error, target)) from None
+                if not _nobody(error):
+                    raise _told(error, target) from None
+        try:
+            return await _of(targets[-1], do)
+        except grpc.aio.AioRpcError as error:
+            raise _told(error, ", ".join(targets) if _nobody(error) else targets[-1]) from None
 
     return run(asked())
+
+
+def _of_stack() -> list[str]:
+    stack = find_stack()
+    return list(stack.admin_addresses) or [stack.admin_address]
+
+
+async def _of(target: str, do: Callable[[Any], Awaitable[_T]]) -> _T:
+    async with grpc.aio.insecure_channel(target) as channel:
+        return await do(session_pb2_grpc.SessionAdminServiceStub(channel))
+
+
+def _nobody(error: grpc.aio.AioRpcError) -> bool:
+    """Was there no connection, so that nothing can have been done?"""
+    return any(mark in (error.details() or "") for mark in _NOBODY)
+
+
+def _told(error: grpc.aio.AioRpcError, target: str) -> RingbackError:
+    return _ERRORS.get(error.code(), Unavailable)(_words(error, target))
 
 
 def _words(error: grpc.aio.AioRpcError, target: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,8 @@ class Reachable:
     backend_url: str
     api_key_file: str
     tenant: str = LOCAL_TENANT
+    # Of every session process; one that ends or is started again leaves the others.
+    admin_addresses: Sequence[str] = ()
 
     def api_key(self) -> str:
         return Path(self.api_key_file).read_text().strip()
@@ -119,6 +121,7 @@ def _reachable(paths: StackPaths, at: Addresses) -> Reachable:
         tools_address=at.tools,
         backend_url=at.backend_url,
         api_key_file=str(paths.api_key.resolve()),
+        admin_addresses=at.admins,
     )
 
 

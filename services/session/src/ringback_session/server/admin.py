@@ -112,7 +112,7 @@ class AdminServicer(session_pb2_grpc.SessionAdminServiceServicer):
         call = self._operators.find(request.session_id)
         with self._watchers.listening(request.session_id) as queue:
             yield pb.WatchSessionResponse(session=self._info(call, transcript=True))
-            facts = self._watchers.facts(queue, held=lambda: not call.over and not self._calls.draining)
+            facts = self._watchers.facts(queue, held=lambda: not call.over)
             async with aclosing(facts) as found:  # type: ignore[type-var]
                 async for fact in found:
                     event = wire.event(fact, call.state.tenant, request.session_id)
