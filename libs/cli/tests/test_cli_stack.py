@@ -114,6 +114,20 @@ def test_secrets_are_for_the_owner_alone_and_the_key_stays(tmp_path):
     assert key not in paths.tenants.read_text()
 
 
+def test_a_pack_that_was_added_to_the_tenant_is_there_after_the_next_start(tmp_path):
+    paths = StackPaths(tmp_path / "var")
+    paths.make()
+    ensure_local_tenant(paths)
+    written = paths.tenants.read_text().replace("- passthrough", "- passthrough\n  - mine")
+    paths.tenants.write_text(written)
+    ensure_local_tenant(paths)
+    assert paths.tenants.read_text() == written
+    paths.api_key.unlink()
+    key = ensure_local_tenant(paths)
+    (tenant,) = yaml.safe_load(paths.tenants.read_text())["tenants"]
+    assert key_matches(key, tenant["key_hashes"][0]), "a new key is let in"
+
+
 def test_a_port_in_use_is_said_with_what_to_do():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

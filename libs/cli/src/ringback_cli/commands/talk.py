@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
-from rich.markup import escape
+from ringback_errors import Unavailable
 
 from ringback_cli.caller.client import Event, RealtimeClient, realtime_url
 from ringback_cli.commands.connection import Target, find_target
@@ -15,6 +16,10 @@ from ringback_cli.commands.running import run
 from ringback_cli.console import console
 
 __all__ = ["talk"]
+
+# For lines from a pipe, which do not wait for answers: at most so long for one, and so long for more after it.
+ANSWER_S = 20.0
+MORE_S = 0.5
 
 
 def talk(
@@ -24,13 +29,23 @@ def talk(
     key: Annotated[str, typer.Option(help="API key. Default: the key of the stack here.")] = "",
     pack: Annotated[str, typer.Option(help="Agent pack.")] = "airline",
 ) -> None:
-    """Type to an agent; it answers in text. An empty line, Ctrl-D or Ctrl-C ends the call."""
+    """Type to an agent; it answers in text. An empty line, Ctrl-D or Ctrl-C ends the call.
+
+    Lines from a pipe are said one after the other, each when the one before is answered. Exit code 1 when the server
+    ends the call.
+    """
     run(_talk(find_target(url=url, api_key=key), pack=pack))
 
 
 async def _talk(target: Target, *, pack: str) -> None:
+    answers, piped = _Answers(), not sys.stdin.isatty()
+
+    def on_event(event: Event) -> None:
+        _print_event(event)
+        answers.follow(event)
+
     client = await RealtimeClient.connect(
-        realtime_url(target.url, pack=pack), api_key=target.api_key, on_event=_print_event
+        realtime_url(target.url, pack=pack), api_key=target.api_key, on_event=on_event
     )
     client.send({"type": "session.update", "session": {"type": "realtime", "output_modalities": ["text"]}})
     reader = await _stdin()
@@ -40,17 +55,60 @@ async def _talk(target: Target, *, pack: str) -> None:
         while True:
             await asyncio.wait({typing, ended}, return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
-                console.print(f"[dim]the call ended: {escape(client.close_reason)}[/]")
-                return
+                raise Unavailable(f"the call ended: {client.close_reason}")
             text = typing.result().decode(errors="replace").strip()
             if not text:
                 return
+            answers.begin()
             _send_text(client, text)
+            if piped:
+                await asyncio.wait(
+                    {asyncio.create_task(answers.given()), ended}, return_when=asyncio.FIRST_COMPLETED
+                )
             typing = asyncio.create_task(reader.readline())
     finally:
         typing.cancel()
         ended.cancel()
         await client.close()
+
+
+class _Answers:
+    """What the agent says to a line: one response, or more behind it."""
+
+    def __init__(self) -> None:
+        self._open = 0
+        self._ended = asyncio.Event()
+        self._began = asyncio.Event()
+
+    def follow(self, event: Event) -> None:
+        match event.get("type"):
+            case "response.created":
+                self._open += 1
+                self._began.set()
+            case "response.done":
+                self._open -= 1
+                self._ended.set()
+            case "error":
+                self._ended.set()
+
+    def begin(self) -> None:
+        self._ended.clear()
+
+    async def given(self) -> None:
+        """Until there was an answer and no more comes; not longer than somebody would wait."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_S):
+                await self._ended.wait()
+                while self._open or await self._more():
+                    self._ended.clear()
+                    await self._ended.wait()
+
+    async def _more(self) -> bool:
+        self._began.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MORE_S):
+                await self._began.wait()
+        return self._began.is_set()
 
 
 def _send_text(client: RealtimeClient, text: str) -> None:

@@ -30,10 +30,15 @@ def ensure_proof_keys(path: Path) -> None:
 
 
 def ensure_tenant(*, api_key: Path, tenants: Path) -> str:
-    """Make the key unless it is there, write the tenants file that knows its hash alone; return the key."""
+    """Make the key unless it is there, and a tenants file that knows its hash alone; return the key.
+
+    A tenants file that knows the key is left as it is: what was added to it stays.
+    """
     if not api_key.exists():
         _write_private(api_key, new_api_key() + "\n")
     key = api_key.read_text().strip()
+    if tenants.exists() and hash_key(key) in tenants.read_text():
+        return key
     tenant = {
         "tenant": LOCAL_TENANT,
         "key_hashes": [hash_key(key)],
