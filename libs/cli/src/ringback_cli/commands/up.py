@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
+import sys
 from typing import Annotated
 
 import typer
@@ -81,10 +83,15 @@ def _print_how_to_reach(stack: Stack) -> None:
         ("key", f"{key}   also in {stack.paths.api_key}"),
         ("NATS", f"{stack.addresses.nats_url}"),
         ("logs", f"{stack.paths.logs}"),
-        ("try", "ringback talk"),
-        ("", "ringback call packs/airline/calls/refund.yaml"),
-        ("", "ringback events tail"),
+        ("try", f"{_command()} talk"),
+        ("", f"{_command()} call packs/airline/calls/refund.yaml"),
+        ("", f"{_command()} events tail"),
     ]
     for name, text in rows:
         console.print(f"  {name:<9} {escape(text)}")
     console.print("Ctrl-C stops everything.")
+
+
+def _command() -> str:
+    """How this program is called here: by its path where its name alone is not found."""
+    return "ringback" if shutil.which("ringback") else sys.argv[0]
