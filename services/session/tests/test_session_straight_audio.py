@@ -53,6 +53,10 @@ class Told:
     async def audio(self, **fields):
         self.delta(event_id=self.up.ids.event(), content_index=0, output_index=self.index, **fields)
 
+    async def more_audio(self):
+        for _ in range(3):
+            await self.audio()
+
     async def audio_in_other_order(self):
         audio = base64.b64encode(CHUNK).decode().replace("/", "\\/")
         where = f'"item_id":"{self.item}","content_index":0,"output_index":{self.index}'
@@ -119,7 +123,7 @@ class Told:
 WORDS = [word for word in vars(Told) if not word.startswith("_") and word not in ("does", "delta", "begins")]
 
 
-async def _told(words, recorder=None, rules=RULES):
+async def _told(words, recorder=None, rules=RULES, *, telephone=False):
     world = World()
     world.policy.rules = rules
     if recorder is not None:
@@ -128,6 +132,9 @@ async def _told(words, recorder=None, rules=RULES):
     try:
         call, client = await world.start(pack="passthrough")
         told = Told(world, call, client)
+        if telephone:
+            session = {"type": "realtime", "audio": {"output": {"format": {"type": "audio/pcmu"}}}}
+            call.client_frame(client_event("session.update", session=session))
         for word in ("begins", "audio", *words):
             await told.does(word)
         await world.settle()
@@ -137,11 +144,16 @@ async def _told(words, recorder=None, rules=RULES):
         await world.close()
 
 
-@given(st.lists(st.sampled_from(["audio", "audio", "audio", "begins", *WORDS]), max_size=14))
-@settings(max_examples=60, deadline=None)
-def test_the_client_and_the_core_know_no_difference(words):
-    straight = asyncio.run(_told(words))
-    through = asyncio.run(_told(words, Kept))
+@given(
+    st.lists(st.sampled_from(["audio", "more_audio", "more_audio", "begins", *WORDS]), max_size=14),
+    st.sampled_from([0, 3_000]),
+    st.booleans(),
+)
+@settings(max_examples=80, deadline=None)
+def test_the_client_and_the_core_know_no_difference(words, resume_within_ms, telephone):
+    rules = msgspec.structs.replace(RULES, resume_within_ms=resume_within_ms)
+    straight = asyncio.run(_told(words, rules=rules, telephone=telephone))
+    through = asyncio.run(_told(words, Kept, rules, telephone=telephone))
     assert straight.client.raw == through.client.raw
     assert msgspec.to_builtins(straight.call.state) == msgspec.to_builtins(through.call.state)
     assert [event["type"] for event in straight.up.sent] == [event["type"] for event in through.up.sent]
@@ -165,6 +177,15 @@ async def test_audio_after_the_first_goes_straight_and_byte_for_byte():
     assert b"\\/" in again[-1]
     (played,) = told.call.state.playback.items
     assert (played.samples, played.text) == (4 * len(CHUNK) // 2, "Well. ")
+
+
+@pytest.mark.parametrize(("telephone", "samples_of_a_byte"), [(False, 0.5), (True, 3)])
+async def test_audio_that_goes_straight_is_counted_as_what_it_is(telephone, samples_of_a_byte):
+    rules = msgspec.structs.replace(RULES, resume_within_ms=0)
+    told = await _told(["more_audio", "words", "more_audio"], rules=rules, telephone=telephone)
+    (played,) = told.call.state.playback.items
+    assert (played.samples, played.text) == (7 * len(CHUNK) * samples_of_a_byte, "Well. ")
+    assert told.call.state.playback.ends_at == played.starts_at + played.samples
 
 
 @pytest.mark.parametrize("word", ["cancels", "ends", "loses_the_model", "part_done"])

@@ -54,6 +54,31 @@ class RealtimeLink(WSListener):
     loses nothing. With `slow_reader_ms`, a peer that lets the outbox be full for so long is closed.
     """
 
+    # Among hundreds of connections, what a message needs of its own has left the processor's caches since the last
+    # one: it is kept together.
+    __slots__ = (
+        "_arrived",
+        "_close_timer",
+        "_closed",
+        "_ending",
+        "_fragments",
+        "_full",
+        "_inbox",
+        "_inbox_bytes",
+        "_on_open",
+        "_outbox_bytes_max",
+        "_over",
+        "_reader_timer",
+        "_room",
+        "_slow_reader_ms",
+        "_socket",
+        "_taker",
+        "_transport",
+        "_way",
+        "on_closed",
+        "on_message",
+    )
+
     def __init__(
         self,
         *,
@@ -70,7 +95,8 @@ class RealtimeLink(WSListener):
         self._inbox: deque[bytes] = deque()
         self._inbox_bytes = 0
         self._arrived = asyncio.Event()
-        self._fragments = bytearray()
+        # What has come of a message that comes in fragments.
+        self._fragments: bytearray | None = None
         self._room = asyncio.Event()
         self._room.set()
         # Whom messages are handed to, and where they are sent, while the connection is open.
@@ -82,6 +108,7 @@ class RealtimeLink(WSListener):
         self._over = asyncio.Event()
         self._reader_timer: asyncio.TimerHandle | None = None
         self._close_timer: asyncio.TimerHandle | None = None
+        self._ending: asyncio.Future[None] | None = None
 
     @property
     def transport(self) -> WSTransport:
@@ -208,23 +235,25 @@ class RealtimeLink(WSListener):
             self._on_open(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        taker = self._taker
+        taker, size = self._taker, frame.payload_size
         if (
             taker is not None
-            and CONTROL_BYTES_MAX < frame.payload_size <= FRAME_BYTES_MAX
+            and CONTROL_BYTES_MAX < size <= FRAME_BYTES_MAX
             and frame.fin
-            and not self._fragments
+            and self._fragments is None
         ):
             # Nearly every frame: a whole message for somebody who waits for it. With as much behind it, another one
             # is there already; a control frame, which the library may keep for itself, is smaller.
-            more = not frame.last_in_buffer and frame.tail_size >= frame.payload_size
-            _BURSTS.coming = more
+            if frame.last_in_buffer or frame.tail_size < size:
+                taker(frame.get_payload_as_bytes())
+                if _BURSTS.waiting:
+                    _BURSTS.end()
+                return
+            _BURSTS.coming = True
             try:
                 taker(frame.get_payload_as_bytes())
             finally:
                 _BURSTS.coming = False
-            if not more and _BURSTS.waiting:
-                _BURSTS.end()
             return
         _BURSTS.end()
         match frame.msg_type:
@@ -268,15 +297,16 @@ class RealtimeLink(WSListener):
             return
         payload = frame.get_payload_as_bytes()
         if not frame.fin or frame.msg_type is WSMsgType.CONTINUATION:
-            self._fragments += payload
-            if len(self._fragments) > FRAME_BYTES_MAX:
-                self._fragments.clear()
+            fragments = self._fragments = self._fragments or bytearray()
+            fragments += payload
+            if len(fragments) > FRAME_BYTES_MAX:
+                self._fragments = None
                 self.close(TOO_BIG)
                 return
             if not frame.fin:
                 return
-            payload = bytes(self._fragments)
-            self._fragments.clear()
+            payload = bytes(fragments)
+            self._fragments = None
         if self.on_message is not None:
             self.on_message(payload)
             return

@@ -21,6 +21,7 @@ __all__ = [
     "heard_part",
     "heard_text",
     "item",
+    "more",
     "playing",
     "remaining_ms",
     "settle",
@@ -44,7 +45,7 @@ def audio_sent(step: Step, sent: AudioSent) -> None:
         )
         playback.items.append(played)
         _note_first_audio(step)
-    _more(playback, played, sent.samples, sent.text)
+    more(playback, played, sent.samples, sent.text)
 
 
 def goes_on(playback: Playback, item_id: str, samples: int, text: str) -> bool:
@@ -54,11 +55,12 @@ def goes_on(playback: Playback, item_id: str, samples: int, text: str) -> bool:
     played = playback.items[-1]
     if played.item_id != item_id:
         return False
-    _more(playback, played, samples, text)
+    more(playback, played, samples, text)
     return True
 
 
-def _more(playback: Playback, played: PlayedItem, samples: int, text: str) -> None:
+def more(playback: Playback, played: PlayedItem, samples: int, text: str = "") -> None:
+    """More audio of the item that was sent last; `text` is all its words, if there are new ones."""
     played.samples += samples
     if text:
         played.text = text[:TEXT_CHARS_MAX]

@@ -54,6 +54,8 @@ class _Visit:
 class _Client:
     """Implements `ports.ClientSocket` over a link."""
 
+    __slots__ = ("_link", "send")
+
     def __init__(self, link: RealtimeLink) -> None:
         self._link = link
         # The hot path: no call of ours in between.

@@ -37,7 +37,7 @@ from ringback_session.usecases.agent_audio import AgentAudio
 from ringback_session.usecases.agents import Agents
 from ringback_session.usecases.asking import Asking
 from ringback_session.usecases.bounds import FENCED, Limits
-from ringback_session.usecases.caller_audio import CallerAudio
+from ringback_session.usecases.caller_audio import APPEND, CallerAudio
 from ringback_session.usecases.feeding import Inbox
 from ringback_session.usecases.keeping import Keeper, Saved, save
 from ringback_session.usecases.model_side import ModelSide, RecentContext
@@ -54,7 +54,6 @@ from ringback_session.views.responses import AUDIO_DELTA
 
 __all__ = ["FENCED", "Call", "Limits"]
 
-APPEND = "input_audio_buffer.append"
 SESSION_LIMIT = "session_limit"
 
 
@@ -92,13 +91,14 @@ class Call:
         self._late_facts, self._metering = late_facts, metering
         self._on_over, self._recorder = on_over, recorder
         self._queue = Inbox()
-        self._stepping = self._first_event_done = False
+        self._stepping = self._first_event_done = self.over = self._leaving = self._left = False
         self._turns = TurnTrace(tracing)
         self._stop_following: Callable[[], Awaitable[None]] | None = None
         self._timers = Timers(clock, self._fired)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.over = self._leaving = self._left = False
         recent = RecentContext(memory)
+        self._agent = AgentAudio(view, recorded=not isinstance(recorder, Unrecorded), event=self._model_event)
+        self.model_frame = self._agent.take
         self._model = ModelSide(
             models=models,
             view=view,
@@ -113,8 +113,10 @@ class Call:
         )
         self._link = self._model.link
         self._asking = Asking(view=view, model_view=model_view, link=self._link)
-        self._caller = CallerAudio(view=view, link=self._link, clock=clock, feed=self.feed)
-        self._agent = AgentAudio(view, recorded=not isinstance(recorder, Unrecorded))
+        self._caller = CallerAudio(
+            view, link=self._link, clock=clock, feed=self.feed, event=self._client_event
+        )
+        self.client_frame = self._caller.take
         wait_ms = limits.journal_wait_ms
         self.parting = Parting(self.keeper, wait_ms=wait_ms, stop=self._stop, leave=self._leave)
         self._performer = Performer(
@@ -190,7 +192,7 @@ class Call:
 
     # Frames.
 
-    def client_frame(self, frame: bytes) -> None:
+    def _client_event(self, frame: bytes) -> None:
         """One frame of the client. Never raises: what is wrong with it goes back as an error event."""
         if self.over:
             # Answered now, it would be in no record.
@@ -202,7 +204,7 @@ class Call:
             head = peek(frame)
             if head.type == APPEND:
                 if (silence := self._caller.frame(head, frame)) is not None:
-                    self._too_quiet(*silence)
+                    self._flush(silence)
                 return
             out = Out()
             self.view.frame(frame, out)
@@ -211,18 +213,15 @@ class Call:
             out.client.append(self.view.events.error(error))
         self._flush(out)
 
-    def model_frame(self, frame: bytes) -> None:
+    def _model_event(self, frame: bytes) -> None:
         """One frame of the model. What cannot be understood is passed over: the model is not ours."""
         out = Out()
         used: list[Input] = []
         try:
             head = peek(frame)
             # Most frames need only be passed on and counted; within a step they wait for their turn.
-            if (
-                head.type == AUDIO_DELTA
-                and not self._stepping
-                and self._agent.passes(head, frame, self.client)
-            ):
+            audio = head.type == AUDIO_DELTA and not self._stepping
+            if audio and self._agent.passes(head, frame, self.client):
                 return
             if head.type in METERED:
                 used = self._metering.read(head.type, frame)
@@ -240,6 +239,8 @@ class Call:
         self._queue.extend(events)
         if self._stepping or self.over or not self._queue.is_open:
             return
+        self._caller.plain = False
+        self._agent.stirred()
         self._stepping = True
         moved = False
         try:
@@ -315,6 +316,7 @@ class Call:
 
     def _flush(self, out: Out) -> None:
         self.keeper.stirred()
+        self._agent.stirred()
         if self.client is not None:
             for frame in out.client:
                 self.client.send(frame)
@@ -322,11 +324,6 @@ class Call:
             self._link.send(frame)
         if out.inputs:
             self.feed(*out.inputs)
-
-    def _too_quiet(self, start_ms: int, end_ms: int) -> None:
-        out = Out()
-        self.view.too_quiet(start_ms, end_ms, out)
-        self._flush(out)
 
     def _fired(self, name: str) -> None:
         if name == SESSION_LIMIT:

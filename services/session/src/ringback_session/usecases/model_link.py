@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from ringback_errors import Unavailable
@@ -30,12 +29,21 @@ _KEPT = ("response.create", "input_audio_buffer.commit", "input_audio_buffer.cle
 Purpose = Literal["start", "reconnect", "rotation"]
 
 
-@dataclass(eq=False)
 class _Line:
-    """One connection; `lost` says why it can not be used any more."""
+    """One connection; `lost` says why it can not be used any more, `taker` has its frames while it serves."""
 
-    socket: ModelSocket | None = None
-    lost: str = ""
+    __slots__ = ("lost", "socket", "taker")
+
+    def __init__(self) -> None:
+        self.socket: ModelSocket | None = None
+        self.taker: Callable[[bytes], None] | None = None
+        self.lost = ""
+
+    def frame(self, frame: bytes) -> None:
+        """What a connection says before or after it serves is about nothing that the call knows."""
+        taker = self.taker
+        if taker is not None:
+            taker(frame)
 
     @property
     def usable(self) -> bool:
@@ -48,6 +56,24 @@ class _Line:
 
 class ModelLink:
     """One call's way to the model, over any number of connections, one of which serves at a time."""
+
+    __slots__ = (
+        "_audio_bytes",
+        "_backlog",
+        "_closed",
+        "_connected_s",
+        "_line",
+        "_losses",
+        "_model",
+        "_models",
+        "_on_frame",
+        "_on_lost",
+        "_opening",
+        "_served",
+        "_spare",
+        "audio",
+        "send",
+    )
 
     def __init__(
         self,
@@ -170,18 +196,13 @@ class ModelLink:
     async def _dialled(self, purpose: Purpose) -> _Line:
         line = _Line()
 
-        def on_frame(frame: bytes) -> None:
-            # What a connection says before or after it serves is about nothing that the call knows.
-            if self._line is line:
-                self._on_frame(frame)
-
         def on_lost(reason: str) -> None:
             line.lost = reason or "closed"
             if self._line is line:
                 self._lost(reason)
 
         line.socket = await self._models.connect(
-            model=self._model(), purpose=purpose, on_frame=on_frame, on_lost=on_lost
+            model=self._model(), purpose=purpose, on_frame=line.frame, on_lost=on_lost
         )
         if line.lost and not self._closed:
             raise Unavailable(f"the model hung up at once: {line.lost}")
@@ -190,6 +211,7 @@ class ModelLink:
     def _serve(self, line: _Line, context: str) -> None:
         assert line.socket is not None, "dialled before it serves"
         self._line = line
+        line.taker = self._on_frame
         self.audio = self.send = line.socket.send
         self._served += 1
         self._connected_s = asyncio.get_running_loop().time()
@@ -210,6 +232,8 @@ class ModelLink:
     def _away(self) -> _Line | None:
         """No connection serves from now on. Returns the one that did."""
         line, self._line = self._line, None
+        if line is not None:
+            line.taker = None
         self.audio, self.send = self._keep_audio, self._keep
         return line
 

@@ -17,10 +17,11 @@ MUTED_MS = 1_500
 class PlaybackClock:
     """Samples since the call came here; never goes back."""
 
-    __slots__ = ("_heard", "_last_ms", "_samples", "_skipped")
+    __slots__ = ("_heard", "_last_ms", "_skipped", "samples")
 
     def __init__(self, now_ms: int) -> None:
-        self._samples = 0
+        # The clock of the caller's input: what came in alone.
+        self.samples = 0
         self._skipped = 0
         self._last_ms = now_ms
         self._heard = False
@@ -30,12 +31,12 @@ class PlaybackClock:
         if now_ms - self._last_ms > MUTED_MS or not self._heard:
             self._skipped += self._muted(now_ms)
             self._heard = True
-        self._samples += samples
+        self.samples += samples
         if now_ms > self._last_ms:
             self._last_ms = now_ms
 
     def at(self, now_ms: int) -> int:
-        return self._samples + self._skipped + self._muted(now_ms)
+        return self.samples + self._skipped + self._muted(now_ms)
 
     def _muted(self, now_ms: int) -> int:
         """The time without audio, if it is more than a delay."""

@@ -121,11 +121,10 @@ class ClientView:
     def expired(self, close: Close) -> bytes:
         return self.events.error(ProtocolError("session_expired", close.reason))
 
-    def too_quiet(self, start_ms: int, end_ms: int, out: Out) -> None:
+    def too_quiet(self, start_ms: int, end_ms: int) -> Out:
         """The caller's silence becomes an item, and is replied to."""
         self._hearing.expect_silence(start_ms, end_ms)
-        out.model.append(self.model.commit())
-        out.inputs.append(ReplyWanted(request_key=""))
+        return Out(model=[self.model.commit()], inputs=[ReplyWanted(request_key="")])
 
     def saved(self) -> ClientSnapshot:
         """What a resume needs; the oldest items are left out beyond a bound."""

@@ -37,7 +37,7 @@ class OpenItem(Protocol):
     kind: str
 
 
-@dataclass
+@dataclass(slots=True)
 class _Item:
     """What was told of an item: `kind` of its open part, the events that ended something, and its words."""
 

@@ -43,7 +43,7 @@ CONNECTION_LOST: Final = {
 Owner = Literal["reply", "speech", "client"]
 
 
-@dataclass
+@dataclass(slots=True)
 class Route:
     """One response of the model, and what the client sees of it."""
 
