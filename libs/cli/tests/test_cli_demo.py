@@ -11,8 +11,9 @@ from ringback_cli.demo.latency import turn_figures
 from ringback_cli.demo.trace_tree import pick_trace, trace_tree
 
 
-def event(turn="turn_1", **bodies):
+def event(turn="turn_1", *, at_ms=0, **bodies):
     made = pb.SessionEvent(turn_id=turn)
+    made.occurred_at.FromMilliseconds(at_ms)
     for name, fields in bodies.items():
         body = getattr(made, name)
         body.SetInParent()
@@ -64,7 +65,6 @@ def test_figures_are_gathered_by_turn():
         [
             event("turn_1", user_turn_ended={"text": "Cancel it."}),
             event("turn_1", action_decided={"wait_ms": 4.0}),
-            event("turn_1", action_finished={"duration_ms": 120.0, "attempts": 1}),
             event("turn_1", action_finished={"duration_ms": 0.0}),
             event("turn_1", agent_turn_ended={"first_audio_ms": 140}),
             event("turn_1", agent_turn_ended={"first_audio_ms": 900}),
@@ -76,8 +76,22 @@ def test_figures_are_gathered_by_turn():
         "Cancel it.",
         140,
         [4.0],
-        [120.0],
+        [],
     )
+
+
+def test_the_wait_for_a_yes_is_no_time_of_the_tool():
+    def decided(effect):
+        return {"action_id": "act_1", "gate": "ACTION", "effect": effect}
+
+    quick = [
+        event(at_ms=0, action_decided=decided("CONFIRM")),
+        event(at_ms=44_000, action_decided=decided("ALLOW")),
+        event(at_ms=44_009, action_finished={"action_id": "act_1", "duration_ms": 44_009.0, "attempts": 1}),
+    ]
+    slow = [*quick[:2], event(at_ms=44_004, action_progressed={"action_id": "act_1"}), quick[2]]
+    assert [turn.tool_ms for turn in turn_figures(quick)] == [[9.0]]
+    assert [turn.tool_ms for turn in turn_figures(slow)] == [[5.0]]
 
 
 def span(name, service, *, trace="t1", span_id="", parent="", at=0, attributes=None):
