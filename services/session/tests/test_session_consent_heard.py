@@ -31,6 +31,17 @@ def test_a_typed_yes_that_was_early_does_not_become_one_while_it_is_read():
     assert call.one(fx.RequestSpeech).text == call.consent().read_back
 
 
+def test_who_says_yes_too_early_each_time_gets_a_person_and_not_the_read_back_for_ever():
+    call = asked()
+    for _ in range(2):
+        call.types("Yes.")
+        read_later(call)
+        call.speaks(heard=False)
+    call.types("Yes.")
+    read_later(call)
+    assert call.one(fx.FetchPacket).reason == "consent_unclear"
+
+
 def test_nor_does_a_spoken_one_where_the_caller_does_not_interrupt_the_agent():
     call = asked()
     call.do(ev.ClientConfigured(interrupt=False))

@@ -270,7 +270,8 @@ def _yes(step: Step, consent: Consent) -> None:
             # It is being said: what the caller says once they have heard it is the answer.
             consent.phase = ConsentPhase.READING_BACK
         else:
-            _read_back(step, consent, first=False)
+            # Who says yes before the end each time would be read to for ever.
+            _unclear(step, consent, ask_model=False)
         return
     if step.at.now_ms > consent.expires_at_ms:
         _void(step, consent, "expired")
