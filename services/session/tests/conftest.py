@@ -14,3 +14,14 @@ def call():
     from session_core_kit import CoreCall
 
     return CoreCall()
+
+
+@pytest.fixture
+async def world():
+    """What is around whole calls, in virtual time. No trace may have broken when they are over."""
+    from session_call_kit import World
+
+    world = World()
+    yield world
+    assert not world.tracing.errors
+    await world.close()

@@ -10,14 +10,6 @@ from ringback_session.usecases.keeping import load_saved
 from session_call_kit import CALLER, ClientTwin, UpstreamTwin, World, append, client_event
 
 
-@pytest.fixture
-async def world():
-    world = World()
-    yield world
-    assert not world.tracing.errors
-    await world.close()
-
-
 async def asks_to_cancel(world, upstream=None):
     """Up to the read-back, which the caller hears whole."""
     up = upstream or world.upstream

@@ -8,18 +8,10 @@ from ringback_session.domain import inputs as ev
 from ringback_session.domain.floor_inputs import AsideBegan, AsideEnded
 from ringback_session.usecases.trimming import SNAPSHOT_BYTES_MAX
 from ringback_session.views.sizes import REST_BYTES_MAX, SECTION_BYTES_MAX
-from session_call_kit import World, check_chain, client_event
+from session_call_kit import check_chain, client_event
 from session_core_kit import CoreCall
 
 LONG = "Your flight to Lisbon leaves at nine from gate four and arrives at noon local time."
-
-
-@pytest.fixture
-async def world():
-    world = World()
-    yield world
-    assert not world.tracing.errors
-    await world.close()
 
 
 def types_line(call, text="Hello.", item_id=None):

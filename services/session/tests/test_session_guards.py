@@ -8,7 +8,7 @@ import pytest
 from ringback_session.domain.effects import PlayAgain
 from ringback_session.domain.inputs import Decided
 from ringback_session.domain.rules import Effect, GateFallback, TurnRules
-from session_call_kit import CHUNK, World, client_event
+from session_call_kit import CHUNK, client_event
 
 CREATE = client_event("response.create")
 AUDIO = "response.output_audio.delta"
@@ -47,14 +47,6 @@ class Judge:
     async def allows_all(self):
         while any(not entry[2].done() for entry in self.asked):
             await self.says()
-
-
-@pytest.fixture
-async def world():
-    world = World()
-    yield world
-    assert not world.tracing.errors
-    await world.close()
 
 
 async def guarded(world, **rules):

@@ -10,16 +10,8 @@ from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import ConsentPhase, HistoryItem
 from ringback_session.ports import Term
 from ringback_session.usecases.model_link import ModelLink
-from session_call_kit import World, append, client_event
+from session_call_kit import append, client_event
 from session_core_kit import CoreCall
-
-
-@pytest.fixture
-async def world():
-    world = World()
-    yield world
-    assert not world.tracing.errors
-    await world.close()
 
 
 def outputs(world):

@@ -2,19 +2,10 @@
 
 import base64
 
-import pytest
 from ringback_session.usecases.call import Limits
-from session_call_kit import World, append, client_event
+from session_call_kit import append, client_event
 
 PCMU = {"type": "audio/pcmu"}
-
-
-@pytest.fixture
-async def world():
-    world = World()
-    yield world
-    assert not world.tracing.errors
-    await world.close()
 
 
 def update(**session):

@@ -8,7 +8,7 @@ from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import ACTIONS_KEPT, HistoryItem, PlayedItem
 from ringback_session.usecases.keeping import load_saved
 from ringback_session.usecases.trimming import SNAPSHOT_BYTES_MAX, outbox_part
-from session_call_kit import World, client_event
+from session_call_kit import client_event
 from session_core_kit import PROOF, CoreCall
 
 
@@ -82,14 +82,6 @@ def test_what_is_kept_of_dropped_actions_is_bounded():
 
 
 # The record.
-
-
-@pytest.fixture
-async def world():
-    world = World()
-    yield world
-    assert not world.tracing.errors
-    await world.close()
 
 
 async def test_a_call_that_outgrows_its_record_is_still_written_down_and_resumed(world):

@@ -10,18 +10,10 @@ from ringback_session.domain.client_calls import LOST_AFTER_MS
 from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import HistoryItem, restore, snapshot
 from ringback_session.simulation import Move, Plan, simulate
-from session_call_kit import World, client_event
+from session_call_kit import client_event
 from session_core_kit import CoreCall
 
 TOOL = {"type": "function", "name": "dim", "description": "d", "parameters": {"type": "object"}}
-
-
-@pytest.fixture
-async def world():
-    world = World()
-    yield world
-    assert not world.tracing.errors
-    await world.close()
 
 
 def handed(client_tools="allow", **rules):

@@ -3,17 +3,9 @@
 import json
 
 import pytest
-from session_call_kit import World, append, check_chain, client_event
+from session_call_kit import append, check_chain, client_event
 
 TOOL = {"type": "function", "name": "dim", "description": "d", "parameters": {"type": "object"}}
-
-
-@pytest.fixture
-async def world():
-    world = World()
-    yield world
-    assert not world.tracing.errors
-    await world.close()
 
 
 def update(**session):

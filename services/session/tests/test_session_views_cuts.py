@@ -2,16 +2,7 @@
 
 import base64
 
-import pytest
-from session_call_kit import World, client_event
-
-
-@pytest.fixture
-async def world():
-    world = World()
-    yield world
-    assert not world.tracing.errors
-    await world.close()
+from session_call_kit import client_event
 
 
 def truncate(item_id, end_ms):

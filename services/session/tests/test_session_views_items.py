@@ -4,16 +4,8 @@ import json
 
 import pytest
 from ringback_session.domain import inputs as ev
-from session_call_kit import World, append, check_chain, client_event
+from session_call_kit import append, check_chain, client_event
 from session_core_kit import CoreCall
-
-
-@pytest.fixture
-async def world():
-    world = World()
-    yield world
-    assert not world.tracing.errors
-    await world.close()
 
 
 def create(item_id, text, *, role="user", **more):

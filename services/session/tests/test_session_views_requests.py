@@ -4,18 +4,10 @@ import json
 
 import msgspec
 import pytest
-from session_call_kit import World, append, client_event
+from session_call_kit import append, client_event
 from test_session_views_client import TOOL, update
 
 CREATE = client_event("response.create")
-
-
-@pytest.fixture
-async def world():
-    world = World()
-    yield world
-    assert not world.tracing.errors
-    await world.close()
 
 
 def forced(name):

@@ -4,18 +4,9 @@ import base64
 import json
 
 import msgspec
-import pytest
-from session_call_kit import CHUNK, World, append, check_chain, client_event
+from session_call_kit import CHUNK, append, check_chain, client_event
 
 CREATE = client_event("response.create")
-
-
-@pytest.fixture
-async def world():
-    world = World()
-    yield world
-    assert not world.tracing.errors
-    await world.close()
 
 
 async def asked(world, **more):
