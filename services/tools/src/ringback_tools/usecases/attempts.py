@@ -72,20 +72,23 @@ class Attempts:
 
     def ready(self, tool: Tool) -> bool:
         """Whether a first attempt could go now, without waiting for a slot or being refused."""
-        return self._bulkheads.of(tool).free and not self.barred(tool)
+        return self._bulkheads.of(tool).free and self.barred(tool) is None
 
-    def barred(self, tool: Tool) -> str:
-        """Why no attempt may go now, whoever asks: switched off, or its breaker is open; empty if one may."""
+    def barred(self, tool: Tool) -> Failed | None:
+        """Why no attempt may go now, whoever asks: switched off, or its breaker is open; None if one may."""
         if self._switches.why_off(tool) is not None:
-            return f"{tool.name} is switched off"
-        return f"breaker of {tool.dependency} open" if self._breakers.is_open(tool) else ""
+            detail = f"{tool.name} is switched off"
+        elif self._breakers.is_open(tool):
+            detail = f"breaker of {tool.dependency} open"
+        else:
+            return None
+        # Of a write it is certain that nothing was begun.
+        return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=tool.journalled, blames=False, detail=detail)
 
     def refused(self, tool: Tool, *, priority: Priority) -> Failed | None:
         """How an execution would end that begins now and gets neither a slot nor a place in the queue."""
-        if detail := self.barred(tool):
-            # Of a write it is certain that nothing was begun.
-            retryable = tool.journalled
-            return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=retryable, blames=False, detail=detail)
+        if barred := self.barred(tool):
+            return barred
         overloaded = self._bulkheads.of(tool).refusal(priority)
         return _crowded(overloaded) if overloaded else None
 

@@ -145,8 +145,7 @@ class Writing:
         await self._clock.sleep(max(1, min(pace_ms, left_ms)))
 
     async def _start(self, execution: Execution, hand: _Hand) -> bool:
-        if detail := self._attempts.barred(execution.tool):
-            failure = Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, blames=False, detail=detail)
+        if failure := self._attempts.barred(execution.tool):
             execution.emit(Finished(self._finisher.failed(execution, failure)))
             return True
         return await self._run_attempts(execution, hand)
