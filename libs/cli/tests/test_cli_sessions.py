@@ -92,11 +92,11 @@ def desk():
 
 
 @pytest.fixture
-def sessions(desk, monkeypatch, capsys):
+def ringback(monkeypatch, capsys):
     """Run a command as a user does: its exit code and what it printed."""
 
-    def run(*arguments, admin=desk.address):
-        monkeypatch.setattr(sys, "argv", ["ringback", "sessions", *arguments, "--admin", admin])
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ringback", "sessions", *arguments])
         code = 0
         try:
             command.main()
@@ -104,6 +104,16 @@ def sessions(desk, monkeypatch, capsys):
             code = ended.code or 0
         said = capsys.readouterr()
         return code, said.out + said.err
+
+    return run
+
+
+@pytest.fixture
+def sessions(desk, ringback):
+    """A command for one replica."""
+
+    def run(*arguments, admin=desk.address):
+        return ringback(*arguments, "--admin", admin)
 
     return run
 
@@ -220,39 +230,26 @@ def test_an_address_where_nobody_answers_is_named_with_what_was_expected(session
 
 
 @pytest.fixture
-def stack(desk, monkeypatch, capsys):
-    """A stack with two session processes, the first of which is away."""
-    gone = f"127.0.0.1:{free_port()}"
-    found = Reachable(
-        *(1, "", "", gone, "", "", "", "", ""),
-        admin_addresses=[gone, desk.address],
-    )
-    monkeypatch.setattr("ringback_cli.commands.sessions.find_stack", lambda: found)
+def stack(monkeypatch):
+    """A stack whose session processes answer at these addresses."""
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ringback", "sessions", *arguments])
-        code = 0
-        try:
-            command.main()
-        except SystemExit as ended:
-            code = ended.code or 0
-        said = capsys.readouterr()
-        return code, said.out + said.err
+    def has(*admins):
+        found = Reachable(1, "", "", admins[0], "", "", "", "", "", admin_addresses=admins)
+        monkeypatch.setattr("ringback_cli.commands.sessions.find_stack", lambda: found)
 
-    run.gone = gone
-    return run
+    return has
 
 
-def test_another_process_of_the_stack_answers_for_one_that_is_away(stack, desk):
-    assert stack("end", "sess_1") == (0, "sess_1 is over\n")
+def test_another_process_of_the_stack_answers_for_one_that_is_away(ringback, stack, desk):
+    stack(f"127.0.0.1:{free_port()}", desk.address)
+    assert ringback("end", "sess_1") == (0, "sess_1 is over\n")
     assert len(desk.asked) == 1
-    assert stack("handback", "sess_1")[1] == "ringback: nobody has taken this call over\n"
+    assert ringback("handback", "sess_1")[1] == "ringback: nobody has taken this call over\n"
 
 
-def test_with_all_of_them_away_each_is_named(stack, desk, monkeypatch):
-    gone = [stack.gone, f"127.0.0.1:{free_port()}"]
-    found = Reachable(1, "", "", gone[0], "", "", "", "", "", admin_addresses=gone)
-    monkeypatch.setattr("ringback_cli.commands.sessions.find_stack", lambda: found)
-    code, said = stack("list")
+def test_with_all_of_them_away_each_is_named(ringback, stack):
+    gone = [f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"]
+    stack(*gone)
+    code, said = ringback("list")
     assert code == 1
     assert f"answers at {gone[0]}, {gone[1]}:" in said.replace("\n", " ")

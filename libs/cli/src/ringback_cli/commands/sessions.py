@@ -245,16 +245,16 @@ def _ask(address: str, do: Callable[[Any], Awaitable[_T]]) -> _T:
     targets = [address] if address else _of_stack()
 
     async def asked() -> _T:
-        for target in targets[:-1]:
+        away: grpc.aio.AioRpcError | None = None
+        for target in targets:
             try:
                 return await _of(target, do)
             except grpc.aio.AioRpcError as error:
                 if not _nobody(error):
                     raise _told(error, target) from None
-        try:
-            return await _of(targets[-1], do)
-        except grpc.aio.AioRpcError as error:
-            raise _told(error, ", ".join(targets) if _nobody(error) else targets[-1]) from None
+                away = error
+        assert away is not None, "there is one target at least"
+        raise _told(away, ", ".join(targets))
 
     return run(asked())
 
