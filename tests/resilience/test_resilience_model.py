@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
@@ -141,9 +141,7 @@ async def _one_view(caller: TypedCaller) -> None:
 async def test_a_connection_to_the_local_model_is_replaced_unseen_and_the_next_knows_what_was_said(
     with_keys: Airline, base: str, line: Line
 ) -> None:
-    caller = with_keys.caller()
-    await caller.connect(base=base)
-    try:
+    async with _calling(with_keys, base) as caller:
         dials = line.dials
         reservation_id = await _asked_for_the_id(with_keys, caller)
         events = len(caller.events)
@@ -156,17 +154,13 @@ async def test_a_connection_to_the_local_model_is_replaced_unseen_and_the_next_k
         await _rotated(with_keys, caller, "planned", times=2)
         await _one_view(caller)
         assert not [text for text in caller.said if BRIDGE in text]
-    finally:
-        caller.hang_up()
     assert await with_keys.refunds(reservation_id) == 1
 
 
 async def test_a_connection_to_the_local_model_that_breaks_after_the_caller_heard_words_costs_a_bridge(
     with_keys: Airline, base: str, line: Line
 ) -> None:
-    caller = with_keys.caller()
-    await caller.connect(base=base)
-    try:
+    async with _calling(with_keys, base) as caller:
         reservation_id = await _asked_for_the_id(with_keys, caller)
         before, events = len(caller.said), len(caller.events)
         line.free.clear()
@@ -183,17 +177,13 @@ async def test_a_connection_to_the_local_model_that_breaks_after_the_caller_hear
         caller.type(f"Please cancel reservation {reservation_id}")
         await _cancels(caller, after=bridge + 1)
         await _one_view(caller)
-    finally:
-        caller.hang_up()
     assert await with_keys.refunds(reservation_id) == 1
 
 
 async def test_a_connection_to_the_local_model_that_breaks_in_a_function_call_has_it_called_once(
     with_keys: Airline, base: str, line: Line
 ) -> None:
-    caller = with_keys.caller()
-    await caller.connect(base=base)
-    try:
+    async with _calling(with_keys, base) as caller:
         reservation_id = await _asked_for_the_id(with_keys, caller)
         before = len(caller.said)
         line.free.set()
@@ -202,12 +192,20 @@ async def test_a_connection_to_the_local_model_that_breaks_in_a_function_call_ha
         await _rotated(with_keys, caller, "closed_1006")
         await _cancels(caller, after=before)
         await _one_view(caller)
-    finally:
-        caller.hang_up()
     await with_keys.running.fact(caller.session_id, "session_ended", timeout_s=25)
     finished = with_keys.running.facts(caller.session_id, "action_finished")
     assert [fact.action_finished.tool for fact in finished].count("cancel_reservation") == 1
     assert await with_keys.refunds(reservation_id) == 1
+
+
+@asynccontextmanager
+async def _calling(airline: Airline, base: str) -> AsyncIterator[TypedCaller]:
+    caller = airline.caller()
+    await caller.connect(base=base)
+    try:
+        yield caller
+    finally:
+        caller.hang_up()
 
 
 async def _asked_for_the_id(airline: Airline, caller: TypedCaller) -> str:
