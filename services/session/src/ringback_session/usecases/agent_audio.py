@@ -53,9 +53,6 @@ class AgentAudio:
         if plain is not None:
             try:
                 head = peek(frame)
-            except MalformedFrameError:
-                pass
-            else:
                 if (
                     head.item_id == plain.item_id
                     and head.type == AUDIO_DELTA
@@ -68,6 +65,8 @@ class AgentAudio:
                     more(plain.playback, plain.played, samples)
                     plain.send(frame)
                     return
+            except MalformedFrameError:
+                pass
         self._event(frame)
 
     def stirred(self) -> None:

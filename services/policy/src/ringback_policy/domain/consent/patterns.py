@@ -90,7 +90,7 @@ IDIOMS = (
     ),
     # "A shared one" is no number, and still says what it is.
     _idiom(r"\1", " one", r"((?:a|an) [a-z]+(?:ed|able|free)) one"),
-    _idiom("", "or no", "or (?:not|no)(?= *(?:[.?!,;]|$))|or not"),
+    _idiom("", "or no", "or not|or no(?= *(?:[.?!,;]|$))"),
     # What one remarks before an answer, or of it.
     _idiom("", "sense", "(?:that |it |this |which )?makes (?:perfect |total |complete |good )?sense"),
     _idiom("", "wondering", r"(?:i (?:was|am) )?(?:also )?just wondering(?= *(?:[,;:.]|$))"),

@@ -329,8 +329,9 @@ def _counts(word: str) -> bool:
 def _told(clause: Clause, said: SaidValues) -> bool:
     """Whether all it names is what one may be told: "the price range", "their location and contact number"."""
     words = set(clause.words) - NEUTRAL_WORDS - {"what", "how", "any"}
-    known = words & TOLD_NOUNS and not any(said.has(word) for word in words)
-    return bool(known) and words <= TOLD_NOUNS | TOLD_OF | KIND_WORDS | {"location"}
+    if not words & TOLD_NOUNS or any(said.has(word) for word in words):
+        return False
+    return words <= TOLD_NOUNS | TOLD_OF | KIND_WORDS | {"location"}
 
 
 def _without_then(clause: Clause) -> str:
