@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ringback_errors import InvalidInput
 from ringback_policy.domain.conditions import Condition, ConditionError, Environment
-from ringback_policy.domain.environment import variables
+from ringback_policy.domain.environment import Variables
 from ringback_policy.domain.shapes import Shape
 from ringback_policy.domain.subjects import PastAction, Request, SessionView, UtteranceSubject
 from ringback_policy.domain.vocabulary import Gate
@@ -95,7 +95,7 @@ def test_a_condition_over_the_actions_of_one_tool_says_what_it_says_over_all(sou
     request = Request(
         "dec_1", Gate.INPUT, "local", "", SessionView("s", actions=actions), UtteranceSubject(""), (), 0
     )
-    found = variables(request, subject={}, facts={})
+    found = Variables(request, subject={}, facts={})
     condition = Condition(source)
     assert len(condition.shape.chosen) == OVER_ACTIONS[source]
     try:
@@ -121,7 +121,7 @@ def test_the_actions_of_other_tools_are_not_even_read():
     request = Request(
         "dec_1", Gate.INPUT, "local", "", SessionView("s", actions=actions), UtteranceSubject(""), (), 0
     )
-    found = variables(request, subject={}, facts={})
+    found = Variables(request, subject={}, facts={})
     assert Condition('session.actions.exists(a, a.tool == "pay" && a.args.amount == 5)').holds(
         Environment(found)
     )

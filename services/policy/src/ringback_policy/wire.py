@@ -103,7 +103,7 @@ def decide_request(message: pb.DecideRequest) -> Request:
         bundle_digest=bundle_digest,
         session=session,
         subject=_subject(message),
-        facts=tuple([_fact(fact) for fact in message.facts]),
+        facts=tuple(map(_fact, message.facts)),
         now_ms=_ms(message.now),
     )
 
@@ -302,17 +302,16 @@ def _past_consent(consent: pb.PastConsent) -> PastConsent:
 
 
 def _slots(view: pb.SessionView) -> tuple[Slot, ...]:
-    slots = view.slots_before if view.slots_behind else view.slots
-    return tuple([_slot(slot) for slot in slots])
+    return tuple(map(_slot, view.slots_before if view.slots_behind else view.slots))
 
 
 _MEMBERS: dict[str, Callable[[pb.SessionView], Any]] = {
     **{name: attrgetter(name) for name in SessionView.__slots__},
     "caller": lambda view: _caller(view.caller) if view.HasField("caller") else UNKNOWN,
-    "actions": lambda view: tuple([_past(action) for action in view.actions[-ACTIONS_SEEN_MAX:]]),
-    "totals": lambda view: tuple([_total(total) for total in view.totals]),
+    "actions": lambda view: tuple(map(_past, view.actions[-ACTIONS_SEEN_MAX:])),
+    "totals": lambda view: tuple(map(_total, view.totals)),
     "slots": _slots,
-    "consents": lambda view: tuple([_past_consent(consent) for consent in view.consents]),
+    "consents": lambda view: tuple(map(_past_consent, view.consents)),
     "open_breakers": lambda view: tuple(view.open_breakers),
 }
 

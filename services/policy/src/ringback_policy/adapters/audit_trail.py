@@ -102,11 +102,10 @@ class AuditChain:
             self._held.append(self._unmade.popleft()())
 
     def _deliver_soon(self) -> None:
-        loop = asyncio.get_running_loop()
         if self._timer is None:
-            self._timer = loop.call_later(BATCH_MS / 1000, self.deliver)
-        if self._waiting() == BATCH_MAX:
-            loop.call_soon(self.deliver)
+            self._timer = asyncio.get_running_loop().call_later(BATCH_MS / 1000, self.deliver)
+        elif self._waiting() == BATCH_MAX:
+            asyncio.get_running_loop().call_soon(self.deliver)
 
     def _keep(self) -> None:
         """What cannot be kept is not allowed, and the entry that would say so is withdrawn."""

@@ -11,7 +11,7 @@ from ringback_errors import InvalidInput
 from ringback_identity import canonical_json, digest
 
 from ringback_policy.domain.conditions import ConditionError, Environment
-from ringback_policy.domain.environment import subject_values, variables
+from ringback_policy.domain.environment import Variables, subject_values
 from ringback_policy.domain.explaining import Explanation, Said, explain
 from ringback_policy.domain.findings import BrokenBundleError, Finding
 from ringback_policy.domain.model import Bundle, FactSpec
@@ -237,7 +237,7 @@ def _arguments(spec: FactSpec, case: Case, request: Request) -> str:
     subject = subject_values(request)
     found = {}
     for name, condition in spec.arguments.items():
-        values = variables(request, subject=subject, facts=case.facts)
+        values = Variables(request, subject=subject, facts=case.facts)
         try:
             found[name] = condition.value(Environment(values))
         except ConditionError:

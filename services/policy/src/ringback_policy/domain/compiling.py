@@ -9,6 +9,7 @@ from ringback_identity import canonical_json, digest
 
 from ringback_policy.domain import guards
 from ringback_policy.domain.declared import Declared
+from ringback_policy.domain.facts import in_order
 from ringback_policy.domain.files import (
     FILE_NAMES,
     ActionsFile,
@@ -24,6 +25,7 @@ from ringback_policy.domain.model import (
     ANY_ACTION,
     ActionPolicy,
     Bundle,
+    FactSpec,
     Fallback,
     PhraseRule,
     PromptTexts,
@@ -107,7 +109,7 @@ def compile_bundle(
         default_effect=EFFECTS[sources.actions.default],
         fallbacks=_fallbacks(sources.actions),
         rules=rules,
-        index=_index(rules, actions),
+        index=_index(rules, actions, facts),
         phrase_sets=phrase_sets,
         redactors={Gate(entry.gate): Redactor(entry.kinds) for entry in sources.safety.redact},
         gate_fallbacks=guards.fallbacks(sources.by_file()),
@@ -204,7 +206,9 @@ def _entries(name: str, sources: _Sources) -> list[tuple[int, RuleEntry]]:
     return found
 
 
-def _index(rules: tuple[Rule, ...], actions: Mapping[str, ActionPolicy]) -> dict[tuple[Gate, str], RuleSet]:
+def _index(
+    rules: tuple[Rule, ...], actions: Mapping[str, ActionPolicy], facts: Mapping[str, FactSpec]
+) -> dict[tuple[Gate, str], RuleSet]:
     """Per gate and action the rules that can fire there, so that a decision is flat in the size of the bundle."""
     names = {ANY_ACTION, *actions} | {name for rule in rules for name in rule.actions}
     own: dict[tuple[Gate, str], list[tuple[int, Rule]]] = {}
@@ -217,19 +221,22 @@ def _index(rules: tuple[Rule, ...], actions: Mapping[str, ActionPolicy]) -> dict
         for name in names:
             specific = own.get((gate, name), []) if name != ANY_ACTION else []
             ordered = [rule for _, rule in sorted([*common, *specific], key=lambda item: item[0])]
-            if ordered:
-                found[gate, name] = _rule_set(ordered)
+            consent = actions[name].consent if gate is Gate.ACTION and name in actions else None
+            read_back = consent.needs if consent else ()
+            if ordered or read_back:
+                found[gate, name] = _rule_set(ordered, read_back, facts)
     return found
 
 
-def _rule_set(rules: list[Rule]) -> RuleSet:
+def _rule_set(rules: list[Rule], read_back: tuple[str, ...], facts: Mapping[str, FactSpec]) -> RuleSet:
     plain = tuple(rule for rule in rules if not rule.needs)
     factual = tuple(rule for rule in rules if rule.needs)
-    needs = tuple(dict.fromkeys(name for rule in factual for name in rule.needs))
+    needs = [name for rule in factual for name in rule.needs]
     return RuleSet(
         plain,
         factual,
-        needs,
+        in_order(needs, facts),
+        in_order([*needs, *read_back], facts),
         Together([rule.when for rule in plain]),
         Together([rule.when for rule in (*plain, *factual)]),
     )

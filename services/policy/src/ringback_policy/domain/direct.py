@@ -29,23 +29,24 @@ _Answered = Callable[[Mapping[str, Any]], list[bool] | None]
 class Direct:
     """Conditions in their order; an absent one is always true."""
 
-    __slots__ = ("_answered",)
+    __slots__ = ("answers",)
 
     def __init__(self, conditions: Sequence[Condition | None]) -> None:
         """Reads them; one that is of another kind leaves all of them to the engine."""
+        self.answers: _Answered = _asks_engine
+        """One answer for each, over the variables by their roots; None when the engine must be asked."""
         reading = _Reading()
-        self._answered: _Answered | None = None
         try:
             answers = [ast.Constant(True) if c is None else reading.condition(c) for c in conditions]
         except _NotDirectError:
             return
         if answers:
             shape = Shape.of(condition.shape for condition in conditions if condition is not None)
-            self._answered = _function(answers, reading, shape)
+            self.answers = _function(answers, reading, shape)
 
-    def answers(self, values: Mapping[str, Any]) -> list[bool] | None:
-        """One answer for each, over the variables by their roots; None when the engine must be asked."""
-        return self._answered(values) if self._answered is not None else None
+
+def _asks_engine(values: Mapping[str, Any]) -> list[bool] | None:
+    return None
 
 
 def _plain(value: Any) -> bool:
@@ -72,7 +73,8 @@ def _function(answers: list[ast.expr], reading: "_Reading", shape: Shape) -> _An
         lines += _read(_at("values", path[:-1]), [(variable, path[-1])])
         lines.append(f"    if isinstance({variable}, Choices): {variable} = {variable}.chosen({text!r})")
     tests = [_test(reading.variable(name), kind) for name, kind in reading.types.items()]
-    tests += [f"_listed({reading.variable(name)}) == []" for name in sorted(reading.lists)]
+    empty = "({0} == [] or _listed({0}) == [])"
+    tests += [empty.format(reading.variable(name)) for name in sorted(reading.lists)]
     if tests:
         lines.append(f"    if not ({' and '.join(tests)}): return None")
     # What is not read must have a form in CEL all the same, or the conditions around it would fail.
@@ -81,7 +83,7 @@ def _function(answers: list[ast.expr], reading: "_Reading", shape: Shape) -> _An
             lines += [
                 f"    try: value = {_at('values', path)}",
                 "    except (LookupError, TypeError): value = ''",
-                "    if not _plain(value): return None",
+                "    if type(value) is not str and not _plain(value): return None",
             ]
     lines.append(f"    return {ast.unparse(ast.List(answers, ast.Load()))}")
     made: dict[str, Any] = {}

@@ -26,13 +26,13 @@ from ringback_policy.domain.subjects import (
 __all__ = [
     "JSON_BYTES_MAX",
     "FieldChecks",
+    "Variables",
     "fact_value",
     "field_checks",
     "json_object",
     "json_value",
     "misfit",
     "subject_values",
-    "variables",
 ]
 
 # Name, the types that its value may have, and the declared kind.
@@ -63,17 +63,12 @@ def json_object(text: str, *, field: str) -> dict[str, Any]:
     return value
 
 
-def variables(request: Request, *, subject: Mapping[str, Any], facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The variables by their roots; a member of the view is made when it is read, and not before."""
-    return _Roots(request, subject, facts)
-
-
-class _Roots(dict[str, Any]):
-    """The subject's own variables and facts at once; the others once they are asked for."""
+class Variables(dict[str, Any]):
+    """By their roots: the subject's own and facts at once, the others once they are asked for."""
 
     __slots__ = ("_request",)
 
-    def __init__(self, request: Request, subject: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    def __init__(self, request: Request, *, subject: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         super().__init__(subject)
         self["facts"] = facts
         self._request = request
@@ -203,13 +198,13 @@ class _Totals(Members):
         for total in self._request.session.totals:
             if total.tool == tool:
                 return _Total(total)
-        return _Total(ActionTotals(tool))
+        return NOTHING_YET
 
     def plain(self) -> dict[str, Any]:
         found = {total.tool: _Total(total).plain() for total in self._request.session.totals}
         subject = self._request.subject
         if isinstance(subject, ActionSubject):
-            found.setdefault(subject.tool, _Total(ActionTotals(subject.tool)).plain())
+            found.setdefault(subject.tool, NOTHING_YET.plain())
         return found
 
 
@@ -230,6 +225,9 @@ class _Total(Members):
 
     def plain(self) -> dict[str, Any]:
         return {name: self[name] for name in _COUNTS} | {"sums": self["sums"].plain()}
+
+
+NOTHING_YET = _Total(ActionTotals(""))
 
 
 class _Sums(Members):

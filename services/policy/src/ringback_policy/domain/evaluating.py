@@ -4,23 +4,25 @@ The strictest verdict wins; an action that nobody named is denied.
 """
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 from ringback_errors import InvalidInput
 from ringback_identity import digest
 
-from ringback_policy.domain.conditions import ConditionError, Environment
+from ringback_policy.domain.conditions import Environment
 from ringback_policy.domain.environment import (
     JSON_BYTES_MAX,
     RESULT_BYTES_MAX,
+    Variables,
     misfit,
     subject_values,
-    variables,
 )
 from ringback_policy.domain.facts import FactsAtHand, resolve
-from ringback_policy.domain.model import ActionPolicy, Bundle, Rule, RuleSet
+from ringback_policy.domain.model import ActionPolicy, Bundle, FactSpec, Rule, RuleSet
 from ringback_policy.domain.readback import client_read_back, read_back
+from ringback_policy.domain.speaking import ask_rule, fired
 from ringback_policy.domain.speech_gates import at_speech_gate
 from ringback_policy.domain.subjects import (
     ActionSubject,
@@ -35,10 +37,10 @@ from ringback_policy.domain.subjects import (
     UtteranceSubject,
 )
 from ringback_policy.domain.templates import Renderer, TemplateError
-from ringback_policy.domain.verdicts import NONE, Verdict, from_error, obligations_of, stated, strictest
+from ringback_policy.domain.verdicts import NONE, Verdict, obligations_of, stated, strictest
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 
-__all__ = ["FACTS_MAX", "PROOF_TTL_MS", "TEXT_CHARS_MAX", "ask_rule", "decide"]
+__all__ = ["FACTS_MAX", "PROOF_TTL_MS", "TEXT_CHARS_MAX", "decide"]
 
 # A proof covers journal_wait_ms (10 s), an admission and a resume, and no more.
 PROOF_TTL_MS = 30_000
@@ -65,8 +67,9 @@ def decide(bundle: Bundle, request: Request, *, renderer: Renderer) -> Decision:
     verdicts = [Verdict(Effect.ALLOW, "default", Layer.INTERACTION, "no rule speaks against it")]
     verdicts += at_speech_gate(bundle, request)
     tool = request.subject.tool if isinstance(request.subject, ResultSubject) else "*"
-    facts, _ = _apply(bundle, bundle.rules_for(request.gate, tool), request, subject, verdicts, (), renderer)
-    return _answer(verdicts, facts)
+    rules = bundle.rules_for(request.gate, tool)
+    facts, _ = _apply(rules, rules.facts, request, subject, verdicts, renderer)
+    return _wanting(verdicts, facts) if facts.needs else _answer(strictest(verdicts), verdicts)
 
 
 def _check(request: Request) -> None:
@@ -75,14 +78,14 @@ def _check(request: Request) -> None:
     if len(request.facts) > FACTS_MAX:
         raise InvalidInput(f"expected at most {FACTS_MAX} facts", field="facts")
     match request.subject:
+        case ActionSubject():
+            _check_action(request.subject)
         case UtteranceSubject() | SpeechSubject():
             if len(request.subject.text) > TEXT_CHARS_MAX:
                 raise InvalidInput(f"expected at most {TEXT_CHARS_MAX} characters", field="subject.text")
         case ResultSubject():
             if len(request.subject.result_json) > RESULT_BYTES_MAX:
                 raise InvalidInput(f"expected at most {RESULT_BYTES_MAX} bytes", field="result.result_json")
-        case ActionSubject():
-            _check_action(request.subject)
         case _:
             pass
 
@@ -99,20 +102,25 @@ def _check_action(action: ActionSubject) -> None:
 def _decide_action(bundle: Bundle, request: Request, action: ActionSubject, renderer: Renderer) -> Decision:
     policy = bundle.actions.get(action.tool) if not action.client_tool else None
     side_effect = max(action.side_effect, (policy and policy.side_effect) or SideEffect.READ)
-    consent = _valid_consent(request, action)
+    consent = _valid_consent(request, action, action.consent) if action.consent else None
     subject = subject_values(request, consented=consent is not None)
     wrong = misfit(subject["args"], policy.checks) if policy and policy.checks else ""
     if wrong:
-        say = bundle.turn_rules.say_unavailable
-        return _answer([Verdict(Effect.DENY, "arguments", Layer.ACTIONS, f"argument {wrong}", say)], NO_FACTS)
-    verdicts = _base(bundle, request, action, policy, side_effect)
-    extra = policy.consent.needs if policy and policy.consent else ()
+        refused = _refused(bundle, "arguments", f"argument {wrong}")
+        return _answer(refused, [refused])
+    verdicts = [_base(bundle, request, action, policy, side_effect)]
     rules = bundle.rules_for(Gate.ACTION, action.tool)
-    facts, values = _apply(bundle, rules, request, subject, verdicts, extra, renderer)
-    decision = _answer(verdicts, facts)
-    if decision.effect is Effect.CONFIRM:
-        return _confirm(bundle, request, action, policy, decision, verdicts, consent, facts, values, renderer)
-    if decision.effect is Effect.ALLOW and side_effect > SideEffect.READ and not action.client_tool:
+    specs = rules.facts_read_back if policy else rules.facts
+    facts, values = _apply(rules, specs, request, subject, verdicts, renderer)
+    if facts.needs:
+        return _wanting(verdicts, facts)
+    deciding = strictest(verdicts)
+    if deciding.effect is Effect.CONFIRM:
+        if consent is not None:
+            return _consented(deciding, verdicts, request, action, consent)
+        return _confirm(bundle, request, action, policy, deciding, verdicts, facts, values, renderer)
+    decision = _answer(deciding, verdicts)
+    if deciding.effect is Effect.ALLOW and side_effect > SideEffect.READ and not action.client_tool:
         return _allowed(decision, request, consent)
     return decision
 
@@ -123,62 +131,54 @@ def _base(
     action: ActionSubject,
     policy: ActionPolicy | None,
     side_effect: SideEffect,
-) -> list[Verdict]:
+) -> Verdict:
     """What holds before any rule is asked."""
+    if policy is None:
+        return _undeclared(bundle, action)
+    if policy.scopes:
+        missing = [scope for scope in policy.scopes if scope not in request.session.caller.scopes]
+        if missing:
+            return _refused(bundle, "scopes", f"the caller lacks scope {missing[0]}")
+    return policy.by_class[side_effect]
+
+
+def _undeclared(bundle: Bundle, action: ActionSubject) -> Verdict:
     if action.client_tool:
         effects = {"allow": Effect.ALLOW, "confirm": Effect.CONFIRM, "deny": Effect.DENY}
         effect = effects[bundle.turn_rules.client_tools]
-        return [
-            Verdict(effect, "client-tools", Layer.INTERACTION, f"tools of the client: {effect.name.lower()}")
-        ]
-    if policy is None:
-        say = bundle.turn_rules.say_unavailable if bundle.default_effect is Effect.DENY else ""
-        return [
-            Verdict(
-                bundle.default_effect, "default", Layer.ACTIONS, "no action of this name is declared", say
-            )
-        ]
-    missing = [scope for scope in policy.scopes if scope not in request.session.caller.scopes]
-    if missing:
-        reason = f"the caller lacks scope {missing[0]}"
-        return [Verdict(Effect.DENY, "scopes", Layer.ACTIONS, reason, bundle.turn_rules.say_unavailable)]
-    return [_by_class(policy, side_effect)]
+        return Verdict(
+            effect, "client-tools", Layer.INTERACTION, f"tools of the client: {effect.name.lower()}"
+        )
+    say = bundle.turn_rules.say_unavailable if bundle.default_effect is Effect.DENY else ""
+    reason = "no action of this name is declared"
+    return Verdict(bundle.default_effect, "default", Layer.ACTIONS, reason, say)
 
 
-def _by_class(policy: ActionPolicy, side_effect: SideEffect) -> Verdict:
-    reason = f"{policy.tool} is {_CLASSES[side_effect]}"
-    asks = side_effect is SideEffect.IRREVERSIBLE or (
-        side_effect is SideEffect.WRITE and policy.consent is not None
-    )
-    effect = Effect.CONFIRM if asks else Effect.ALLOW
-    return Verdict(max(effect, policy.effect or Effect.ALLOW), "side-effect", Layer.ACTIONS, reason)
+def _refused(bundle: Bundle, rule: str, reason: str) -> Verdict:
+    return Verdict(Effect.DENY, rule, Layer.ACTIONS, reason, bundle.turn_rules.say_unavailable)
 
 
 def _apply(
-    bundle: Bundle,
     rules: RuleSet,
+    specs: tuple[FactSpec, ...],
     request: Request,
     subject: Mapping[str, Any],
     verdicts: list[Verdict],
-    extra: tuple[str, ...],
     renderer: Renderer,
 ) -> tuple[FactsAtHand, Mapping[str, Any]]:
     """Adds the verdicts of all rules; facts are asked for only while they can still matter."""
-    facts = NO_FACTS
-    if rules.needs or extra:
-        names = dict.fromkeys((*rules.needs, *extra)) if extra else rules.needs
-        facts = resolve(names, bundle.facts, request, subject=subject)
-    complete = not facts.needs
-    values = facts.roots or variables(request, subject=subject, facts={})
-    if not (rules.plain or rules.factual or extra):
+    facts = resolve(specs, request, subject=subject) if specs else NO_FACTS
+    values = facts.roots if specs else Variables(request, subject=subject, facts={})
+    if not (rules.plain or specs):
         return facts, values
+    complete = not facts.needs
     # All are asked at once, which costs less than twice a part.
     together = rules.together if complete else rules.plain_together
     answers = None if facts.failed else together.answers(values)
     environment = together.environment(values) if answers is None else None
     plain = len(rules.plain)
     _hear(rules.plain, answers and answers[:plain], environment, values, facts, verdicts, renderer)
-    effect = max([verdict.effect for verdict in verdicts])
+    effect = max(map(_EFFECT, verdicts))
     if effect is Effect.DENY or (not rules.factual and effect is not Effect.CONFIRM):
         return NO_FACTS, values
     if complete:
@@ -200,7 +200,7 @@ def _hear(
         if answers:
             for rule, answer in zip(rules, answers, strict=True):
                 if answer:
-                    verdicts.append(_fired(rule, values, renderer))
+                    verdicts.append(fired(rule, values, renderer))
         return
     for rule in rules:
         verdict = ask_rule(rule, environment, facts.failure(rule.needs), renderer)
@@ -208,53 +208,38 @@ def _hear(
             verdicts.append(verdict)
 
 
-def ask_rule(rule: Rule, environment: Environment, failure: str, renderer: Renderer) -> Verdict | None:
-    """The rule's verdict, None when it does not fire."""
-    if failure:
-        return from_error(rule, rule.on_error, failure)
-    try:
-        if rule.when is not None and not rule.when.holds(environment):
-            return None
-    except ConditionError as error:
-        return from_error(rule, rule.on_error, str(error))
-    return _fired(rule, environment.values, renderer)
+def _wanting(verdicts: list[Verdict], facts: FactsAtHand) -> Decision:
+    """No decision yet."""
+    needs = tuple(facts.needs)
+    return Decision(None, reason="facts are needed", needs_facts=needs, rule_errors=_errors(verdicts))
 
 
-def _fired(rule: Rule, values: Mapping[str, Any], renderer: Renderer) -> Verdict:
-    try:
-        say = rule.say.render(values, renderer) if rule.say else ""
-        states = rule.states.render(values, renderer) if rule.states else ""
-    except TemplateError as error:
-        return from_error(rule, rule.on_error, str(error))
-    return Verdict(rule.effect, rule.rule_id, rule.layer, rule.reason, say, states, "", _obligations(rule))
-
-
-def _obligations(rule: Rule) -> Obligations:
-    escalate = (rule.reason or rule.rule_id) if rule.effect is Effect.ESCALATE else ""
-    if not (rule.restate or rule.forbid_irreversible or rule.words_max or escalate):
-        return NONE
-    return Obligations(
-        restate=rule.restate,
-        forbid_irreversible=rule.forbid_irreversible,
-        words_max=rule.words_max,
-        escalate=escalate,
-    )
-
-
-def _answer(verdicts: list[Verdict], facts: FactsAtHand) -> Decision:
-    errors = tuple([f"{verdict.rule}: {verdict.error}" for verdict in verdicts if verdict.error])
-    if facts.needs:
-        return Decision(None, reason="facts are needed", needs_facts=tuple(facts.needs), rule_errors=errors)
-    deciding = strictest(verdicts)
+def _answer(deciding: Verdict, verdicts: list[Verdict], read_back: ReadBack | None = None) -> Decision:
+    # Those that say more than their effect: mostly none.
+    more = [verdict for verdict in verdicts if verdict.error or verdict.obligations is not NONE]
     return Decision(
         deciding.effect,
         rule=deciding.rule,
         layer=deciding.layer,
         reason=deciding.reason,
         say=deciding.say,
-        obligations=obligations_of(verdicts),
-        rule_errors=errors,
+        obligations=obligations_of(more) if more else NONE,
+        read_back=read_back,
+        rule_errors=_errors(more) if more else (),
     )
+
+
+def _errors(verdicts: list[Verdict]) -> tuple[str, ...]:
+    return tuple([f"{verdict.rule}: {verdict.error}" for verdict in verdicts if verdict.error])
+
+
+def _consented(
+    deciding: Verdict, verdicts: list[Verdict], request: Request, action: ActionSubject, consent: Consent
+) -> Decision:
+    """A consent that is valid turns CONFIRM into ALLOW."""
+    reason = f"{deciding.reason}; the caller consented".lstrip("; ")
+    decision = _replace(_answer(deciding, verdicts), effect=Effect.ALLOW, reason=reason, say="")
+    return decision if action.client_tool else _allowed(decision, request, consent)
 
 
 def _confirm(
@@ -262,24 +247,20 @@ def _confirm(
     request: Request,
     action: ActionSubject,
     policy: ActionPolicy | None,
-    decision: Decision,
+    deciding: Verdict,
     verdicts: list[Verdict],
-    consent: Consent | None,
     facts: FactsAtHand,
     values: Mapping[str, Any],
     renderer: Renderer,
 ) -> Decision:
-    """A consent that is valid turns CONFIRM into ALLOW; otherwise the read-back is made, or the action is denied."""
-    if consent is not None:
-        reason = f"{decision.reason}; the caller consented".lstrip("; ")
-        decision = _replace(decision, effect=Effect.ALLOW, reason=reason, say="")
-        return decision if action.client_tool else _allowed(decision, request, consent)
+    """What must be said for a yes; an action that cannot be read back is denied."""
     unreadable = facts.failure(policy.consent.needs) if policy and policy.consent else ""
     try:
         if unreadable:
             raise TemplateError(unreadable)
         made = _read_back(bundle, action, policy, verdicts, values, renderer)
     except TemplateError as error:
+        decision = _answer(deciding, verdicts)
         return _replace(
             decision,
             effect=Effect.DENY,
@@ -289,12 +270,9 @@ def _confirm(
             say=bundle.turn_rules.say_unavailable,
             rule_errors=(*decision.rule_errors, f"no-read-back: {error}"),
         )
-    obligations = decision.obligations
     if request.session.irreversible_forbidden:
-        obligations = obligations_of(
-            [*verdicts, Verdict(Effect.ALLOW, "", Layer.INTERACTION, obligations=RESTATE)]
-        )
-    return _replace(decision, read_back=made, obligations=obligations)
+        verdicts = [*verdicts, RESTATED]
+    return _answer(deciding, verdicts, made)
 
 
 def _read_back(
@@ -327,10 +305,9 @@ def _allowed(decision: Decision, request: Request, consent: Consent | None) -> D
     return _replace(decision, proof_until_ms=until, consent_id=consent.consent_id if consent else "")
 
 
-def _valid_consent(request: Request, action: ActionSubject) -> Consent | None:
+def _valid_consent(request: Request, action: ActionSubject, consent: Consent) -> Consent | None:
     """The consent that came along, if it is for exactly these arguments, was given, and holds in this turn."""
-    consent = action.consent
-    if consent is None or not consent.consent_id or request.session.irreversible_forbidden:
+    if not consent.consent_id or request.session.irreversible_forbidden:
         return None
     if consent.arguments_digest != action.arguments_digest:
         return None
@@ -352,6 +329,6 @@ def _replace(decision: Decision, **changes: Any) -> Decision:
     return msgspec.structs.replace(decision, **changes)
 
 
-RESTATE = Obligations(restate=True)
-NO_FACTS = FactsAtHand({}, [], {})
-_CLASSES = {side_effect: side_effect.name.lower() for side_effect in SideEffect}
+RESTATED = Verdict(Effect.ALLOW, "", Layer.INTERACTION, obligations=Obligations(restate=True))
+NO_FACTS = FactsAtHand({}, [], {}, {})
+_EFFECT = attrgetter("effect")

@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 
 from ringback_policy.domain.conditions import Environment
-from ringback_policy.domain.environment import misfit, subject_values, variables
-from ringback_policy.domain.evaluating import ask_rule, decide
-from ringback_policy.domain.facts import resolve
+from ringback_policy.domain.environment import Variables, misfit, subject_values
+from ringback_policy.domain.evaluating import decide
+from ringback_policy.domain.facts import in_order, resolve
 from ringback_policy.domain.model import ANY_ACTION, Bundle, Rule
+from ringback_policy.domain.speaking import ask_rule
 from ringback_policy.domain.speech_gates import at_speech_gate
 from ringback_policy.domain.subjects import ActionSubject, Decision, Request, ResultSubject
 from ringback_policy.domain.templates import Renderer
@@ -68,14 +69,14 @@ def _subject(bundle: Bundle, request: Request) -> Mapping[str, Any]:
 
 def _step(rule: Rule, bundle: Bundle, request: Request, renderer: Renderer) -> Step:
     subject = _subject(bundle, request)
-    facts = resolve(rule.needs, bundle.facts, request, subject=subject)
+    facts = resolve(in_order(rule.needs, bundle.facts), request, subject=subject)
     source = rule.when.source if rule.when else "always"
     effect = rule.effect.name.lower()
     if facts.needs:
         return Step(
             rule.rule_id, rule.layer.value, Said.WAITS, effect, ", ".join(n.name for n in facts.needs)
         )
-    values = variables(request, subject=subject, facts=facts.values)
+    values = Variables(request, subject=subject, facts=facts.values)
     verdict = ask_rule(rule, Environment(values), facts.failure(rule.needs), renderer)
     if verdict is None:
         return Step(rule.rule_id, rule.layer.value, Said.SILENT, effect, source)

@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 from ringback_identity import canonical_json
 
-from ringback_policy.domain.conditions import Condition, ConditionError, Environment
-from ringback_policy.domain.environment import fact_value, json_object, variables
+from ringback_policy.domain.conditions import ConditionError, Environment
+from ringback_policy.domain.environment import Variables, fact_value, json_object
 from ringback_policy.domain.model import FactSpec
 from ringback_policy.domain.subjects import Fact, FactNeed, Request
 
-__all__ = ["FactsAtHand", "resolve"]
+__all__ = ["FactsAtHand", "in_order", "resolve"]
 
 
 class FactsAtHand(msgspec.Struct):
@@ -20,7 +20,7 @@ class FactsAtHand(msgspec.Struct):
     values: dict[str, Any]
     needs: list[FactNeed]
     failed: dict[str, str]
-    roots: Mapping[str, Any] = {}
+    roots: Mapping[str, Any]
 
     def failure(self, names: Iterable[str]) -> str:
         """Why one of these facts cannot be had; empty when all are there."""
@@ -29,59 +29,60 @@ class FactsAtHand(msgspec.Struct):
         return next((self.failed[name] for name in names if name in self.failed), "")
 
 
-def resolve(
-    names: Iterable[str], specs: Mapping[str, FactSpec], request: Request, *, subject: Mapping[str, Any]
-) -> FactsAtHand:
-    """Finds each fact for exactly the arguments that this subject calls for."""
-    found = FactsAtHand({}, [], {})
+def in_order(names: Iterable[str], specs: Mapping[str, FactSpec]) -> tuple[FactSpec, ...]:
+    """These facts and those that they need, each after the ones that it takes arguments from.
+
+    The compiler has made sure that facts do not need each other in a ring.
+    """
+    found: dict[str, FactSpec] = {}
+    _put_in_order(names, specs, found)
+    return tuple(found.values())
+
+
+def resolve(specs: Iterable[FactSpec], request: Request, *, subject: Mapping[str, Any]) -> FactsAtHand:
+    """Finds each fact for exactly the arguments that this subject calls for; `specs` are in order."""
+    values: dict[str, Any] = {}
     # The facts that were found are among the variables at once: later ones take arguments from them.
-    found.roots = variables(request, subject=subject, facts=found.values)
-    for name in names:
-        _resolve_one(name, specs, request, found.roots, found)
+    found = FactsAtHand(values, [], {}, Variables(request, subject=subject, facts=values))
+    for spec in specs:
+        if spec.needs and not _has_all(spec.needs, found):
+            failure = found.failure(spec.needs)
+            if failure:
+                found.failed[spec.name] = failure
+            continue
+        try:
+            arguments = _arguments(spec, found.roots)
+        except ConditionError as error:
+            found.failed[spec.name] = f"fact {spec.name}: its arguments cannot be formed: {error}"
+            continue
+        _take(spec, arguments, request, found)
     return found
 
 
-def _resolve_one(
-    name: str,
-    specs: Mapping[str, FactSpec],
-    request: Request,
-    values: Mapping[str, Any],
-    found: FactsAtHand,
-) -> bool:
-    """Whether the fact is at hand after all; the compiler has made sure that facts do not need each other in a ring."""
-    if name in found.values:
-        return True
-    if name in found.failed or (found.needs and name in [need.name for need in found.needs]):
-        return False
-    spec = specs[name]
-    before = [_resolve_one(other, specs, request, values, found) for other in spec.needs]
-    if not all(before):
-        failure = found.failure(spec.needs)
-        if failure:
-            found.failed[name] = failure
-        return False
-    try:
-        arguments = {argument: _argument(condition, values) for argument, condition in spec.arguments.items()}
-    except ConditionError as error:
-        found.failed[name] = f"fact {name}: its arguments cannot be formed: {error}"
-        return False
-    return _take(spec, arguments, request, found)
+def _put_in_order(names: Iterable[str], specs: Mapping[str, FactSpec], found: dict[str, FactSpec]) -> None:
+    for name in names:
+        if name not in found:
+            _put_in_order(specs[name].needs, specs, found)
+            found[name] = specs[name]
 
 
-def _take(spec: FactSpec, arguments: dict[str, Any], request: Request, found: FactsAtHand) -> bool:
+def _has_all(names: Iterable[str], found: FactsAtHand) -> bool:
+    return all(name in found.values for name in names)
+
+
+def _take(spec: FactSpec, arguments: dict[str, Any], request: Request, found: FactsAtHand) -> None:
     held = _held(spec, arguments, request.facts)
     if held is None:
         found.needs.append(FactNeed(spec.name, spec.tool, canonical_json(arguments), spec.ttl_ms))
-        return False
+        return
     if held.unavailable:
         found.failed[spec.name] = f"fact {spec.name} is unavailable"
-        return False
+        return
     value, wrong = fact_value(held, spec.checks)
     if wrong:
         found.failed[spec.name] = f"fact {spec.name} has not the declared form: {wrong}"
-        return False
+        return
     found.values[spec.name] = value
-    return True
 
 
 def _held(spec: FactSpec, arguments: Mapping[str, Any], facts: Iterable[Fact]) -> Fact | None:
@@ -104,11 +105,14 @@ def _covers(fact: Fact, wanted: Mapping[str, Any]) -> bool:
     return wanted.items() <= held.items()
 
 
-def _argument(condition: Condition, values: Mapping[str, Any]) -> Any:
-    value = _at(values, condition.path) if condition.path else condition.value(Environment(values))
-    if isinstance(value, str | int | float | bool | list | dict):
-        return value
-    raise ConditionError("expected text, a number, a boolean, or a list or object of them")
+def _arguments(spec: FactSpec, values: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    for name, condition in spec.arguments.items():
+        value = _at(values, condition.path) if condition.path else condition.value(Environment(values))
+        if not isinstance(value, _PLAIN):
+            raise ConditionError("expected text, a number, a boolean, or a list or object of them")
+        found[name] = value
+    return found
 
 
 def _at(values: Any, path: tuple[str, ...]) -> Any:
@@ -118,3 +122,6 @@ def _at(values: Any, path: tuple[str, ...]) -> Any:
         except (LookupError, TypeError):
             raise ConditionError(f"missing value {name!r}") from None
     return values
+
+
+_PLAIN = (str, int, float, bool, list, dict)

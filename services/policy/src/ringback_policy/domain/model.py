@@ -10,6 +10,7 @@ from ringback_policy.domain.phrases import PhraseSet
 from ringback_policy.domain.redaction import Redactor
 from ringback_policy.domain.templates import Place, Template
 from ringback_policy.domain.together import Together
+from ringback_policy.domain.verdicts import Verdict
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 
 __all__ = [
@@ -44,23 +45,40 @@ class OnError(Model, frozen=True):
 
 
 class Rule(Model, frozen=True):
-    """One rule; it fires when its condition is true."""
+    """One rule; it fires when its condition is true.
 
-    rule_id: str
-    layer: Layer
+    `verdict` is what it then says, but for the sentences that read variables: those are `say` and `states`.
+    """
+
+    verdict: Verdict
     gate: Gate
     actions: tuple[str, ...]
     when: Condition | None
-    effect: Effect
     on_error: OnError
     say: Template | None = None
     states: Template | None = None
-    reason: str = ""
     needs: tuple[str, ...] = ()
-    restate: bool = False
-    forbid_irreversible: bool = False
-    words_max: int = 0
     line: int = 0
+
+    @property
+    def rule_id(self) -> str:
+        """Its name."""
+        return self.verdict.rule
+
+    @property
+    def layer(self) -> Layer:
+        """The file it stands in."""
+        return self.verdict.layer
+
+    @property
+    def effect(self) -> Effect:
+        """What it says when it fires."""
+        return self.verdict.effect
+
+    @property
+    def reason(self) -> str:
+        """Why, in its author's words."""
+        return self.verdict.reason
 
 
 class FactSpec(Model, frozen=True):
@@ -92,6 +110,8 @@ class ActionPolicy(Model, frozen=True):
 
     tool: str
     side_effect: SideEffect | None
+    # What holds before any rule is asked, by the class that the action turns out to be of.
+    by_class: Mapping[SideEffect, Verdict]
     consent: ConsentRule | None
     scopes: tuple[str, ...] = ()
     effect: Effect | None = None
@@ -193,12 +213,14 @@ class PhraseRule(Model, frozen=True):
 class RuleSet(Model, frozen=True):
     """The rules that can apply to one (gate, action): those that need facts stand apart, asked after the plain ones.
 
-    `plain_together` asks the plain ones, `together` all, the plain ones first; `needs` are the facts.
+    `plain_together` asks the plain ones, `together` all, the plain ones first. `facts` are those that the rules need,
+    `facts_read_back` these and those of the action's read-back, each after the ones that it takes arguments from.
     """
 
     plain: tuple[Rule, ...] = ()
     factual: tuple[Rule, ...] = ()
-    needs: tuple[str, ...] = ()
+    facts: tuple[FactSpec, ...] = ()
+    facts_read_back: tuple[FactSpec, ...] = ()
     plain_together: Together = Together()
     together: Together = Together()
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ringback_policy.domain.model import ConsentRule
 from ringback_policy.domain.subjects import ActionSubject, BoundValue, ReadBack
-from ringback_policy.domain.templates import Place, Renderer, lookup
+from ringback_policy.domain.templates import Renderer, lookup
 
 __all__ = ["client_read_back", "read_back"]
 
@@ -26,9 +26,10 @@ def read_back(
     Raises TemplateError when a value is missing.
     """
     text = rule.template.render(values, renderer)
+    bound = [BoundValue(p.path[-1], lookup(values, p.path), p.kind) for p in rule.must_contain]
     return ReadBack(
         text=f"{states} {text}".strip(),
-        must_contain=tuple([_bound(place, values) for place in rule.must_contain]),
+        must_contain=tuple(bound),
         arguments_digest=digest,
         expires_after_ms=rule.expires_after_ms,
         clarify_max=rule.clarify_max if rule.clarify_max >= 0 else clarify_max,
@@ -46,7 +47,3 @@ def client_read_back(action: ActionSubject, *, clarify_max: int) -> ReadBack:
         expires_after_ms=CLIENT_EXPIRES_AFTER_MS,
         clarify_max=clarify_max,
     )
-
-
-def _bound(place: Place, values: Mapping[str, Any]) -> BoundValue:
-    return BoundValue(place.path[-1], lookup(values, place.path), place.kind)

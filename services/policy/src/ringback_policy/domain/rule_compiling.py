@@ -11,8 +11,10 @@ from ringback_policy.domain.files import ActionEntry, ConsentEntry, FactEntry, O
 from ringback_policy.domain.findings import Findings
 from ringback_policy.domain.model import ANY_ACTION, ActionPolicy, ConsentRule, FactSpec, OnError, Rule
 from ringback_policy.domain.probing import type_problem
+from ringback_policy.domain.subjects import Obligations
 from ringback_policy.domain.suggesting import expected_one_of, perhaps
 from ringback_policy.domain.templates import Place, Template, TemplateError, parse_template
+from ringback_policy.domain.verdicts import NONE, Verdict
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 from ringback_policy.domain.yaml_lines import LinedDict, line_at
 
@@ -62,20 +64,14 @@ def compile_rule(entry: RuleEntry, layer: Layer, line: int, source: Source) -> R
     if len(source.findings.errors) > known:
         return None
     return Rule(
-        rule_id=entry.id,
-        layer=layer,
+        verdict=_verdict(entry, layer, say, states),
         gate=gate,
         actions=actions,
         when=when,
-        effect=EFFECTS[entry.effect],
         on_error=_on_error(entry),
-        say=say,
-        states=states,
-        reason=entry.reason,
+        say=say if say and say.places else None,
+        states=states if states and states.places else None,
         needs=tuple(dict.fromkeys([*entry.needs, *_facts_in(paths)])),
-        restate=entry.restate,
-        forbid_irreversible=entry.forbid_irreversible,
-        words_max=entry.words_max,
         line=line,
     )
 
@@ -96,15 +92,45 @@ def compile_facts(
 def compile_action(name: str, entry: ActionEntry, source: Source) -> ActionPolicy:
     """What the bundle says of one action."""
     consent = _consent(name, entry.consent, source) if entry.consent else None
+    effect = EFFECTS[entry.effect] if entry.effect else None
     return ActionPolicy(
         tool=name,
         side_effect=SIDE_EFFECTS[entry.side_effect] if entry.side_effect else None,
+        by_class={one: _by_class(name, one, consent, effect or Effect.ALLOW) for one in SideEffect},
         consent=consent,
         scopes=tuple(entry.scopes),
-        effect=EFFECTS[entry.effect] if entry.effect else None,
+        effect=effect,
         arguments=entry.arguments,
         checks=field_checks(entry.arguments),
     )
+
+
+def _verdict(entry: RuleEntry, layer: Layer, say: Template | None, states: Template | None) -> Verdict:
+    """What the rule says when it fires, but for sentences with places."""
+    effect = EFFECTS[entry.effect]
+    obligations = Obligations(
+        restate=entry.restate,
+        forbid_irreversible=entry.forbid_irreversible,
+        words_max=entry.words_max,
+        escalate=(entry.reason or entry.id) if effect is Effect.ESCALATE else "",
+    )
+    return Verdict(
+        effect,
+        entry.id,
+        layer,
+        entry.reason,
+        say=say.source if say and not say.places else "",
+        states=states.source if states and not states.places else "",
+        obligations=NONE if obligations == NONE else obligations,
+    )
+
+
+def _by_class(tool: str, side_effect: SideEffect, consent: ConsentRule | None, least: Effect) -> Verdict:
+    """What an action of this class asks for before any rule is asked."""
+    asks = side_effect is SideEffect.IRREVERSIBLE or (side_effect is SideEffect.WRITE and consent is not None)
+    effect = Effect.CONFIRM if asks else Effect.ALLOW
+    reason = f"{tool} is {side_effect.name.lower()}"
+    return Verdict(max(effect, least), "side-effect", Layer.ACTIONS, reason)
 
 
 def _check_rule(entry: RuleEntry, gate: Gate, source: Source, error: _Error) -> None:

@@ -43,7 +43,13 @@ class Template(msgspec.Struct, frozen=True):
 
     def render(self, values: Mapping[str, Any], renderer: Renderer) -> str:
         """The sentence; raises TemplateError when a value is missing or is not a plain one."""
-        return "".join([p if isinstance(p, str) else _said(p, values, renderer) for p in self.parts])
+        said = []
+        for part in self.parts:
+            if isinstance(part, Place):
+                currency = lookup(values, part.currency) if part.currency else ""
+                part = renderer(lookup(values, part.path), part.kind, currency)
+            said.append(part)
+        return "".join(said)
 
 
 def parse_template(source: str) -> Template:
@@ -77,11 +83,6 @@ def lookup(values: Mapping[str, Any], path: tuple[str, ...]) -> str:
     if isinstance(found, float) and found.is_integer() and abs(found) < 1e15:
         return str(int(found))
     return str(found)
-
-
-def _said(place: Place, values: Mapping[str, Any], renderer: Renderer) -> str:
-    currency = lookup(values, place.currency) if place.currency else ""
-    return renderer(lookup(values, place.path), place.kind, currency)
 
 
 def _text(text: str) -> str:

@@ -1,14 +1,13 @@
 """Owns the joining of verdicts: the strictest one decides, obligations of all that fired add up."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ringback_policy.domain.model import OnError, Rule
 from ringback_policy.domain.subjects import Obligations, Span
 from ringback_policy.domain.vocabulary import Effect, Layer
 
-__all__ = ["NONE", "Verdict", "from_error", "obligations_of", "stated", "strictest"]
+__all__ = ["NONE", "Verdict", "obligations_of", "stated", "strictest"]
 
 NONE = Obligations()
 # The name that an answer has when nobody spoke of its subject.
@@ -35,10 +34,10 @@ def strictest(verdicts: Iterable[Verdict]) -> Verdict:
 
 def stated(verdicts: list[Verdict]) -> str:
     """What the read-back must state: the sentences of all rules that ask for a yes, in their order."""
-    return _sentences([verdict.states for verdict in verdicts if verdict.effect is Effect.CONFIRM])
+    return _sentences([v.states for v in verdicts if v.states and v.effect is Effect.CONFIRM])
 
 
-def obligations_of(verdicts: Iterable[Verdict]) -> Obligations:
+def obligations_of(verdicts: Sequence[Verdict]) -> Obligations:
     """All obligations together; the least word limit and the longest hold stand."""
     parts = [verdict.obligations for verdict in verdicts if verdict.obligations is not NONE]
     if not parts:
@@ -46,7 +45,7 @@ def obligations_of(verdicts: Iterable[Verdict]) -> Obligations:
     limits = [part.words_max for part in parts if part.words_max]
     spans: set[tuple[int, int]] = {(span.start, span.end) for part in parts for span in part.redact}
     return Obligations(
-        say=_sentences(part.say for part in parts),
+        say=_sentences(part.say for part in parts if part.say),
         restate=any(part.restate for part in parts),
         redact=tuple(Span(start, end) for start, end in _merged(sorted(spans))),
         hold_audio_ms=max(part.hold_audio_ms for part in parts),
@@ -56,21 +55,12 @@ def obligations_of(verdicts: Iterable[Verdict]) -> Obligations:
     )
 
 
-def from_error(rule: Rule, fallback: OnError, error: str) -> Verdict:
-    """What a rule says when it could not be evaluated."""
-    obligations = Obligations(escalate=rule.rule_id) if fallback.effect is Effect.ESCALATE else NONE
-    reason = f"{rule.reason or rule.rule_id}: not evaluated, fallback taken: {error}"
-    return Verdict(
-        fallback.effect, rule.rule_id, rule.layer, reason, fallback.say, error=error, obligations=obligations
-    )
-
-
 def _strictness(verdict: Verdict) -> tuple[int, bool, bool]:
     return verdict.effect, bool(verdict.say or verdict.states), verdict.rule != DEFAULT
 
 
 def _sentences(parts: Iterable[str]) -> str:
-    return " ".join(dict.fromkeys([part for part in parts if part]))
+    return " ".join(dict.fromkeys(parts))
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
