@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -166,62 +167,53 @@ _FOUND: dict[type, str] = {
 }
 
 
-class _Session(Members):
+class _Session(Members, frozen=True):
     """`session`: the bounded view."""
 
-    __slots__ = ("_request",)
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
+    request: Request
 
     def __getitem__(self, name: str) -> Any:
         if name == "totals":
-            return _Totals(self._request)
+            return _Totals(self.request)
         if name == "actions":
-            return _Actions(self._request)
-        return _SESSION_FIELDS[name](self._request.session)
+            return _Actions(self.request)
+        return _SESSION_FIELDS[name](self.request.session)
 
     def plain(self) -> dict[str, Any]:
         fields = {name: self[name] for name in _SESSION_FIELDS}
         return fields | {name: self[name].plain() for name in ("totals", "actions")}
 
 
-class _Totals(Members):
+class _Totals(Members, frozen=True):
     """`session.totals`: of all tools; one of which nothing happened yet has zeros."""
 
-    __slots__ = ("_request",)
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
+    request: Request
 
     def __getitem__(self, tool: str) -> "_Total":
-        for total in self._request.session.totals:
+        for total in self.request.session.totals:
             if total.tool == tool:
                 return _Total(total)
         return NOTHING_YET
 
     def plain(self) -> dict[str, Any]:
-        found = {total.tool: _Total(total).plain() for total in self._request.session.totals}
-        subject = self._request.subject
+        found = {total.tool: _Total(total).plain() for total in self.request.session.totals}
+        subject = self.request.subject
         if isinstance(subject, ActionSubject):
             found.setdefault(subject.tool, NOTHING_YET.plain())
         return found
 
 
-class _Total(Members):
+class _Total(Members, frozen=True):
     """`session.totals.<tool>`."""
 
-    __slots__ = ("_total",)
-
-    def __init__(self, total: ActionTotals) -> None:
-        self._total = total
+    total: ActionTotals
 
     def __getitem__(self, name: str) -> Any:
         if name == "sums":
-            return _Sums(self._total.sums)
+            return _Sums(self.total.sums)
         if name not in _COUNTS:
             raise KeyError(name)
-        return getattr(self._total, name)
+        return getattr(self.total, name)
 
     def plain(self) -> dict[str, Any]:
         return {name: self[name] for name in _COUNTS} | {"sums": self["sums"].plain()}
@@ -230,37 +222,31 @@ class _Total(Members):
 NOTHING_YET = _Total(ActionTotals(""))
 
 
-class _Sums(Members):
+class _Sums(Members, frozen=True):
     """`session.totals.<tool>.sums`: an argument of which nothing is known yet has the sum 0."""
 
-    __slots__ = ("_sums",)
-
-    def __init__(self, sums: Mapping[str, float]) -> None:
-        self._sums = sums
+    sums: Mapping[str, float]
 
     def __getitem__(self, name: str) -> float:
-        value = self._sums.get(name, 0.0)
+        value = self.sums.get(name, 0.0)
         # NaN compares with nothing, so a sum that is no number takes the rule's fallback.
         return value if math.isfinite(value) else math.nan
 
     def plain(self) -> dict[str, Any]:
-        return {name: self[name] for name in self._sums}
+        return {name: self[name] for name in self.sums}
 
 
-class _Actions(Choices):
+class _Actions(Choices, frozen=True):
     """`session.actions`: the last ones, in their order."""
 
-    __slots__ = ("_actions",)
-
-    def __init__(self, request: Request) -> None:
-        self._actions = request.session.actions
+    request: Request
 
     def chosen(self, text: str) -> list[dict[str, Any]]:
         """Those of one tool."""
-        return [_action(action) for action in self._actions if action.tool == text]
+        return [_action(action) for action in self.request.session.actions if action.tool == text]
 
     def plain(self) -> list[dict[str, Any]]:
-        return [_action(action) for action in self._actions]
+        return [_action(action) for action in self.request.session.actions]
 
 
 def _action(action: PastAction) -> dict[str, Any]:
@@ -273,22 +259,19 @@ def _action(action: PastAction) -> dict[str, Any]:
     }
 
 
-class _Slots(Members):
+class _Slots(Members, frozen=True):
     """`slots`: what was remembered of the call."""
 
-    __slots__ = ("_view",)
-
-    def __init__(self, request: Request) -> None:
-        self._view = request.session
+    request: Request
 
     def __getitem__(self, name: str) -> Any:
-        for slot in self._view.slots:
+        for slot in self.request.session.slots:
             if slot.name == name:
                 return _slot(slot)
         raise KeyError(name)
 
     def plain(self) -> dict[str, Any]:
-        return {slot.name: _slot(slot) for slot in self._view.slots}
+        return {slot.name: _slot(slot) for slot in self.request.session.slots}
 
 
 def _slot(slot: Slot) -> dict[str, Any]:
@@ -315,15 +298,15 @@ def _consents(view: SessionView) -> list[dict[str, Any]]:
 
 
 _SESSION_FIELDS: dict[str, Callable[[SessionView], Any]] = {
-    "id": lambda view: view.session_id,
-    "pack": lambda view: view.pack,
-    "agent": lambda view: view.agent,
-    "turn": lambda view: view.turn,
-    "epoch": lambda view: view.epoch,
-    "elapsed_ms": lambda view: view.elapsed_ms,
+    "id": attrgetter("session_id"),
+    "pack": attrgetter("pack"),
+    "agent": attrgetter("agent"),
+    "turn": attrgetter("turn"),
+    "epoch": attrgetter("epoch"),
+    "elapsed_ms": attrgetter("elapsed_ms"),
     "consents": _consents,
     "open_breakers": lambda view: list(view.open_breakers),
-    "irreversible_forbidden": lambda view: view.irreversible_forbidden,
+    "irreversible_forbidden": attrgetter("irreversible_forbidden"),
 }
 
 _COUNTS = ("requested", "succeeded", "failed")

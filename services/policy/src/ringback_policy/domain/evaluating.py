@@ -20,7 +20,7 @@ from ringback_policy.domain.environment import (
     subject_values,
 )
 from ringback_policy.domain.facts import FactsAtHand, resolve
-from ringback_policy.domain.model import ActionPolicy, Bundle, FactSpec, Rule, RuleSet
+from ringback_policy.domain.model import ActionPolicy, Bundle, ConsentRule, FactSpec, Rule, RuleSet
 from ringback_policy.domain.readback import client_read_back, read_back
 from ringback_policy.domain.speaking import ask_rule, fired
 from ringback_policy.domain.speech_gates import at_speech_gate
@@ -254,11 +254,21 @@ def _confirm(
     renderer: Renderer,
 ) -> Decision:
     """What must be said for a yes; an action that cannot be read back is denied."""
-    unreadable = facts.failure(policy.consent.needs) if policy and policy.consent else ""
+    rule = policy.consent if policy else None
     try:
-        if unreadable:
-            raise TemplateError(unreadable)
-        made = _read_back(bundle, action, policy, verdicts, values, renderer)
+        if rule is None:
+            made = _unruled(bundle, action)
+        else:
+            if facts.failed:
+                _check_had(facts, rule)
+            made = read_back(
+                rule,
+                values,
+                states=stated(verdicts),
+                digest=action.arguments_digest,
+                renderer=renderer,
+                clarify_max=bundle.turn_rules.clarify_max,
+            )
     except TemplateError as error:
         decision = _answer(deciding, verdicts)
         return _replace(
@@ -275,26 +285,17 @@ def _confirm(
     return _answer(deciding, verdicts, made)
 
 
-def _read_back(
-    bundle: Bundle,
-    action: ActionSubject,
-    policy: ActionPolicy | None,
-    verdicts: list[Verdict],
-    values: Mapping[str, Any],
-    renderer: Renderer,
-) -> ReadBack:
-    if policy is None or policy.consent is None:
-        if action.client_tool:
-            return client_read_back(action, clarify_max=bundle.turn_rules.clarify_max)
-        raise TemplateError("the bundle has no read-back for it")
-    return read_back(
-        policy.consent,
-        values,
-        states=stated(verdicts),
-        digest=action.arguments_digest,
-        renderer=renderer,
-        clarify_max=bundle.turn_rules.clarify_max,
-    )
+def _check_had(facts: FactsAtHand, rule: ConsentRule) -> None:
+    unreadable = facts.failure(rule.needs)
+    if unreadable:
+        raise TemplateError(unreadable)
+
+
+def _unruled(bundle: Bundle, action: ActionSubject) -> ReadBack:
+    """The read-back of what the bundle has none for."""
+    if action.client_tool:
+        return client_read_back(action, clarify_max=bundle.turn_rules.clarify_max)
+    raise TemplateError("the bundle has no read-back for it")
 
 
 def _allowed(decision: Decision, request: Request, consent: Consent | None) -> Decision:

@@ -88,21 +88,18 @@ def _take(spec: FactSpec, arguments: dict[str, Any], request: Request, found: Fa
 def _held(spec: FactSpec, arguments: Mapping[str, Any], facts: Iterable[Fact]) -> Fact | None:
     """The youngest fact of this name for these arguments that is not stale; it may have more arguments (defaults)."""
     best: Fact | None = None
+    wanted = arguments.items()
     for fact in facts:
         if fact.name != spec.name or fact.tool not in ("", spec.tool):
             continue
         if spec.ttl_ms and fact.age_ms > spec.ttl_ms:
             continue
-        if not _covers(fact, arguments):
+        held = json_object(fact.arguments_json, field=f"facts.{fact.name}.arguments_json")
+        if not wanted <= held.items():
             continue
         if best is None or (fact.unavailable, fact.age_ms) < (best.unavailable, best.age_ms):
             best = fact
     return best
-
-
-def _covers(fact: Fact, wanted: Mapping[str, Any]) -> bool:
-    held = json_object(fact.arguments_json, field=f"facts.{fact.name}.arguments_json")
-    return wanted.items() <= held.items()
 
 
 def _arguments(spec: FactSpec, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,9 @@ def read_back(
     Raises TemplateError when a value is missing.
     """
     text = rule.template.render(values, renderer)
-    bound = [BoundValue(p.path[-1], lookup(values, p.path), p.kind) for p in rule.must_contain]
+    bound = []
+    for place in rule.must_contain:
+        bound.append(BoundValue(place.path[-1], lookup(values, place.path), place.kind))
     return ReadBack(
         text=f"{states} {text}".strip(),
         must_contain=tuple(bound),

@@ -10,10 +10,8 @@ __all__ = ["Choices", "Members", "Path", "Shape", "flat_name"]
 Path = tuple[str, ...]
 
 
-class Members:
+class Members(msgspec.Struct, frozen=True):
     """Named members that are made when they are read; KeyError for one that there is not."""
-
-    __slots__ = ()
 
     def __getitem__(self, name: str) -> Any:
         raise KeyError(name)
@@ -23,10 +21,8 @@ class Members:
         raise NotImplementedError
 
 
-class Choices(Members):
+class Choices(Members, frozen=True):
     """A list whose elements are made when they are wanted."""
-
-    __slots__ = ()
 
     def chosen(self, text: str) -> list[Any]:
         """The elements that have this text, in their order."""

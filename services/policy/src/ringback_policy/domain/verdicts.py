@@ -34,7 +34,7 @@ def strictest(verdicts: Iterable[Verdict]) -> Verdict:
 
 def stated(verdicts: list[Verdict]) -> str:
     """What the read-back must state: the sentences of all rules that ask for a yes, in their order."""
-    return _sentences([v.states for v in verdicts if v.states and v.effect is Effect.CONFIRM])
+    return " ".join({v.states: None for v in verdicts if v.states and v.effect is Effect.CONFIRM})
 
 
 def obligations_of(verdicts: Sequence[Verdict]) -> Obligations:
@@ -45,7 +45,7 @@ def obligations_of(verdicts: Sequence[Verdict]) -> Obligations:
     limits = [part.words_max for part in parts if part.words_max]
     spans: set[tuple[int, int]] = {(span.start, span.end) for part in parts for span in part.redact}
     return Obligations(
-        say=_sentences(part.say for part in parts if part.say),
+        say=" ".join({part.say: None for part in parts if part.say}),
         restate=any(part.restate for part in parts),
         redact=tuple(Span(start, end) for start, end in _merged(sorted(spans))),
         hold_audio_ms=max(part.hold_audio_ms for part in parts),
@@ -57,10 +57,6 @@ def obligations_of(verdicts: Sequence[Verdict]) -> Obligations:
 
 def _strictness(verdict: Verdict) -> tuple[int, bool, bool]:
     return verdict.effect, bool(verdict.say or verdict.states), verdict.rule != DEFAULT
-
-
-def _sentences(parts: Iterable[str]) -> str:
-    return " ".join(dict.fromkeys(parts))
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
