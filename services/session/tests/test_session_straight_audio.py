@@ -57,6 +57,9 @@ class Told:
         for _ in range(3):
             await self.audio()
 
+    async def a_second_of_audio_in_one_piece(self):
+        await self.audio(delta=base64.b64encode(CHUNK * 6).decode())
+
     async def audio_in_other_order(self):
         audio = base64.b64encode(CHUNK).decode().replace("/", "\\/")
         where = f'"item_id":"{self.item}","content_index":0,"output_index":{self.index}'

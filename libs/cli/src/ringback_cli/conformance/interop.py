@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import threading
 from collections.abc import Callable
 from importlib.metadata import version
@@ -17,6 +18,8 @@ from ringback_cli.conformance.texts import LONG, WEATHER, WEATHER_QUESTION
 
 PATIENCE_S = 30
 FRAME_BYTES = 4_800
+# What many WebSocket libraries take in one frame.
+EVENT_BYTES_MAX = 1024 * 1024
 _NO_PACKAGE = "the openai package is not installed"
 _OTHERS = "openai-agents, Pipecat, LiveKit and agents-js: make clients"
 
@@ -55,6 +58,8 @@ async def valid_events(lab: Lab) -> str:
         await _one_of_each(lab)
     validate = _validator()
     events = lab.events
+    large = sorted({str(event.get("type")) for event in events if _too_large(event)})
+    expect(not large, f"too large for clients that take frames below 1 MiB: {large}")
     problems: dict[str, str] = {}
     for event in events:
         problem = await asyncio.to_thread(validate, event) if len(str(event)) > 500_000 else validate(event)
@@ -64,6 +69,12 @@ async def valid_events(lab: Lab) -> str:
     expect(not problems, f"{len(problems)} types with invalid events: {shown}")
     kinds = {event["type"] for event in events}
     return f"{len(events)} events of {len(kinds)} types valid for openai {version('openai')}; {_OTHERS}"
+
+
+def _too_large(event: dict[str, Any]) -> bool:
+    """What a client asks to have back is as large as the client made it."""
+    own = event.get("type") == "conversation.item.retrieved"
+    return not own and len(json.dumps(event)) >= EVENT_BYTES_MAX
 
 
 def _over_threads(lab: Lab) -> list[Any]:

@@ -12,6 +12,7 @@ from ringback_session.domain.effects import CancelSpeech, Note, ReleaseSpeech
 from ringback_session.domain.inputs import SpeechEnded, SpeechText
 from ringback_session.domain.state import (
     SPEECHES_QUEUED_MAX,
+    TEXT_CHARS_MAX,
     BoundValue,
     HistoryItem,
     ReplyPurpose,
@@ -79,7 +80,7 @@ def text(step: Step, event: SpeechText) -> None:
     speech = _find(step, event.speech_id)
     if speech is None:
         return
-    speech.transcript = event.transcript
+    speech.transcript = event.transcript[:TEXT_CHARS_MAX]
     speech.item_id = event.item_id or speech.item_id
     speech.response_id = event.response_id or speech.response_id
     if speech.must_contain and not speech.released and says_all(speech.transcript, speech.must_contain):

@@ -16,6 +16,7 @@ from ringback_session.domain.playback import goes_on, more
 from ringback_session.domain.state import Playback, PlayedItem
 from ringback_session.ports import ClientSocket
 from ringback_session.views.client import ClientView
+from ringback_session.views.portions import AUDIO_BYTES_MAX
 from ringback_session.views.responses import AUDIO_DELTA
 
 __all__ = ["AgentAudio"]
@@ -60,6 +61,7 @@ class AgentAudio:
                     and head.output_index == plain.index
                     and head.content_index is not None
                     and head.event_id
+                    and len(frame) <= AUDIO_BYTES_MAX
                     and (samples := head.samples())
                 ):
                     more(plain.playback, plain.played, samples)
@@ -76,7 +78,9 @@ class AgentAudio:
     def passes(self, head: AudioHead, frame: bytes, client: ClientSocket | None) -> bool:
         """Pass a delta on as it is, and count it. False: nothing was done, it must go the long way."""
         straight = self._responses.straight
-        if straight is None or self._recorded or not (samples := straight.samples(head)):
+        if straight is None or self._recorded or len(frame) > straight.bytes_max:
+            return False
+        if not (samples := straight.samples(head)):
             return False
         state, item_id = self._state, straight.item_id
         if straight.counted and not goes_on(

@@ -32,7 +32,7 @@ class Asking:
 
     def reply(self, effect: RequestReply) -> None:
         responses = self._view.responses
-        owed = bool(effect.request_key) and not responses.answered(effect.request_key)
+        owed = bool(effect.request_key) and not responses.routes.answered(effect.request_key)
         params = self._view.request(effect.request_key) if owed else {}
         responses.want(
             Wanted(

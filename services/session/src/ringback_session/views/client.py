@@ -48,13 +48,13 @@ from ringback_session.domain.playback import item as played_item
 from ringback_session.domain.state import CallState
 from ringback_session.domain.step import SAMPLES_PER_MS
 from ringback_session.views.hearing import Hearing
-from ringback_session.views.mending import Mending
+from ringback_session.views.incoming import Incoming
 from ringback_session.views.model import ModelView, check_tools
 from ringback_session.views.out import Out
 from ringback_session.views.overhearing import Overhearing
 from ringback_session.views.placing import Placing
 from ringback_session.views.problems import Problems
-from ringback_session.views.responses import AUDIO_DELTA, Responses
+from ringback_session.views.responses import Responses
 from ringback_session.views.retaining import Retained
 from ringback_session.views.route import Wanted, history_of
 from ringback_session.views.sizes import check_size
@@ -89,7 +89,6 @@ class ClientView:
         )
         self._overhearing = Overhearing(state, config=lambda: self.config)
         self._retained = Retained(self.events, wanted=lambda: state.rules.resume_within_ms > 0)
-        self._mending = Mending(self.events)
         self._offered: set[str] = set()
         self.responses = Responses(
             events=self.events,
@@ -99,6 +98,8 @@ class ClientView:
             client_tools_pass=lambda: state.rules.client_tools == "allow",
             heard=self._retained.keep,
         )
+        self._incoming = Incoming(self.events, responses=self.responses, model=model)
+        self.response_event = self._incoming.event
         self.placing = Placing(state, items=self.items, shown=self.responses.shown, model=model)
         self._problems = Problems(
             events=self.events, model=model, responses=self.responses, take_request=self._take_request
@@ -211,7 +212,7 @@ class ClientView:
         config = self.config.merge(
             event.session,
             audio_started=self.responses.shown.audio_started,
-            response_active=self.responses.active() is not None,
+            response_active=self.responses.routes.active() is not None,
         )
         self._check_tools(config.tools, param="session.tools")
         check_size(config)
@@ -313,24 +314,12 @@ class ClientView:
         out.inputs.append(AsideBegan(own_id=key))
 
     def _cancel(self, event: client_events.ResponseCancel, out: Out) -> None:
-        if (aside := self.responses.aside(event.response_id)) is not None:
-            cancelled = self.responses.cancel(aside.own_id, "client_cancelled", out)
-            if cancelled:
-                out.model.append(self.model.cancel(cancelled))
+        if (aside := self.responses.routes.aside(event.response_id)) is not None:
+            self._incoming.stop(self.responses.cancel(aside.own_id, "client_cancelled", out), out)
         elif response_id := self.responses.to_cancel(event.response_id):
             out.inputs.append(ClientCancelled(response_id=response_id))
 
     # From the model.
-
-    def response_event(self, head: AudioHead, frame: bytes, out: Out) -> None:
-        """An event of a response, after those that a sloppy model left out before it."""
-        for each, whole in self._mending.whole(head, frame):
-            if each.type == AUDIO_DELTA:
-                self.responses.audio(each, whole, out, open_item=self._mending.open_item(each))
-                continue
-            stale = self.responses.event(each, whole, out)
-            if stale:
-                out.model.append(self.model.cancel(stale))
 
     def retain(self, head: AudioHead) -> None:
         """A delta goes to the client past `response_event`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from ringback_realtime import (
@@ -27,7 +27,7 @@ from ringback_session.domain.inputs import (
     UtteranceHeard,
 )
 from ringback_session.views.out import Out
-from ringback_session.views.upstream import Milliseconds, read_item, sound_logprobs
+from ringback_session.views.upstream import TOLD_CHARS_MAX, Milliseconds, read_item, sound_logprobs
 
 __all__ = ["Hearing", "confidence_of"]
 
@@ -36,6 +36,10 @@ EARLY_CHARS_MAX = 8_192
 ITEMS_KEPT = 256
 # Of one sound that is held back; beyond it partial words are left out.
 EVENTS_HELD = 64
+# Of one transcript, and of what is told of its tokens: far beyond what is said in one breath, within one frame.
+WORDS_CHARS_MAX: Final = 64 * 1024
+LOGPROBS_MAX: Final = 2_048
+_TOO_LARGE: Final = f"The realtime model sent a transcript of more than {WORDS_CHARS_MAX} characters."
 
 
 class Hearing:
@@ -207,12 +211,18 @@ class Hearing:
             del self._early[next(iter(self._early))]
 
     def _show_delta(self, item_id: str, words: str, logprobs: Sequence[Any] | None, out: Out) -> None:
-        if self._config().transcription is not None and words:
-            shown = self._shown(logprobs)
-            out.client.append(self._events.transcription_delta(item_id, delta=words, logprobs=shown))
+        if self._config().transcription is None:
+            return
+        for at in range(0, len(words), WORDS_CHARS_MAX):
+            piece = words[at : at + WORDS_CHARS_MAX]
+            shown = self._shown(logprobs) if piece == words else None
+            out.client.append(self._events.transcription_delta(item_id, delta=piece, logprobs=shown))
 
     def _completed(self, event: server_events.TranscriptionCompleted, out: Out) -> None:
         text = event.transcript.strip()
+        if len(text) > WORDS_CHARS_MAX:
+            self._tell_failed(event.item_id, "transcript_too_large", _TOO_LARGE, out)
+            return
         start_ms, end_ms = self._spans.get(event.item_id, [0, 0])
         if self._config().transcription is not None:
             out.client.append(
@@ -226,12 +236,15 @@ class Hearing:
         self._heard(event.item_id, text, out, confidence=confidence_of(event.logprobs))
 
     def _failed(self, event: server_events.TranscriptionFailed, out: Out) -> None:
+        error = event.error or {}
+        code = str(error.get("code") or "transcription_failed")
+        self._tell_failed(event.item_id, code, str(error.get("message") or ""), out)
+
+    def _tell_failed(self, item_id: str, code: str, message: str, out: Out) -> None:
         if self._config().transcription is not None:
-            error = event.error or {}
-            code = str(error.get("code") or "transcription_failed")
-            message = str(error.get("message") or "")
-            out.client.append(self._events.transcription_failed(event.item_id, code=code, message=message))
-        self._heard(event.item_id, "", out, failed=True)
+            said = {"code": code[:TOLD_CHARS_MAX], "message": message[:TOLD_CHARS_MAX]}
+            out.client.append(self._events.transcription_failed(item_id, **said))
+        self._heard(item_id, "", out, failed=True)
 
     def _heard(
         self, item_id: str, text: str, out: Out, *, confidence: float | None = None, failed: bool = False
@@ -252,7 +265,8 @@ class Hearing:
         )
 
     def _shown(self, logprobs: Sequence[Any] | None) -> list[dict[str, Any]] | None:
-        return sound_logprobs(logprobs) if self._config().wants_logprobs else None
+        wanted = self._config().wants_logprobs and len(logprobs or ()) <= LOGPROBS_MAX
+        return sound_logprobs(logprobs) if wanted else None
 
 
 def confidence_of(logprobs: object) -> float | None:

@@ -11,6 +11,7 @@ from ringback_session.views.model import ModelView
 from ringback_session.views.out import Out
 from ringback_session.views.responses import Responses
 from ringback_session.views.route import Wanted
+from ringback_session.views.upstream import TOLD_CHARS_MAX
 
 __all__ = ["Problems"]
 
@@ -54,22 +55,24 @@ class Problems:
 
     def _reply_refused(self, refused: Wanted, error: Mapping[str, Any], out: Out) -> None:
         """A client that asked for it gets the error; one that awaits the reply to a turn sees it fail."""
-        answered = self._responses.answered(refused.request_key)
+        answered = self._responses.routes.answered(refused.request_key)
         asked = None if answered else self._take_request(refused.request_key)
         if asked is not None:
             self._tell(error, asked[0], out)
         elif not (refused.shut or refused.cancel_reason):
             shown, route = self._responses.shown, refused.lost(self._events.ids.response())
             shown.announce(route, out)
-            known = {name: str(error.get(name) or "") for name in ("type", "code", "message")}
+            known = {
+                name: str(error.get(name) or "")[:TOLD_CHARS_MAX] for name in ("type", "code", "message")
+            }
             shown.close(route, "failed", None, {name: text for name, text in known.items() if text}, out)
 
     def _tell(self, error: Mapping[str, Any], event_id: object, out: Out) -> None:
         param = error.get("param")
         known = ProtocolError(
-            str(error.get("code") or "model_error"),
-            str(error.get("message") or ""),
-            None if param is None else str(param),
+            str(error.get("code") or "model_error")[:TOLD_CHARS_MAX],
+            str(error.get("message") or "")[:TOLD_CHARS_MAX],
+            None if param is None else str(param)[:TOLD_CHARS_MAX],
             event_id=event_id if isinstance(event_id, str) else None,
         )
         out.client.append(self._events.error(known))

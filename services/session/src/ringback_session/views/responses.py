@@ -6,7 +6,7 @@ appears. Audio payloads go through verbatim: only indices around them are rewrit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import orjson
 from ringback_realtime import AudioHead, EventHead, ItemList, ServerEvents, cancel_not_active, peek
@@ -41,6 +41,7 @@ from ringback_session.views.route import (
     item_of,
     tell_end,
 )
+from ringback_session.views.routes import Routes
 from ringback_session.views.showing import Showing
 from ringback_session.views.straight import Straight
 from ringback_session.views.upstream import (
@@ -54,7 +55,6 @@ from ringback_session.views.upstream import (
 
 __all__ = ["Responses"]
 
-ROUTES_KEPT = 64
 AUDIO_DELTA = "response.output_audio.delta"
 _ITEMS = ("response.output_item.added", "response.output_item.done")
 _WORDS = ("response.output_audio_transcript.delta", "response.output_text.delta")
@@ -77,7 +77,7 @@ class Responses:
         self._is_client_tool = is_client_tool
         self._client_tools_pass = client_tools_pass
         self._heard = heard
-        self._routes: dict[str, Route] = {}
+        self.routes = Routes()
         self.wanted = Matching()
         self._yielded, self._again = "", list[bytes]()
         self.straight: Straight | None = None
@@ -86,25 +86,9 @@ class Responses:
     def want(self, wanted: Wanted) -> None:
         self.wanted[wanted.own_id] = wanted
 
-    def active(self) -> Route | None:
-        """The response of the default conversation that the client sees as active."""
-        return next((route for route in reversed(self._routes.values()) if route.active), None)
-
-    def aside(self, response_id: str | None) -> Route | None:
-        """A response beside the conversation that the client sees under way."""
-        route = self._routes.get(response_id or "")
-        return route if route is not None and route.beside else None
-
-    def by_own_id(self, own_id: str) -> Route | None:
-        return next((route for route in self._routes.values() if route.own_id == own_id), None)
-
-    def answered(self, request_key: str) -> bool:
-        """Has the client seen a response to this request of its own?"""
-        return any(route.visible and route.request_key == request_key for route in self._routes.values())
-
     def audio(self, head: AudioHead, frame: bytes, out: Out, *, open_item: OpenItem | None = None) -> None:
         """One audio delta. What goes through as it is opens the straight way for those after it."""
-        route = self._routes.get(head.response_id or "")
+        route = self.routes.get(head.response_id or "")
         if route is None or route.closed or not (samples := route.samples(head)):
             return
         if route.held:
@@ -122,13 +106,13 @@ class Responses:
             return self._created(read_response(frame, OWN_KEY), out)
         if head.type == "response.done":
             raw = read_response(frame, OWN_KEY)
-            route = self._routes.get(raw.id)
+            route = self.routes.get(raw.id)
             if route is not None and route.holding is not None and not route.closed:
                 self._guard(route, route.holding, head, frame, out)
             else:
                 self._done(raw, out)
             return ""
-        route = self._routes.get(head.response_id or "")
+        route = self.routes.get(head.response_id or "")
         if route is None:
             return ""
         if head.type in _ITEMS:
@@ -149,7 +133,7 @@ class Responses:
 
     def put_behind(self, own_id: str) -> bool:
         """Show nothing of a reply before OpenReply. False: the client sees it already, or it is over."""
-        found = self.wanted.get(own_id) or self.by_own_id(own_id)
+        found = self.wanted.get(own_id) or self.routes.by_own_id(own_id)
         return found is not None and found.put_behind()
 
     def show(self, effect: Showable, out: Out) -> None:
@@ -157,7 +141,7 @@ class Responses:
         if isinstance(effect, ReleaseSpeech):
             self.release(effect.speech_id, out)
             return
-        route, wanted = self.by_own_id(effect.reply_id), self.wanted.get(effect.reply_id)
+        route, wanted = self.routes.by_own_id(effect.reply_id), self.wanted.get(effect.reply_id)
         if wanted is not None and isinstance(effect, OpenReply):
             wanted.shut = False
         if route is None or route.holding is None:
@@ -177,7 +161,7 @@ class Responses:
 
     def release(self, own_id: str, out: Out) -> None:
         """What was held may be heard."""
-        route = self.by_own_id(own_id)
+        route = self.routes.by_own_id(own_id)
         if route is None or not route.held:
             return
         route.held, waiting, route.waiting = False, route.waiting, []
@@ -192,22 +176,35 @@ class Responses:
         if own_id in self.wanted:
             self.wanted[own_id].cancel_reason = reason
             return ""
-        route = self.by_own_id(own_id)
+        route = self.routes.by_own_id(own_id)
         if route is None or route.closed:
             return ""
         route.cancel_reason = reason
         if route.visible and reason == "turn_detected":
             self._yielded = route.response_id
-        left = route.holding.clear() if route.holding is not None else []
         status = "incomplete" if reason == "content_filter" else "cancelled"
         self.shown.answer(route, status, reason, out)
-        self.shown.close(route, status, reason, None, out)
+        return self._end(route, status, reason, None, out)
+
+    def fail(self, response_id: str, error: Mapping[str, str], out: Out) -> str:
+        """No more of it can be shown. Returns the model's id of it to cancel, or ""."""
+        route = self.routes.get(response_id)
+        if route is None or route.closed:
+            return ""
+        route.cancel_reason = "failed"
+        if not (route.held or (route.holding is not None and route.holding.shut)):
+            self.shown.announce(route, out)
+        return self._end(route, "failed", None, error, out)
+
+    def _end(
+        self, route: Route, status: str, reason: str | None, error: Mapping[str, str] | None, out: Out
+    ) -> str:
+        """Before the client it is over. Returns its id if the model is not done with it already, or ""."""
+        left = route.holding.clear() if route.holding is not None else []
+        self.shown.close(route, status, reason, error, out)
         for frame in left:
             self.event(peek(frame), frame, out)
-        if route.ended:
-            # The model is done with it already.
-            return ""
-        return route.response_id
+        return "" if route.ended else route.response_id
 
     def to_cancel(self, response_id: str | None) -> str:
         """The response that a client's cancel is of. Raises ProtocolError if there is none.
@@ -215,7 +212,7 @@ class Responses:
         "" when it has just yielded to the caller, once for each: at the first sound both sides stop it, and what is
         done already is no error.
         """
-        active = self.active()
+        active = self.routes.active()
         yielded, self._yielded = self._yielded, ""
         if active is None and yielded and response_id in (None, yielded):
             return ""
@@ -234,7 +231,7 @@ class Responses:
         """The model's connection broke: what the client has seen begin ends; an aside not begun is `asked_again`."""
         owed = [wanted.lost(self._events.ids.response()) for wanted in self.wanted.lost()]
         self._again = [wanted.frame for wanted in self.wanted.values()]
-        for route in (*self._routes.values(), *owed):
+        for route in (*self.routes.values(), *owed):
             if not route.closed:
                 if route.owner == "client":
                     self.shown.announce(route, out)
@@ -242,7 +239,7 @@ class Responses:
                     tell_end(route.owner, route.own_id, "failed", out)
                 else:
                     self.shown.close(route, "completed", None, None, out)
-        self._routes.clear()
+        self.routes.clear()
 
     def asked_again(self) -> list[bytes]:
         """What a new connection is to be asked for at once."""
@@ -251,15 +248,13 @@ class Responses:
 
     def _created(self, raw: RawResponse, out: Out) -> str:
         self._yielded = ""
-        if raw.id in self._routes:
+        if raw.id in self.routes:
             return ""
         wanted = self.wanted.take(raw)
         if wanted is None:
             return raw.id
         route = wanted.begun(raw)
-        self._routes[route.response_id] = route
-        while len(self._routes) > ROUTES_KEPT:
-            self._routes.pop(next(iter(self._routes))).closed = True
+        self.routes.keep(route)
         if wanted.owner == "reply":
             out.inputs.append(ReplyStarted(reply_id=wanted.own_id, response_id=route.response_id))
         if wanted.cancel_reason:
@@ -354,7 +349,7 @@ class Responses:
         out.inputs.append(call_requested(route, raw, client_tool=self._is_client_tool(raw.name or "")))
 
     def _done(self, raw: RawResponse, out: Out) -> None:
-        route = self._routes.get(raw.id)
+        route = self.routes.get(raw.id)
         if route is None or route.ended:
             return
         route.ended = True

@@ -7,13 +7,14 @@ always be used, however odd its details are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import orjson
 from ringback_realtime import EventHead, decode_server_event, usage_object
 
 __all__ = [
+    "TOLD_CHARS_MAX",
     "ItemEvent",
     "Milliseconds",
     "RawItem",
@@ -28,6 +29,8 @@ __all__ = [
 # Far beyond any call, and within every integer of the contracts.
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+# Of what it says about a problem.
+TOLD_CHARS_MAX: Final = 4_000
 _PARTS = frozenset(
     {
         "response.content_part.added",
@@ -138,7 +141,7 @@ class _Format(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class _Output(msgspec.Struct, frozen=True):
     format: _Format
-    voice: str
+    voice: Identifier
 
 
 class _Audio(msgspec.Struct, frozen=True):
@@ -146,9 +149,9 @@ class _Audio(msgspec.Struct, frozen=True):
 
 
 class _Logprob(msgspec.Struct, frozen=True):
-    token: str
+    token: Annotated[str, msgspec.Meta(max_length=64)]
     logprob: float
-    bytes: list[int]
+    bytes: Annotated[list[int], msgspec.Meta(max_length=64)]
 
 
 class _ResponseEvent(msgspec.Struct, frozen=True):
@@ -247,5 +250,7 @@ def _error(raw: object) -> dict[str, str] | None:
     if not isinstance(raw, Mapping):
         return None
     return {
-        name: value for name in ("type", "code", "message") if isinstance(value := raw.get(name), str)
+        name: value[:TOLD_CHARS_MAX]
+        for name in ("type", "code", "message")
+        if isinstance(value := raw.get(name), str)
     } or None
