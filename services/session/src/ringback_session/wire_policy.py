@@ -23,7 +23,15 @@ _EFFECT = {
 }
 # Policy always gives these; zero switches their rule off.
 _OFF_AT_ZERO = frozenset(
-    {"filler_after_ms", "silence_ms_max", "words_max", "idle_prompts_max", "output_tokens_max"}
+    {
+        "filler_after_ms",
+        "silence_ms_max",
+        "words_max",
+        "idle_prompts_max",
+        "output_tokens_max",
+        "hold_prompt_after_ms",
+        "person_wait_ms_max",
+    }
 )
 
 

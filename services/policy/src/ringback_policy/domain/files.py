@@ -201,6 +201,12 @@ class TurnRulesEntry(Entry, frozen=True, forbid_unknown_fields=True):
     idle_prompts: Annotated[list[Words], Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
     idle_prompts_max: Annotated[int, Meta(ge=0, le=10)] | msgspec.UnsetType = msgspec.UNSET
     say_goodbye: Words | msgspec.UnsetType = msgspec.UNSET
+    hold_prompt_after_ms: Annotated[int, Meta(ge=0, le=600_000)] | msgspec.UnsetType = msgspec.UNSET
+    hold_prompts: Annotated[list[Words], Meta(min_length=1)] | msgspec.UnsetType = msgspec.UNSET
+    person_wait_ms_max: Annotated[int, Meta(ge=0, le=3_600_000)] | msgspec.UnsetType = msgspec.UNSET
+    person_late: Literal["callback", "agent"] | msgspec.UnsetType = msgspec.UNSET
+    say_callback: Words | msgspec.UnsetType = msgspec.UNSET
+    say_nobody_free: Words | msgspec.UnsetType = msgspec.UNSET
     questions_max: Annotated[int, Meta(ge=0, le=10)] | msgspec.UnsetType = msgspec.UNSET
     questions_over: Literal["count", "ask_again"] | msgspec.UnsetType = msgspec.UNSET
 

@@ -179,6 +179,17 @@ class TurnRules(Model, frozen=True):
     idle_prompts: tuple[str, ...] = ("Are you still there?",)
     idle_prompts_max: int = 2
     say_goodbye: str = ""
+    hold_prompt_after_ms: int = 20_000
+    hold_prompts: tuple[str, ...] = (
+        "Please hold, I am still trying to reach somebody for you.",
+        "Thank you for waiting. Somebody will be with you as soon as they can.",
+    )
+    person_wait_ms_max: int = 120_000
+    person_late: str = "callback"
+    say_callback: str = (
+        "I am sorry, nobody is free at the moment. I have made a note, and somebody will call you back."
+    )
+    say_nobody_free: str = "I am sorry, nobody is free at the moment. Let me see what I can do for you."
     questions_max: int = 1
     questions_over: str = "count"
     # Not an author's to set: whether the bundle has anything to say of results.

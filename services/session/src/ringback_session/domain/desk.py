@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ringback_session.domain import consent, handoffs, replies, speaking
+from ringback_session.domain import consent, handoffs, outcomes, person_wait, replies, speaking
 from ringback_session.domain.effects import Note, Persist, StartTimer, StopTimer
+from ringback_session.domain.rules import RuleName
 from ringback_session.domain.state import Desk, HistoryItem, ReplyPurpose, SpeechKind
 from ringback_session.domain.step import Step
 from ringback_session.domain.upkeep import (
@@ -19,6 +20,7 @@ __all__ = [
     "TIMER",
     "ended",
     "handed_back",
+    "nobody_came",
     "noted",
     "resumed",
     "said",
@@ -34,6 +36,11 @@ _BACK = (
     "A colleague spoke with the caller and has handed the call back to you. What was said is in the conversation. "
     "Go on from there."
 )
+_NOBODY_CAME = (
+    "The caller was promised a colleague, and none was free. They have been told so{promised}. "
+    "You have the call again."
+)
+_PROMISED = ", and that somebody will call them back"
 
 
 def took_over(step: Step, event: OperatorTookOver) -> None:
@@ -45,6 +52,7 @@ def took_over(step: Step, event: OperatorTookOver) -> None:
     taken_from = f"from {held}" if held not in ("", event.actor) else ""
     _acted(step, "take_over", event.actor, event.reason, taken_from)
     if not held:
+        person_wait.over(step)
         replies.stop(step, "client_cancelled")
         speaking.cancel_all(step, "client_cancelled")
         state.speeches = [entry for entry in state.speeches if entry.kind is SpeechKind.OPERATOR]
@@ -61,10 +69,23 @@ def handed_back(step: Step, event: OperatorHandedBack) -> None:
     _acted(step, "hand_back", event.actor, event.reason, event.note)
     _let_go(step)
     _tell_model(step, "system", f"{_BACK} {event.note}".strip())
-    consent.start_next(step)
-    if state.next_reply is None and _unanswered(step):
-        replies.want(step, ReplyPurpose.TURN)
-    step.effects.append(Persist())
+    _go_on(step)
+
+
+def nobody_came(step: Step) -> None:
+    """A person was awaited for as long as the rules say: the caller is told, and the agent has the call again."""
+    state = step.state
+    rules, reason = state.rules, state.person_reason
+    waited_ms = step.at.now_ms - state.person_asked_at_ms
+    callback = rules.person_late == "callback"
+    step.applied(RuleName.PERSON_WAIT, rules.person_late, count=state.desk.prompts, wait_ms=waited_ms)
+    _acted(step, "hand_back", "session", "nobody_came")
+    if callback:
+        outcomes.open_task(step, f"Call the caller back: {reason}", "", reason="nobody_came")
+    _let_go(step)
+    speaking.speak(step, SpeechKind.NOTICE, rules.say_callback if callback else rules.say_nobody_free)
+    _tell_model(step, "system", _NOBODY_CAME.format(promised=_PROMISED if callback else ""))
+    _go_on(step)
 
 
 def said(step: Step, event: OperatorSaid) -> None:
@@ -117,8 +138,17 @@ def resumed(step: Step) -> None:
         _watch(step)
 
 
+def _go_on(step: Step) -> None:
+    """The agent may speak again: what was asked and not answered is its to answer."""
+    consent.start_next(step)
+    if step.state.next_reply is None and _unanswered(step):
+        replies.want(step, ReplyPurpose.TURN)
+    step.effects.append(Persist())
+
+
 def _let_go(step: Step) -> None:
     state = step.state
+    person_wait.over(step)
     if state.desk.actor:
         step.effects.append(StopTimer(name=TIMER))
     state.desk = Desk()

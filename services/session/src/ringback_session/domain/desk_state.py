@@ -8,7 +8,11 @@ __all__ = ["Desk"]
 
 
 class Desk(msgspec.Struct, omit_defaults=True):
-    """The person who has taken the call over; nobody when `actor` is empty."""
+    """The person who has taken the call over; nobody, or nobody yet, when `actor` is empty."""
 
     actor: str = ""
     since_ms: int = 0
+    # While nobody has it and a person is awaited: how often the caller was told so, and whether what is known of the
+    # call is still to be gathered for the person.
+    prompts: int = 0
+    packet_due: bool = False

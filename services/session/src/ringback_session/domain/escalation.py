@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ringback_session.domain import consent, replies, speaking
+from ringback_session.domain import consent, person_wait, replies, speaking
 from ringback_session.domain.effects import FetchPacket, Persist
 from ringback_session.domain.inputs import PacketReady
 from ringback_session.domain.state import SpeechKind
 from ringback_session.domain.step import Step
 from ringback_session.domain.view import own_packet
 
-__all__ = ["packet_ready", "to_person"]
+__all__ = ["packet_ready", "resumed", "to_person"]
 
 
 def to_person(step: Step, *, reason: str, rule: str, say: str = "") -> None:
@@ -25,17 +25,19 @@ def to_person(step: Step, *, reason: str, rule: str, say: str = "") -> None:
     consent.void_all(step, "handoff")
     state.handed_over = True
     speaking.speak(step, SpeechKind.NOTICE, say or state.rules.say_person)
-    step.effects.append(
-        FetchPacket(
-            reason=state.person_reason,
-            min_epoch=state.epoch,
-            min_seq=state.seq,
-            fallback=own_packet(state, state.person_reason),
-        )
-    )
+    person_wait.begin(step)
+    _fetch_packet(step)
+
+
+def resumed(step: Step) -> None:
+    """A new owner: the caller still waits for a person, who is to know what the call is about."""
+    person_wait.begin(step)
+    if person_wait.awaited(step.state) and step.state.desk.packet_due:
+        _fetch_packet(step)
 
 
 def packet_ready(step: Step, event: PacketReady) -> None:
+    step.state.desk.packet_due = False
     step.publish(
         "escalated_to_person",
         reason=step.state.person_reason,
@@ -44,3 +46,16 @@ def packet_ready(step: Step, event: PacketReady) -> None:
         duration_ms=float(max(0, step.at.now_ms - step.state.person_asked_at_ms)),
     )
     step.effects.append(Persist())
+
+
+def _fetch_packet(step: Step) -> None:
+    state = step.state
+    state.desk.packet_due = True
+    step.effects.append(
+        FetchPacket(
+            reason=state.person_reason,
+            min_epoch=state.epoch,
+            min_seq=state.seq,
+            fallback=own_packet(state, state.person_reason),
+        )
+    )

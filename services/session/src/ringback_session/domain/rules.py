@@ -38,6 +38,7 @@ class RuleName(StrEnum):
     IDLE_PROMPT = "idle_prompt"
     BACKCHANNEL = "backchannel"
     RESUME = "resume"
+    PERSON_WAIT = "person_wait"
 
 
 class ActionFallback(msgspec.Struct, frozen=True):
@@ -59,7 +60,8 @@ class TurnRules(msgspec.Struct, frozen=True):
     """Parameters of the interaction layer that the core applies without asking; times in ms.
 
     At 0 `filler_after_ms`, `model_slow_after_ms`, `silence_ms_max`, `words_max`, `questions_max`,
-    `backchannel_window_ms`, `resume_within_ms` and `idle_ms` switch their rule off.
+    `backchannel_window_ms`, `resume_within_ms`, `idle_ms` and `hold_prompt_after_ms` switch their rule off; with
+    `person_wait_ms_max` at 0 a person is awaited for as long as the caller stays.
     """
 
     filler_after_ms: int = 900
@@ -95,6 +97,14 @@ class TurnRules(msgspec.Struct, frozen=True):
     idle_prompts: tuple[str, ...] = ("Are you still there?",)
     idle_prompts_max: int = 2
     say_goodbye: str = ""
+    hold_prompt_after_ms: int = 20_000
+    hold_prompts: tuple[str, ...] = ("Please hold, I am still trying to reach somebody for you.",)
+    person_wait_ms_max: int = 120_000
+    person_late: str = "callback"
+    say_callback: str = (
+        "I am sorry, nobody is free at the moment. I have made a note, and somebody will call you back."
+    )
+    say_nobody_free: str = "I am sorry, nobody is free at the moment. Let me see what I can do for you."
     questions_max: int = 0
     questions_over: str = "count"
     fallbacks: dict[SideEffect, ActionFallback] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback_session.domain import desk, spending, switching
+from ringback_session.domain import desk, escalation, person_wait, spending, switching
 from ringback_session.domain.step import Step
 from ringback_session.domain.upkeep import (
     BudgetReached,
@@ -49,6 +49,9 @@ def timer(step: Step, name: str) -> bool:
             spending.ending(step)
         case desk.TIMER:
             desk.silent(step)
+        case person_wait.TIMER:
+            if person_wait.due(step):
+                desk.nobody_came(step)
         case _:
             return False
     return True
@@ -58,3 +61,4 @@ def resumed(step: Step) -> None:
     """This replica owns the call now."""
     spending.resumed(step)
     desk.resumed(step)
+    escalation.resumed(step)

@@ -19,6 +19,7 @@ _FIRST: Final[dict[str, Input]] = {
     "asks": upkeep.OperatorNoted(actor=ACTOR, text="Offer them a seat.", reply=True),
     "switches": upkeep.ToolsSwitched(off=("add_note",)),
     "takes_over": upkeep.OperatorTookOver(actor=ACTOR, reason="asked"),
+    "transfers": upkeep.OperatorTransferred(actor=ACTOR, reason="billing"),
 }
 _THEN: Final[dict[str, Input]] = {
     "switches": upkeep.ToolsSwitched(off=()),

@@ -85,7 +85,8 @@ class Plan(msgspec.Struct, frozen=True):
     `sound`: the format of its audio. `recorded`: the call is; each frame of the agent's audio goes through the core.
     `slots`: which decisions read slots, as the rules say: any, none, or none, and policy finds that some do; `stale`:
     what memory knows is past its time, and a tool can read it again. `results`: the gate of what tools return;
-    `idle_ms`, `resume_ms`: the rules `idle_prompt` and `false_interruption`.
+    `idle_ms`, `resume_ms`, `person_ms`: the rules `idle_prompt`, `false_interruption` and, how long one is awaited,
+    `person_wait`.
     """
 
     seed: int
@@ -107,6 +108,7 @@ class Plan(msgspec.Struct, frozen=True):
     results: str = "off"
     idle_ms: int = 0
     resume_ms: int = 0
+    person_ms: int = 0
     moves: tuple[Move, ...] = ()
     answers: tuple[str, ...] = ()
 
@@ -141,6 +143,7 @@ def draw(seed: int) -> Plan:
         results=source.choice(("off", "off", "blocking")),
         idle_ms=source.choice((0, 0, 0, 6_000)),
         resume_ms=source.choice((0, 0, 2_000)),
+        person_ms=source.choice((0, 4_000, 15_000)),
     )
 
 
@@ -249,8 +252,11 @@ def _pauses(source: random.Random) -> list[Move]:
 
 
 def _operators(source: random.Random) -> list[Move]:
-    """A person looks into the call: says or notes something, switches a tool off and on, takes over and hands back."""
-    at_ms, what = _at(source), source.choice(("says", "notes", "asks", "switches", "takes_over"))
+    """A person looks into the call: says or notes something, switches a tool off and on, takes over and hands back.
+
+    Or has somebody else take it over, who may come and may not.
+    """
+    at_ms, what = _at(source), source.choice(("says", "notes", "asks", "switches", "takes_over", "transfers"))
     return [Move(at_ms, "operator", what, for_ms=source.choice((500, 3_000, 10_000)))]
 
 

@@ -40,6 +40,7 @@ _SETTINGS = (
     "results",
     "idle_ms",
     "resume_ms",
+    "person_ms",
 )
 
 

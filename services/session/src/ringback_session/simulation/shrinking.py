@@ -32,6 +32,7 @@ _PLAIN: Final[dict[str, Any]] = {
     "results": "off",
     "idle_ms": 0,
     "resume_ms": 0,
+    "person_ms": 0,
 }
 _NAMES = re.compile(r"\b(item|resp|call|event|act|con|speech|reply)_\w+|\d+")
 

@@ -12,6 +12,7 @@ from ringback.events.v1 import events_pb2
 from ringback.session.v1 import record_pb2
 
 from ringback_session import wire_records
+from ringback_session.domain import person_wait
 from ringback_session.domain.rules import SideEffect
 from ringback_session.domain.state import ActionPhase, CallState
 from ringback_session.simulation.caller import Caller
@@ -242,6 +243,9 @@ class World:
             self.weather.wrong(f"{len(calls)} owners hold the call, though all is well again")
             return
         state = calls[0].state
+        awaited = person_wait.awaited(state) and not state.account.spent
+        if awaited and self.weather.plan.person_ms:
+            self.weather.wrong("the caller still waits for a person, and was not told that none comes")
         if state.team.consultation is not None and not state.open_actions():
             self.weather.wrong("a supervisor is still thinking")
         for action in state.open_actions():

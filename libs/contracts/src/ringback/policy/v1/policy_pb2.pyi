@@ -1328,6 +1328,12 @@ class TurnRules(_message.Message):
     RESULT_GATE_FIELD_NUMBER: _builtins.int
     BACKCHANNEL_CONFIDENCE_MIN_FIELD_NUMBER: _builtins.int
     MODEL_SLOW_AFTER_MS_FIELD_NUMBER: _builtins.int
+    HOLD_PROMPT_AFTER_MS_FIELD_NUMBER: _builtins.int
+    HOLD_PROMPTS_FIELD_NUMBER: _builtins.int
+    PERSON_WAIT_MS_MAX_FIELD_NUMBER: _builtins.int
+    PERSON_LATE_FIELD_NUMBER: _builtins.int
+    SAY_CALLBACK_FIELD_NUMBER: _builtins.int
+    SAY_NOBODY_FREE_FIELD_NUMBER: _builtins.int
     filler_after_ms: _builtins.int
     silence_ms_max: _builtins.int
     words_max: _builtins.int
@@ -1377,6 +1383,15 @@ class TurnRules(_message.Message):
     """Over the agent, words that were heard with less confidence do not interrupt, but for `interruption_words`; 0 to 1."""
     model_slow_after_ms: _builtins.int
     """A model that has not begun its reply by then: a filler before it; 0: none."""
+    hold_prompt_after_ms: _builtins.int
+    """While a person is awaited the caller is told so again after so long; 0: only once."""
+    person_wait_ms_max: _builtins.int
+    """How long a person is awaited; 0: for as long as the caller stays."""
+    person_late: _builtins.str
+    """callback or agent: what follows when nobody came, a task to call back or not. The agent goes on either way."""
+    say_callback: _builtins.str
+    """Said then."""
+    say_nobody_free: _builtins.str
     @_builtins.property
     def fillers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Spoken in turn; none implies completion."""
@@ -1394,6 +1409,10 @@ class TurnRules(_message.Message):
     @_builtins.property
     def idle_prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Said in turn, `idle_prompts_max` times in a row at most."""
+
+    @_builtins.property
+    def hold_prompts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Said in turn."""
 
     def __init__(
         self,
@@ -1433,10 +1452,16 @@ class TurnRules(_message.Message):
         result_gate: _builtins.str = ...,
         backchannel_confidence_min: _builtins.float = ...,
         model_slow_after_ms: _builtins.int = ...,
+        hold_prompt_after_ms: _builtins.int = ...,
+        hold_prompts: _abc.Iterable[_builtins.str] | None = ...,
+        person_wait_ms_max: _builtins.int = ...,
+        person_late: _builtins.str = ...,
+        say_callback: _builtins.str = ...,
+        say_nobody_free: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backchannel_confidence_min", b"backchannel_confidence_min", "backchannel_level_min", b"backchannel_level_min", "backchannel_ms_max", b"backchannel_ms_max", "backchannel_unsure", b"backchannel_unsure", "backchannel_window_ms", b"backchannel_window_ms", "backchannel_words", b"backchannel_words", "clarify_max", b"clarify_max", "client_instructions", b"client_instructions", "client_tools", b"client_tools", "confidence_min", b"confidence_min", "consent_without_confidence", b"consent_without_confidence", "decision_timeout_ms", b"decision_timeout_ms", "filler_after_ms", b"filler_after_ms", "fillers", b"fillers", "hold_audio_ms", b"hold_audio_ms", "idle_ms", b"idle_ms", "idle_prompts", b"idle_prompts", "idle_prompts_max", b"idle_prompts_max", "input_gate", b"input_gate", "interruption_words", b"interruption_words", "model_slow_after_ms", b"model_slow_after_ms", "output_gate", b"output_gate", "output_tokens_max", b"output_tokens_max", "progress_texts", b"progress_texts", "questions_max", b"questions_max", "questions_over", b"questions_over", "result_gate", b"result_gate", "resume_within_ms", b"resume_within_ms", "say_bridge", b"say_bridge", "say_consent_expired", b"say_consent_expired", "say_goodbye", b"say_goodbye", "say_person", b"say_person", "say_unavailable", b"say_unavailable", "silence_ms_max", b"silence_ms_max", "words_max", b"words_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backchannel_confidence_min", b"backchannel_confidence_min", "backchannel_level_min", b"backchannel_level_min", "backchannel_ms_max", b"backchannel_ms_max", "backchannel_unsure", b"backchannel_unsure", "backchannel_window_ms", b"backchannel_window_ms", "backchannel_words", b"backchannel_words", "clarify_max", b"clarify_max", "client_instructions", b"client_instructions", "client_tools", b"client_tools", "confidence_min", b"confidence_min", "consent_without_confidence", b"consent_without_confidence", "decision_timeout_ms", b"decision_timeout_ms", "filler_after_ms", b"filler_after_ms", "fillers", b"fillers", "hold_audio_ms", b"hold_audio_ms", "hold_prompt_after_ms", b"hold_prompt_after_ms", "hold_prompts", b"hold_prompts", "idle_ms", b"idle_ms", "idle_prompts", b"idle_prompts", "idle_prompts_max", b"idle_prompts_max", "input_gate", b"input_gate", "interruption_words", b"interruption_words", "model_slow_after_ms", b"model_slow_after_ms", "output_gate", b"output_gate", "output_tokens_max", b"output_tokens_max", "person_late", b"person_late", "person_wait_ms_max", b"person_wait_ms_max", "progress_texts", b"progress_texts", "questions_max", b"questions_max", "questions_over", b"questions_over", "result_gate", b"result_gate", "resume_within_ms", b"resume_within_ms", "say_bridge", b"say_bridge", "say_callback", b"say_callback", "say_consent_expired", b"say_consent_expired", "say_goodbye", b"say_goodbye", "say_nobody_free", b"say_nobody_free", "say_person", b"say_person", "say_unavailable", b"say_unavailable", "silence_ms_max", b"silence_ms_max", "words_max", b"words_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

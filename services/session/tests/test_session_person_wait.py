@@ -1,0 +1,150 @@
+"""The rule `person_wait`: who waits for a person is told so, and in the end that nobody came."""
+
+import pytest
+from ringback_session.domain import effects as fx
+from ringback_session.domain import inputs as ev
+from ringback_session.domain.rules import Effect, TurnRules
+from ringback_session.domain.state import SpeechKind
+from ringback_session.domain.upkeep import OperatorHandedBack, OperatorSaid, OperatorTookOver
+from session_core_kit import CoreCall, new_state
+
+RULES = {"hold_prompts": ("Please hold.", "Still holding."), "person_wait_ms_max": 70_000}
+ANNA = {"actor": "anna", "reason": "free now"}
+
+
+@pytest.fixture
+def waiting():
+    return waits()
+
+
+def waits(**rules):
+    """A caller who asked for a person and was told that they will get one."""
+    call = CoreCall(state=new_state(rules=TurnRules(**RULES | rules)))
+    call.says("I want a person.", gate=None)
+    call.gate(Effect.ESCALATE, escalate="asked", rule="safety.person")
+    assert call.speaks().text == call.state.rules.say_person, "a sentence at once"
+    return call
+
+
+def prompts(call, ms):
+    """Let time go by in which every word of ours is said; returns them."""
+    until, said = call.now_ms + ms, []
+    while call.now_ms < until:
+        call.pass_ms(min(500, until - call.now_ms))
+        if any(isinstance(effect, fx.RequestSpeech) for effect in call._fresh):
+            said.append(call.speaks().text)
+    return said
+
+
+def test_the_caller_hears_again_and_again_that_a_person_is_sought(waiting):
+    assert prompts(waiting, 16_000) == []
+    assert prompts(waiting, 27_000) == ["Please hold.", "Still holding."]
+    applied = [fact for fact in waiting.facts("turn_rule_applied") if fact["rule"] == "person_wait"]
+    assert [(fact["outcome"], fact["count"]) for fact in applied] == [("said", 1), ("said", 2)]
+    assert not waiting.new(fx.RequestReply), "the model is silent"
+
+
+def test_the_model_is_not_told_of_each_prompt(waiting):
+    waiting.new(fx.Note)
+    prompts(waiting, 30_000)
+    assert not waiting.new(fx.Note)
+
+
+def test_a_callback_is_promised_when_nobody_came_and_the_agent_goes_on(waiting):
+    said = prompts(waiting, 72_000)
+    assert said[-1] == waiting.state.rules.say_callback
+    (task,) = waiting.facts("task_opened")
+    assert (task["title"], task["owed_by"], task["reason"]) == (
+        "Call the caller back: asked",
+        "person",
+        "nobody_came",
+    )
+    assert "will call them back" in next(note.text for note in waiting.new(fx.Note) if note.role == "system")
+    assert waiting.facts("operator_acted")[-1]["reason"] == "nobody_came"
+    assert not waiting.state.handed_over
+    assert prompts(waiting, 100_000) == []
+    waiting.says("Then change my seat, please.")
+    assert waiting.one(fx.RequestReply)
+
+
+def test_the_agent_may_take_the_call_back_without_a_promise():
+    call = waits(person_late="agent")
+    assert prompts(call, 72_000)[-1] == call.state.rules.say_nobody_free
+    assert not call.facts("task_opened")
+    assert "call them back" not in next(note.text for note in call.new(fx.Note) if note.role == "system")
+    assert not call.state.handed_over
+
+
+def test_what_the_caller_says_meanwhile_is_kept_and_answered_in_the_end(waiting):
+    waiting.says("It is about my refund.")
+    assert waiting.facts("user_turn_ended")[-1]["text"] == "It is about my refund."
+    assert not waiting.new(fx.RequestReply)
+    prompts(waiting, 72_000)
+    assert waiting.one(fx.RequestReply), "the agent answers what nobody else did"
+    assert [entry.text for entry in waiting.state.history if entry.role == "user"][
+        -1
+    ] == "It is about my refund."
+
+
+def test_nobody_is_prompted_into_their_own_words(waiting):
+    waiting.pass_ms(15_000)
+    waiting.starts_speaking()
+    waiting.pass_ms(5_000)
+    assert not waiting.new(fx.RequestSpeech)
+    item_id = waiting.commits()
+    waiting.do(ev.UtteranceHeard(item_id=item_id, text="Hello?"))
+    waiting.gate()
+    assert prompts(waiting, 21_000) == ["Please hold."]
+
+
+def test_a_person_who_takes_the_call_up_ends_the_wait(waiting):
+    waiting.pass_ms(10_000)
+    waiting.do(OperatorTookOver(**ANNA))
+    waiting.do(OperatorSaid(actor="anna", text="Anna here."))
+    assert waiting.speaks().kind is SpeechKind.OPERATOR
+    assert prompts(waiting, 200_000) == []
+    assert not waiting.facts("task_opened")
+    assert waiting.state.desk.actor == "anna"
+
+
+def test_who_is_handed_back_before_anybody_came_waits_no_more(waiting):
+    waiting.do(OperatorHandedBack(actor="anna"))
+    assert prompts(waiting, 200_000) == []
+    assert not waiting.facts("task_opened")
+
+
+def test_a_person_may_be_awaited_without_end_and_without_a_word():
+    assert len(prompts(waits(person_wait_ms_max=0), 600_000)) > 20
+    silent = waits(person_wait_ms_max=0, hold_prompt_after_ms=0)
+    assert prompts(silent, 600_000) == []
+    assert silent.state.handed_over
+    late = waits(hold_prompt_after_ms=0)
+    assert prompts(late, 72_000) == [late.state.rules.say_callback]
+
+
+def test_who_only_types_is_told_once_and_in_the_end():
+    call = CoreCall(state=new_state(rules=TurnRules(**RULES)), audio=False)
+    call.types("I want a person.", gate=None)
+    call.gate(Effect.ESCALATE, escalate="asked", rule="safety.person")
+    assert call.speaks().text == call.state.rules.say_person
+    assert prompts(call, 75_000) == [call.state.rules.say_callback]
+
+
+@pytest.mark.parametrize("packet", [True, False])
+def test_a_new_owner_goes_on_waiting_and_gathers_what_the_person_is_to_know(waiting, packet):
+    waiting.one(fx.FetchPacket)
+    if packet:
+        waiting.do(ev.PacketReady(packet_json="{}"))
+    prompts(waiting, 30_000)
+    waiting.timers.clear()
+    waiting.do(ev.Resumed(epoch=2, owner="session-1"))
+    assert bool(waiting.new(fx.FetchPacket)) is not packet
+    said = prompts(waiting, 45_000)
+    assert said == ["Still holding.", waiting.state.rules.say_callback]
+    assert len(waiting.facts("task_opened")) == 1
+
+
+def test_a_caller_who_hangs_up_is_awaited_no_more(waiting):
+    waiting.do(ev.ClientGone(reason="client_closed"))
+    assert prompts(waiting, 100_000) == []
+    assert not waiting.facts("task_opened")
