@@ -112,6 +112,8 @@ def _over_the_agent(now: Step, event: Input) -> bool:
             backchannels.stopped(now, event)
         case floor_inputs.PlaybackCleared():
             playback.cut(now)
+        case floor_inputs.WordsBrokenOff():
+            playback.words_broken_off(now, event)
         case floor_inputs.AsideBegan() | floor_inputs.AsideEnded():
             rotation.aside(now, event)
         case _:

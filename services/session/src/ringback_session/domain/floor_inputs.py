@@ -13,6 +13,7 @@ __all__ = [
     "OverlapStopped",
     "OverlapWords",
     "PlaybackCleared",
+    "WordsBrokenOff",
 ]
 
 
@@ -65,6 +66,24 @@ class AsideEnded(_Input, frozen=True):
     own_id: str
 
 
+class WordsBrokenOff(_Input, frozen=True):
+    """Written words that the client has, of an item that will not be whole. `in_model`: its conversation holds them."""
+
+    own_id: str
+    item_id: str
+    text: str
+    kind: str = "reply"
+    response_id: str = ""
+    in_model: bool = True
+
+
 FloorInput = (
-    AsideBegan | AsideEnded | CallerOverlaps | CallerSound | OverlapWords | OverlapStopped | PlaybackCleared
+    AsideBegan
+    | AsideEnded
+    | CallerOverlaps
+    | CallerSound
+    | OverlapWords
+    | OverlapStopped
+    | PlaybackCleared
+    | WordsBrokenOff
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ringback_session.domain import manners
 from ringback_session.domain.effects import Forget, Note, StartTimer, StopTimer, TruncateItem
+from ringback_session.domain.floor_inputs import WordsBrokenOff
 from ringback_session.domain.inputs import AudioSent, ClientTruncated
 from ringback_session.domain.state import TEXT_CHARS_MAX, CallState, HistoryItem, Playback, PlayedItem
 from ringback_session.domain.step import SAMPLES_PER_MS, Step
@@ -25,6 +26,7 @@ __all__ = [
     "playing",
     "remaining_ms",
     "settle",
+    "words_broken_off",
 ]
 
 
@@ -171,6 +173,22 @@ def broken_off(step: Step) -> None:
         played.finished, played.in_model = True, False
     if broken:
         step.effects.append(StartTimer(name="played", delay_ms=remaining_ms(step) + 1))
+
+
+def words_broken_off(step: Step, event: WordsBrokenOff) -> None:
+    """Text was heard when it was sent: what there is of it counts, though it was to be longer."""
+    state, reply = step.state, step.state.reply
+    judged = reply is not None and reply.reply_id == event.own_id and (reply.refused or reply.muted)
+    if judged or item(state, event.item_id) is not None:
+        # What policy cut off is put right when the reply is over; what has sound is told of by how far that was played.
+        return
+    played = PlayedItem(
+        item_id=event.item_id, starts_at=_now(step), kind=event.kind, response_id=event.response_id
+    )
+    state.playback.items.append(played)
+    if event.in_model:
+        state.remember(HistoryItem(item_id=event.item_id, kind="message", role="assistant", text=event.text))
+    finished(step, event.item_id, event.text)
 
 
 def client_truncated(step: Step, truncated: ClientTruncated) -> None:

@@ -39,6 +39,7 @@ from ringback_session.views.route import (
     call_requested,
     history_of,
     item_of,
+    tell_broken_off,
     tell_end,
 )
 from ringback_session.views.routes import Routes
@@ -201,6 +202,7 @@ class Responses:
     ) -> str:
         """Before the client it is over. Returns its id if the model is not done with it already, or ""."""
         left = route.holding.clear() if route.holding is not None else []
+        tell_broken_off(route, out, in_model=True)
         self.shown.close(route, status, reason, error, out)
         for frame in left:
             self.event(peek(frame), frame, out)
@@ -238,6 +240,7 @@ class Responses:
                     self.shown.close(route, "failed", None, CONNECTION_LOST, out)
                     tell_end(route.owner, route.own_id, "failed", out)
                 else:
+                    tell_broken_off(route, out, in_model=False)
                     self.shown.close(route, "completed", None, None, out)
         self.routes.clear()
 
@@ -360,6 +363,7 @@ class Responses:
                 muted = route.holding is not None and route.holding.muted
                 ending = ("incomplete", "content_filter") if muted else (status, raw.reason)
                 self.shown.announce(route, out)
+                tell_broken_off(route, out, in_model=True)
                 self.shown.close(route, *ending, raw.error, out, usage=raw.usage)
             route.closed = True
         if route.holding is not None and route.holding.unshown:
@@ -367,11 +371,9 @@ class Responses:
         tell_end(route.owner, route.own_id, status, out)
 
     def _words(self, route: Route, head: EventHead, delta: str, out: Out) -> None:
-        item_id = head.item_id or ""
-        text = route.texts.get(item_id, "") + delta
-        route.texts[item_id] = text
+        text = route.words(head, delta)
         if route.owner == "speech" and not route.cancel_reason:
-            where = {"item_id": item_id, "response_id": route.response_id}
+            where = {"item_id": head.item_id or "", "response_id": route.response_id}
             out.inputs.append(SpeechText(speech_id=route.own_id, transcript=text, **where))
 
     def _audio(self, route: Route, head: AudioHead, frame: bytes, samples: int, out: Out) -> None:

@@ -10,7 +10,7 @@ import msgspec
 import orjson
 from ringback_realtime import AudioHead, ContentPart, EventHead, Item, ServerEvents, usage_object
 
-from ringback_session.domain.floor_inputs import AsideEnded
+from ringback_session.domain.floor_inputs import AsideEnded, WordsBrokenOff
 from ringback_session.domain.inputs import CallAnnounced, CallRequested, ReplyEnded, SpeechEnded
 from ringback_session.domain.state import HistoryItem
 from ringback_session.views.holding import Holding
@@ -29,6 +29,7 @@ __all__ = [
     "history_of",
     "item_of",
     "response_of",
+    "tell_broken_off",
     "tell_end",
 ]
 
@@ -60,6 +61,8 @@ class Route:
     settings: dict[str, Any] = field(default_factory=dict)
     items: dict[str, Item] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
+    # Items of which words were sent as text, not as what is said.
+    written: set[str] = field(default_factory=set)
     open_items: list[str] = field(default_factory=list)
     open_parts: dict[str, str] = field(default_factory=dict)
     waiting: list[tuple[EventHead, bytes]] = field(default_factory=list)
@@ -110,6 +113,14 @@ class Route:
             self.open_parts[item_id] = orjson.loads(frame)["part"]["type"]
         elif head.type == "response.content_part.done":
             self.open_parts.pop(item_id, None)
+
+    def words(self, head: EventHead, delta: str) -> str:
+        """More words of an item; returns all that there are."""
+        item_id = head.item_id or ""
+        self.texts[item_id] = text = self.texts.get(item_id, "") + delta
+        if head.type == "response.output_text.delta":
+            self.written.add(item_id)
+        return text
 
     def is_known(self, item_id: str) -> None:
         """The client, or the core, has been told of the item."""
@@ -286,3 +297,22 @@ def tell_end(owner: Owner, own_id: str, status: str, out: Out) -> None:
         out.inputs.append(SpeechEnded(speech_id=own_id, status=status))
     else:
         out.inputs.append(AsideEnded(own_id=own_id))
+
+
+def tell_broken_off(route: Route, out: Out, *, in_model: bool) -> None:
+    """The response ends before the client: what it has of written words that are not whole."""
+    if route.owner == "client" or not route.visible or route.closed:
+        return
+    for item_id in route.open_items:
+        text = route.texts.get(item_id, "")
+        if text and item_id in route.written:
+            out.inputs.append(
+                WordsBrokenOff(
+                    own_id=route.own_id,
+                    item_id=item_id,
+                    text=text,
+                    kind=route.speech_kind,
+                    response_id=route.response_id,
+                    in_model=in_model and route.owner == "reply",
+                )
+            )
