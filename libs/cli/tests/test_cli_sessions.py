@@ -9,6 +9,7 @@ from ringback.events.v1 import events_pb2
 from ringback.session.v1 import session_pb2 as pb
 from ringback.session.v1 import session_pb2_grpc
 from ringback_cli import main as command
+from ringback_cli.commands.following import TRIES_MAX
 from ringback_cli.stack.stack import Reachable
 from ringback_testkit.ports import free_port
 
@@ -18,6 +19,8 @@ class Desk(session_pb2_grpc.SessionAdminServiceServicer):
 
     def __init__(self):
         self.asked = []
+        # What becomes of the call while it is watched, one word for each watch.
+        self.moves = []
         self.sessions = [
             pb.SessionInfo(
                 session_id="sess_1", tenant="local", pack="airline", agent="baggage", phase="idle"
@@ -42,10 +45,15 @@ class Desk(session_pb2_grpc.SessionAdminServiceServicer):
 
     def WatchSession(self, request, context):  # noqa: N802
         self._keep(request, context)
+        at = self.moves.pop(0) if self.moves else "stays"
+        if at == "nowhere":
+            context.abort(grpc.StatusCode.NOT_FOUND, "no replica holds such a session")
         yield pb.WatchSessionResponse(session=self.sessions[0])
+        if at == "leaves":
+            context.abort(grpc.StatusCode.UNAVAILABLE, "the call is not held here any more: watch again")
         ended = events_pb2.SessionEvent(session_ended=events_pb2.SessionEnded(reason="client_closed"))
         yield pb.WatchSessionResponse(fact=ended)
-        if request.session_id == "sess_1" and len(self.sessions) == 1:
+        if at == "ends and leaves":
             context.abort(grpc.StatusCode.UNAVAILABLE, "the call is not held here any more: watch again")
 
     def InjectMessage(self, request, context):  # noqa: N802
@@ -149,10 +157,44 @@ def test_a_call_is_watched_to_its_end(sessions):
     assert "ended: client_closed" in said
 
 
-def test_a_watch_that_its_replica_gives_up_says_to_watch_again(sessions, desk):
-    desk.sessions.pop()
+@pytest.fixture
+def at_once(monkeypatch):
+    """Without the pauses between the tries to find a call."""
+    monkeypatch.setattr("ringback_cli.commands.following.PAUSE_MAX_S", 0.0)
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_call_that_moves_to_another_replica_is_watched_on(sessions, desk, at_once, options):
+    desk.sessions[0].owner, desk.sessions[0].epoch = "session-2", 2
+    desk.moves = ["leaves", "nowhere", "nowhere", "stays"]
+    code, said = sessions("watch", "sess_1", *options)
+    assert code == 0
+    assert said.count("looking for who has it now") == 1
+    assert "session-2 has the call now, epoch 2: watching on" in said
+    assert "client_closed" in said
+    assert len(desk.asked) == 4
+    if not options:
+        assert said.count("Hello [there].") == 1, "what was said is not told twice"
+
+
+def test_a_call_that_is_not_found_again_is_given_up_after_so_many_tries(sessions, desk, at_once):
+    desk.moves = ["leaves", *["nowhere"] * 99]
     code, said = sessions("watch", "sess_1")
-    assert (code, "watch again" in said) == (1, True)
+    assert (code, "no replica holds such a session" in said) == (1, True)
+    assert len(desk.asked) == 1 + TRIES_MAX
+
+
+def test_a_replica_that_shows_the_call_and_loses_it_again_and_again_is_given_up(sessions, desk, at_once):
+    desk.moves = ["leaves"] * 99
+    code, said = sessions("watch", "sess_1")
+    assert (code, "not held here any more" in said) == (1, True)
+    assert len(desk.asked) == 1 + TRIES_MAX
+
+
+def test_a_call_that_has_ended_is_not_looked_for(sessions, desk, at_once):
+    desk.moves = ["ends and leaves"]
+    assert sessions("watch", "sess_1")[0] == 0
+    assert len(desk.asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from ringback_errors import (
 )
 
 from ringback_cli.commands.connection import find_stack
+from ringback_cli.commands.following import Following
 from ringback_cli.commands.running import run
 from ringback_cli.console import console, print_fact
 from ringback_cli.watch.facts import cost, event_line
@@ -97,18 +98,24 @@ def show(session_id: Session, as_json: AsJson = False, admin: Admin = "") -> Non
 
 @app.command()
 def watch(session_id: Session, as_json: AsJson = False, admin: Admin = "") -> None:
-    """Watch a call as it goes, until it ends or Ctrl-C."""
+    """Watch a call as it goes, until it ends or Ctrl-C.
 
-    async def follow(stub: Any) -> None:
-        async for update in stub.WatchSession(pb.WatchSessionRequest(session_id=session_id)):
-            if as_json:
-                _print_json(update, indent=None)
-            elif update.WhichOneof("update") == "session":
-                _print_info(update.session)
-            else:
-                print_fact(event_line(update.fact))
+    A call that moves to another replica is looked for, for about a minute, and watched on.
+    """
 
-    _ask(admin, follow)
+    def show(update: pb.WatchSessionResponse, again: bool) -> None:
+        if as_json:
+            _print_json(update, indent=None)
+        elif update.WhichOneof("update") == "fact":
+            print_fact(event_line(update.fact))
+        elif not again:
+            _print_info(update.session)
+
+    def tell(words: str) -> None:
+        typer.echo(words, err=True)
+
+    following = Following(session_id, show=show, tell=tell)
+    run(following.to_its_end(lambda do: _asked(admin, do)))
 
 
 @app.command()
@@ -242,21 +249,21 @@ def usage(
 
 def _ask(address: str, do: Callable[[Any], Awaitable[_T]]) -> _T:
     """Ask the replica at the address, or any of the stack here: each answers for all."""
+    return run(_asked(address, do))
+
+
+async def _asked(address: str, do: Callable[[Any], Awaitable[_T]]) -> _T:
     targets = [address] if address else _of_stack()
-
-    async def asked() -> _T:
-        away: grpc.aio.AioRpcError | None = None
-        for target in targets:
-            try:
-                return await _of(target, do)
-            except grpc.aio.AioRpcError as error:
-                if not _nobody(error):
-                    raise _told(error, target) from None
-                away = error
-        assert away is not None, "there is one target at least"
-        raise _told(away, ", ".join(targets))
-
-    return run(asked())
+    away: grpc.aio.AioRpcError | None = None
+    for target in targets:
+        try:
+            return await _of(target, do)
+        except grpc.aio.AioRpcError as error:
+            if not _nobody(error):
+                raise _told(error, target) from None
+            away = error
+    assert away is not None, "there is one target at least"
+    raise _told(away, ", ".join(targets))
 
 
 def _of_stack() -> list[str]:
