@@ -23,6 +23,8 @@ def test_path_and_model_are_read() -> None:
     assert (upgrade.path, upgrade.model) == ("/p/airline/v1/realtime", "gpt-realtime")
     assert upgrade.websocket
     assert read_upgrade(request()).model is None
+    assert read_upgrade(request()).intent is None
+    assert read_upgrade(request("/v1/realtime?intent=transcription")).intent == "transcription"
 
 
 def test_a_key_comes_in_the_header_or_the_subprotocol() -> None:

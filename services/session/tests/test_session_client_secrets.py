@@ -113,6 +113,7 @@ async def test_expired_secrets_are_swept_away(house):
         ({"expires_after": {"anchor": "created_at", "seconds": 7_201}}, "expires_after.seconds"),
         ({"session": {"type": "realtime", "colour": "red"}}, "session.colour"),
         ({"session": {"instructions": "no type"}}, "session.type"),
+        ({"session": {"colour": "red", "type": "transcription"}}, "session.type"),
         ({"nonsense": 1}, "nonsense"),
         (b"{", "body"),
         (b"[]", "event"),

@@ -141,6 +141,18 @@ async def test_a_pack_that_the_key_may_not_use_is_refused_by_name(house):
     assert (await visitor.closed()).code == 4000
 
 
+@pytest.mark.parametrize("model", ["", "&model=m1"])
+async def test_a_session_that_only_transcribes_is_refused_with_what_to_ask_for(house, model):
+    visitor = await house.visit(f"/v1/realtime?intent=transcription{model}")
+    error = (await visitor.read("error"))["error"]
+    assert (error["code"], error["param"]) == ("invalid_value", "intent")
+    assert "audio.input.transcription" in error["message"]
+    assert await visitor.closed() == (4000, "invalid_request_error.invalid_value")
+    assert not house.world.calls.running
+    wrong = await house.visit("/v1/realtime?intent=transcription", key="rb_wrong")
+    assert (await wrong.read("error"))["error"]["code"] == "invalid_api_key"
+
+
 async def test_a_lost_call_is_resumed_by_its_token_and_the_old_token_dies(house):
     visitor = await house.visit()
     session_id = (await visitor.read("session.created"))["session"]["id"]

@@ -57,6 +57,7 @@ async def test_an_update_is_merged_echoed_and_passed_on_with_ours(world):
     [
         (update(tools=[TOOL | {"name": "refund"}]), "invalid_value", "session.tools[0].name"),
         (update(colour="red"), "unknown_parameter", "session.colour"),
+        (update(colour="red", type="transcription"), "invalid_value", "session.type"),
         (update(output_modalities=["text", "audio"]), "invalid_value", "session.output_modalities"),
         (
             update(audio={"output": {"format": {"type": "audio/opus"}}}),

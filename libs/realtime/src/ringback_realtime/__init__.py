@@ -18,6 +18,7 @@ from ringback_realtime.errors import (
     invalid_value,
     missing_parameter,
     only_audio_truncates,
+    transcription_session,
     unknown_item,
     unknown_parameter,
     unknown_tool_call,
@@ -62,6 +63,6 @@ __all__ = [
     "audio_already_shorter", "cancel_not_active", "check_truncation", "classify",
     "client_events", "closes", "commit_empty", "decode_audio", "decode_client_event", "decode_server_event",
     "invalid_value", "missing_parameter", "only_audio_truncates", "parse_item", "peek", "resolve_response",
-    "response_object", "server_events", "splice_ids", "unknown_item", "unknown_parameter",
+    "response_object", "server_events", "splice_ids", "transcription_session", "unknown_item", "unknown_parameter",
     "unknown_tool_call", "usage_object", "voice_is_fixed",
 ]  # fmt: skip

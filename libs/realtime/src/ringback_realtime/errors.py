@@ -20,6 +20,7 @@ __all__ = [
     "invalid_value",
     "missing_parameter",
     "only_audio_truncates",
+    "transcription_session",
     "unknown_item",
     "unknown_parameter",
     "unknown_tool_call",
@@ -86,6 +87,15 @@ def unknown_parameter(param: str) -> ProtocolError:
 
 def invalid_value(param: str, expected: str) -> ProtocolError:
     return ProtocolError("invalid_value", f"Invalid value for '{param}': {expected}.", param)
+
+
+def transcription_session(param: str) -> ProtocolError:
+    """Sessions that only transcribe are not offered; ``param`` is where one was asked for."""
+    expected = (
+        "sessions that only transcribe are not offered; expected a 'realtime' session, which transcribes what is said "
+        "with 'audio.input.transcription' and answers nothing with 'turn_detection.create_response' false"
+    )
+    return invalid_value(param, expected)
 
 
 def active_response(response_id: str) -> ProtocolError:

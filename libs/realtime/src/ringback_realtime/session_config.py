@@ -7,7 +7,13 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from ringback_realtime.errors import ProtocolError, invalid_value, missing_parameter, voice_is_fixed
+from ringback_realtime.errors import (
+    ProtocolError,
+    invalid_value,
+    missing_parameter,
+    transcription_session,
+    voice_is_fixed,
+)
 from ringback_realtime.session_patch import (
     AudioFormat,
     InputPatch,
@@ -117,6 +123,8 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
         ``audio_started`` fixes the voice, ``response_active`` the speed. Raises ProtocolError with
         ``param`` as JSON path.
         """
+        if isinstance(update, Mapping) and update.get("type") == "transcription":
+            raise transcription_session("session.type")
         patch = convert(_with_vad_type(update, self.turn_detection), SessionPatch, param="session")
         changes: dict[str, Any] = {
             **_present("parallel_tool_calls", patch.parallel_tool_calls),

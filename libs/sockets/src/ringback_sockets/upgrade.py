@@ -32,12 +32,15 @@ class Upgrade:
     subprotocol: bool
     beta_header: bool
     websocket: bool
+    # What the session is to be for, where the request says so.
+    intent: str | None = None
 
 
 def read_upgrade(request: WSUpgradeRequest) -> Upgrade:
     """Read a request; total, whatever its bytes are."""
     path, _, query = request.path.decode("latin-1").partition("#")[0].partition("?")
-    models = parse_qs(query).get("model")
+    asked = parse_qs(query)
+    models, intents = asked.get("model"), asked.get("intent")
     offered = _offered(request)
     return Upgrade(
         path=unquote(path).rstrip("/"),
@@ -46,6 +49,7 @@ def read_upgrade(request: WSUpgradeRequest) -> Upgrade:
         subprotocol=SUBPROTOCOL in offered,
         beta_header="openai-beta" in request.headers,
         websocket=request.headers.get("upgrade", "").lower() == "websocket",
+        intent=intents[0][:128] if intents else None,
     )
 
 

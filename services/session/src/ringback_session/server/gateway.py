@@ -19,7 +19,7 @@ from ringback_sockets import Closed, RealtimeLink, accepted, listen, read_upgrad
 from ringback_session.domain.model_problem import ModelProblem
 from ringback_session.ports import Caller, Tenants
 from ringback_session.server.callers import called_by
-from ringback_session.server.refusals import as_error, as_http, bad_key, bad_token, tell
+from ringback_session.server.refusals import as_error, as_http, bad_key, bad_token, no_transcription, tell
 from ringback_session.server.secrets_http import SecretsHttp
 from ringback_session.usecases.admission import Refused
 from ringback_session.usecases.call import Call
@@ -128,6 +128,7 @@ class Gateway:
                 HTTPStatus.UPGRADE_REQUIRED, code="websocket_expected", message="Connect with a WebSocket."
             )
         visit = self._identify(upgrade.key, path["pack"] or "", path["token"] or "", upgrade.model)
+        visit = _intended(visit, upgrade.intent)
         try:
             self._calls.admission.check(waiting=len(self._visits), resuming=bool(visit.old_token))
             if visit.caller is not None:
@@ -223,6 +224,13 @@ class Gateway:
             model=visit.model,
             session=session,
         )
+
+
+def _intended(visit: _Visit, intent: str | None) -> _Visit:
+    """A visit for something else than a conversation is told so; a wrong key before that."""
+    if intent == "transcription" and visit.refused is None:
+        return _Visit("", "", None, refused=no_transcription())
+    return visit
 
 
 def _hung_up(closed: Closed) -> bool:

@@ -6,12 +6,12 @@ from http import HTTPStatus
 from typing import Final
 
 from picows import WSUpgradeResponseWithListener
-from ringback_realtime import EventIds, ProtocolError, ServerEvents, closes
+from ringback_realtime import EventIds, ProtocolError, ServerEvents, closes, transcription_session
 from ringback_sockets import RealtimeLink, refusal
 
 from ringback_session.usecases.admission import Refused
 
-__all__ = ["as_error", "as_http", "bad_key", "bad_token", "tell"]
+__all__ = ["as_error", "as_http", "bad_key", "bad_token", "no_transcription", "tell"]
 
 # By the reason of a Refused: what clients know it as. All else is ours: a server error that passes.
 _CODES: Final = {"tenant_quota": "rate_limit_exceeded", "tenant_budget": "insufficient_quota"}
@@ -43,6 +43,10 @@ def bad_token() -> ProtocolError:
     return ProtocolError(
         "invalid_resume_token", "The resume token is unknown, spent, or its session has ended."
     )
+
+
+def no_transcription() -> ProtocolError:
+    return transcription_session("intent")
 
 
 def tell(link: RealtimeLink, error: ProtocolError) -> None:
