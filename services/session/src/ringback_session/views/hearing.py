@@ -38,7 +38,7 @@ ITEMS_KEPT = 256
 EVENTS_HELD = 64
 # Of one transcript, and of what is told of its tokens: far beyond what is said in one breath, within one frame.
 WORDS_CHARS_MAX: Final = 64 * 1024
-LOGPROBS_MAX: Final = 2_048
+LOGPROBS_MAX: Final = 1_024
 _TOO_LARGE: Final = f"The realtime model sent a transcript of more than {WORDS_CHARS_MAX} characters."
 
 

@@ -149,9 +149,9 @@ class _Audio(msgspec.Struct, frozen=True):
 
 
 class _Logprob(msgspec.Struct, frozen=True):
-    token: Annotated[str, msgspec.Meta(max_length=64)]
+    token: Annotated[str, msgspec.Meta(max_length=48)]
     logprob: float
-    bytes: Annotated[list[int], msgspec.Meta(max_length=64)]
+    bytes: Annotated[list[int], msgspec.Meta(max_length=48)]
 
 
 class _ResponseEvent(msgspec.Struct, frozen=True):
