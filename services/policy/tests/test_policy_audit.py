@@ -9,6 +9,7 @@ from ringback.events.v1 import events_pb2
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback_errors import InvalidInput, Overloaded
 from ringback_events import Delivery, MemoryBroker, MemoryBus, SpoolFull, event_subject
+from ringback_policy.adapters import audit_trail
 from ringback_policy.adapters.audit_trail import BATCH_MAX, AuditChain, chain_breaks, read_entries
 from ringback_policy.adapters.intake import AuditIntake
 from ringback_policy.domain.auditing import ChangeRecord, ConsentRecord, DecisionRecord
@@ -56,6 +57,20 @@ async def test_what_cannot_be_audited_is_refused_and_nothing_is_lost_or_doubled_
     kinds = [entry.change.kind for entry in entries(bus)]
     assert kinds == ["a", "b", "d"]
     assert chain_breaks(entries(bus)) == []
+    await bus.close()
+
+
+async def test_what_waited_for_a_full_bus_goes_on_by_itself(monkeypatch):
+    monkeypatch.setattr(audit_trail, "AGAIN_MS", 1)
+    bus = FullBus(MemoryBroker())
+    chain = AuditChain(bus, replica="one")
+    bus.full = True
+    chain.append(change("a"))
+    bus.full = False
+    async with asyncio.timeout(25):
+        while not entries(bus):
+            await turn()
+    assert [entry.change.kind for entry in entries(bus)] == ["a"]
     await bus.close()
 
 

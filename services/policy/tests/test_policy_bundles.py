@@ -4,6 +4,7 @@ import json
 
 import pytest
 from ringback_policy.domain.compiling import compile_bundle
+from ringback_policy.domain.facts import FACTS_MAX
 from ringback_policy.domain.findings import BrokenBundleError
 from ringback_policy.domain.vocabulary import SideEffect
 
@@ -159,6 +160,45 @@ def test_facts_come_from_read_only_tools_that_the_pack_has(airline):
 def test_facts_may_not_need_each_other_in_a_ring(airline):
     facts = "facts:\n  a: {tool: t, arguments: {x: facts.b.x}}\n  b: {tool: t, arguments: {x: facts.a.x}}\n"
     assert "fact a needs itself: a → b → a" in findings_of(airline, domain=facts)[0][3]
+
+
+def test_facts_that_many_others_lead_to_are_looked_at_once(bench_of):
+    """Every fact takes arguments from both of the level before: there are 2^60 ways to the last."""
+    levels = [[f"a{level}", f"b{level}"] for level in range(60)]
+    with pytest.raises(BrokenBundleError, match="gate action, action look: its rules need 119 facts"):
+        bench_of(domain=chained(levels) + needing("a59"))
+
+
+def test_a_decision_that_needs_more_facts_than_a_question_holds_is_refused(bench_of):
+    names = [f"f{at}" for at in range(FACTS_MAX + 1)]
+    bench_of(domain=chained([names[1:]]) + needing(*names[1:]))
+    with pytest.raises(BrokenBundleError, match=f"need {FACTS_MAX + 1} facts; expected at most {FACTS_MAX}"):
+        bench_of(domain=chained([names]) + needing(*names))
+
+
+def test_a_fact_that_a_session_never_gets_to_is_warned_of_with_its_line(airline):
+    files = {
+        **airline.minimal,
+        "domain.yaml": HEAD + (chained([["a"], ["b"], ["c"]]) + needing("c")).encode(),
+    }
+    found = [(w.file, w.line, w.message) for w in compile_bundle(files, pack="tiny").warnings]
+    assert found == [
+        ("domain.yaml", 6, "fact c: it is had in round 3, but a session fetches 2 times for a decision")
+    ]
+
+
+def chained(levels):
+    """Facts of which each takes arguments from all of the level before."""
+    lines = []
+    for before, now in zip([[], *levels], levels, strict=False):
+        arguments = ", ".join(f"{name}: facts.{name}.x" for name in before) or "n: session.turn"
+        lines += [f"  {name}: {{tool: look, arguments: {{{arguments}}}}}\n" for name in now]
+    return "facts:\n" + "".join(lines)
+
+
+def needing(*facts):
+    when = " || ".join(f"facts.{name}.x" for name in facts)
+    return f"rules:\n  - {{id: r, gate: action, action: look, when: {when}, effect: deny, on_error: deny}}\n"
 
 
 @pytest.mark.parametrize("phrase", ["(", "a(?=b)", "x{1000}{1000}", "(?P<n>", "''"])

@@ -160,4 +160,4 @@ def test_remembered_questions_are_bounded_in_number_and_in_bytes():
         for asked in sent:
             kept.keep("airline", asked)
         assert [asked.decision_id for asked in kept.of("airline")] == [f"dec_{amount}" for amount in left]
-    assert kept.of("other") == ()
+    assert list(kept.of("other")) == []

@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ringback.events.v1 import events_pb2
 from ringback.policy.v1 import policy_pb2 as pb
-from ringback_errors import Conflict, InvalidInput, NotFound
-from ringback_events import MemoryBroker, MemoryBus, control_subject
+from ringback_errors import Conflict, InvalidInput, NotFound, Overloaded
+from ringback_events import MemoryBroker, MemoryBus, SpoolFull, control_subject
 from ringback_identity import MacKeys, canonical_json, digest
 from ringback_policy.adapters.audit_trail import read_entries
 from ringback_policy.bootstrap import assemble
 from ringback_policy.domain.rollout import Rollout, bundle_for, canaried, gate_failed, promoted, staged
 from ringback_policy.server.admin import PolicyAdminServicer
 from ringback_policy.server.policy import PolicyServicer
+from ringback_policy.usecases.rolling_out import ASKED_AT_ONCE
 
 NOW_MS = 1_795_000_000_000
 TOOLS = {"pay": pb.SIDE_EFFECT_WRITE}
@@ -123,7 +124,7 @@ async def one(two):
 
 async def settled(holds):
     """Waits for a state that the event loop will bring about."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         while not holds():
             await asyncio.sleep(0)
 
@@ -289,6 +290,38 @@ async def test_a_diff_lists_every_decision_that_changes_over_what_was_decided(on
     assert (back.questions, back.changed, back.laxer) == (1, 1, 1)
 
 
+def reading_back(*values):
+    """Files whose read-back of a payment has all its places, and binds these."""
+    bound = ", ".join(f"{{value: {value}, kind: text}}" for value in values)
+    actions = f"""
+version: "1"
+owner: team
+actions:
+  pay:
+    arguments: {{amount: string, to: string}}
+    consent: {{template: "Pay {{args.amount}} to {{args.to}}?", must_contain: [{bound}]}}
+"""
+    return {**files(1), "actions.yaml": actions.encode()}
+
+
+async def test_a_bundle_whose_read_back_need_not_be_heard_as_far_is_laxer(one):
+    both, less = [
+        (
+            await one.admin.PublishBundle(
+                pb.PublishBundleRequest(pack="shop", files=reading_back(*bound), actor="ana"), None
+            )
+        ).bundle_digest
+        for bound in (("args.amount", "args.to"), ("args.to",))
+    ]
+    asked = question(5, both)
+    asked.action.arguments_json = canonical_json({"amount": "5", "to": "Ann"})
+    asked.action.arguments_digest = digest(asked.action.arguments_json)
+    found = await diffed(one, base_digest=both, candidate_digest=less, questions=[asked])
+    assert (found.changed, found.laxer) == (1, 1)
+    back = await diffed(one, base_digest=less, candidate_digest=both, questions=[asked])
+    assert (back.questions, back.changed, back.laxer) == (1, 0, 0)
+
+
 async def test_a_diff_without_a_candidate_says_so(one):
     with pytest.raises(InvalidInput) as refused:
         await diffed(one)
@@ -321,6 +354,98 @@ async def test_a_bundle_that_is_laxer_anywhere_is_not_tightening(one):
     with pytest.raises(InvalidInput, match="1 of 1 decisions get laxer"):
         await one.order("PromoteBundle", questions=[question(500, one.active)])
     assert (await one.status()).active_digest == one.active
+
+
+async def test_what_was_stricter_before_is_so_again_when_a_still_stricter_one_is_rolled_back(one):
+    await one.pay(60, one.active)
+    strictest = await one.publish(20)
+    for bundle in (one.stricter, strictest):
+        await one.order("StageBundle", bundle_digest=bundle, tightening=True)
+        await one.order("PromoteBundle", questions=[question(60, one.active)])
+    assert (await one.pay(30, one.active)).bundle_digest == strictest
+    await one.order("RollbackBundle")
+    answer = await one.pay(60, one.active)
+    assert (answer.effect, answer.bundle_digest) == (pb.EFFECT_DENY, one.stricter)
+    assert (await one.pay(60, one.stricter)).bundle_digest == one.stricter
+
+
+async def test_what_becomes_the_expected_rollout_while_it_is_looked_at_is_not_promoted_unchecked(
+    one, monkeypatch
+):
+    laxer = await one.publish(1_000)
+    before = await one.parts.store.rollout("shop")
+    staged_at = (await one.order("StageBundle", bundle_digest=laxer, tightening=True)).revision
+
+    async def as_it_was(pack):
+        return before
+
+    with monkeypatch.context() as patched:
+        patched.setattr(one.parts.store, "rollout", as_it_was)
+        with pytest.raises(Conflict, match="look at it again"):
+            await one.order("PromoteBundle", revision=staged_at)
+    assert (await one.status()).active_digest == one.active
+
+
+async def test_a_comparison_leaves_room_for_decisions_in_between(one):
+    count = 3 * ASKED_AT_ONCE
+    for amount in range(count):
+        await one.pay(amount, one.active)
+    await one.order("StageBundle", bundle_digest=one.stricter)
+    comparing = asyncio.create_task(diffed(one))
+    between = 0
+    while not comparing.done():
+        await one.pay(60, one.active)
+        await asyncio.sleep(0)
+        between += 1
+    assert (await comparing).questions >= count
+    assert between >= 3
+
+
+async def test_a_change_that_cannot_be_audited_is_not_made(one, monkeypatch):
+    await audited(one)
+
+    def full(*args, **more):
+        raise SpoolFull("full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(one.bus, "publish", full)
+        await one.pay(500, one.active)
+        one.parts.audit.deliver()
+        for change in (
+            one.publish(7),
+            one.order("StageBundle", bundle_digest=one.stricter),
+            one.admin.ActivateBundle(
+                pb.ActivateBundleRequest(
+                    pack="shop", bundle_digest=one.stricter, actor="ana", expected_digest=one.active
+                ),
+                None,
+            ),
+        ):
+            with pytest.raises(Overloaded):
+                await change
+    rollout = await one.status()
+    assert (rollout.active_digest, rollout.candidate_digest) == (one.active, "")
+    assert len(one.parts.store.all()) == 2
+
+
+async def test_a_change_that_was_made_while_the_audit_ran_full_is_in_it_all_the_same(one, monkeypatch):
+    await audited(one)
+
+    def full(*args, **more):
+        raise SpoolFull("full")
+
+    change = one.parts.store.change
+    with monkeypatch.context() as patched:
+
+        async def changed(*args):
+            patched.setattr(one.bus, "publish", full)
+            await one.pay(500, one.active)
+            one.parts.audit.deliver()
+            return await change(*args)
+
+        patched.setattr(one.parts.store, "change", changed)
+        assert (await one.order("StageBundle", bundle_digest=one.stricter)).candidate_digest == one.stricter
+    assert (await audited(one))[-1] == ("stage", "ana", "", one.stricter)
 
 
 async def failed_gate(replica, bundle):

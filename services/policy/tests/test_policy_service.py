@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -10,10 +11,13 @@ from ringback.policy.v1 import policy_pb2 as pb
 from ringback_errors import Conflict, InvalidInput, NotFound, Unavailable
 from ringback_events import MemoryBroker, MemoryBus
 from ringback_identity import MacKeys, Proof, canonical_json, digest
+from ringback_policy.adapters import bundle_store
 from ringback_policy.adapters.audit_trail import chain_breaks, read_entries
 from ringback_policy.bootstrap import assemble
+from ringback_policy.domain.compiling import compile_bundle
 from ringback_policy.server.admin import PolicyAdminServicer
 from ringback_policy.server.policy import PolicyServicer
+from ringback_policy.usecases import publishing
 
 NOW_MS = 1_795_000_000_000
 ARGUMENTS = canonical_json({"reservation_id": "482915"})
@@ -117,7 +121,7 @@ async def audited(replica):
 
 async def until(condition):
     """Waits for a state that the event loop will bring about."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(25):
         while not condition():
             await asyncio.sleep(0)
 
@@ -237,6 +241,53 @@ async def test_a_replica_that_the_watch_has_not_reached_yet_reads_the_bundle_its
     bundle = await replica.publish(airline.files("airline"))
     assert (await other.decide(bundle, facts=False)).needs_facts
     assert await other.activate(bundle) == ""
+    await other.parts.close()
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Compiling, in the module of this name, waits until it is told to go on."""
+    go_on = threading.Event()
+
+    def compiled(*args, **more):
+        assert go_on.wait(25)
+        return compile_bundle(*args, **more)
+
+    def hold(module):
+        monkeypatch.setattr(module, "compile_bundle", compiled)
+        return go_on
+
+    yield hold
+    go_on.set()
+
+
+async def test_decisions_go_on_while_a_bundle_is_compiled(replica, airline, held):
+    bundle = await replica.publish(airline.files("airline"))
+    go_on = held(publishing)
+    other = asyncio.create_task(replica.publish(airline.files("airline"), pack="other"))
+    await asyncio.sleep(0)
+    assert (await replica.decide(bundle, facts=False)).needs_facts
+    assert not other.done()
+    go_on.set()
+    assert await other != bundle
+
+
+async def test_a_session_that_begins_while_the_active_bundle_is_compiled_gets_it(
+    replica, broker, keys, airline, held
+):
+    other = Replica(broker, keys, "two")
+    await other.parts.open()
+    go_on = held(bundle_store)
+    bundle = await replica.publish(airline.files("airline"))
+    await replica.activate(bundle)
+    await until(lambda: other.parts.store.active_digests() == {"airline": bundle})
+    begins = asyncio.create_task(
+        other.policy.GetSessionRules(pb.GetSessionRulesRequest(tenant="local", pack="airline"), None)
+    )
+    await asyncio.sleep(0)
+    assert not begins.done()
+    go_on.set()
+    assert (await begins).bundle_digest == bundle
     await other.parts.close()
 
 

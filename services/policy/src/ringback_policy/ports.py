@@ -66,8 +66,8 @@ class Bundles(Protocol):
     def active(self, pack: str) -> Bundle:
         """The bundle that new sessions of a pack get; raises NotFound or Unavailable as `get` does."""
 
-    def for_session(self, pack: str, *, tenant: str, session_id: str) -> Bundle:
-        """The bundle that this new session gets: the active one, or the candidate inside a canary."""
+    def for_session(self, pack: str, *, tenant: str, session_id: str) -> str:
+        """The digest of what this new session gets: the active bundle, or the candidate inside a canary."""
 
     def deciding(self, digest: str) -> Bundle:
         """The bundle that decides for sessions which pinned this one: itself, or a stricter one promoted since."""
@@ -98,11 +98,15 @@ class Bundles(Protocol):
 class AuditTrail(Protocol):
     """The append-only audit."""
 
-    def append(self, record: AuditRecord) -> None:
+    def append(self, record: AuditRecord, *, happened: bool = False) -> None:
         """Takes an entry for delivery and returns at once.
 
-        Raises Overloaded when nothing more can be kept, InvalidInput for what is no tenant.
+        Raises Overloaded when nothing more can be kept, InvalidInput for what is no tenant; what has `happened`, and
+        for which `check_room` was asked before, is taken all the same.
         """
+
+    def check_room(self, tenant: str) -> None:
+        """Raises as `append` does: for what must not be done unless it can be audited."""
 
     def append_later(self, tenant: str, made: Callable[[], DecisionRecord]) -> None:
         """As `append`, of an entry that nobody waits for: it is made, in its order, when entries are handed on."""

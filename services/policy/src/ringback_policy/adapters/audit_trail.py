@@ -23,6 +23,8 @@ HELD_MAX = 1_024
 # Entries are made and go to the bus together: one write to the socket and one wake-up for all of a few milliseconds.
 BATCH_MS = 25
 BATCH_MAX = 64
+# A bus that could keep no more is tried again, also when nobody asks meanwhile.
+AGAIN_MS = 1_000
 _log = logging.getLogger("ringback.policy.audit")
 
 
@@ -46,9 +48,13 @@ class AuditChain:
         self._full = False
         self._timer: asyncio.TimerHandle | None = None
 
-    def append(self, record: AuditRecord) -> None:
-        """Takes an entry; raises Overloaded when the bus keeps no more, InvalidInput for what is no tenant."""
-        self._expect(record.tenant)
+    def append(self, record: AuditRecord, *, happened: bool = False) -> None:
+        """Takes an entry; raises Overloaded when the bus keeps no more, InvalidInput for what is no tenant.
+
+        What has happened is taken all the same.
+        """
+        if not happened:
+            self.check_room(record.tenant)
         self._make()
         self._held.append(record)
         if isinstance(record, DecisionRecord) and record.binding:
@@ -60,9 +66,18 @@ class AuditChain:
 
     def append_later(self, tenant: str, made: Callable[[], DecisionRecord]) -> None:
         """Takes an entry that is made when it is handed on; raises as `append` does."""
-        self._expect(tenant)
+        self.check_room(tenant)
         self._unmade.append(made)
         self._deliver_soon()
+
+    def check_room(self, tenant: str) -> None:
+        """Raises as `append` does."""
+        if self._full or self._waiting() >= HELD_MAX:
+            self.deliver()
+        if self._full:
+            raise _overloaded()
+        # Refused here and not later: the tenant is part of the subject.
+        _subject(tenant, "decision")
 
     def deliver(self, *, durable: bool = False) -> None:
         """Hands everything that waits to the bus."""
@@ -78,6 +93,7 @@ class AuditChain:
                 if not self._full:
                     _log.error("the audit cannot take more: its spool is full")
                 self._full = True
+                self._timer = asyncio.get_running_loop().call_later(AGAIN_MS / 1000, self.deliver)
                 return
             except RingbackError as error:
                 # Entries that the bus will never take must not stop those behind them.
@@ -88,14 +104,6 @@ class AuditChain:
 
     def _waiting(self) -> int:
         return len(self._held) + len(self._unmade)
-
-    def _expect(self, tenant: str) -> None:
-        if self._full or self._waiting() >= HELD_MAX:
-            self.deliver()
-        if self._full:
-            raise _overloaded()
-        # Refused here and not later: the tenant is part of the subject.
-        _subject(tenant, "decision")
 
     def _make(self) -> None:
         while self._unmade:

@@ -15,7 +15,7 @@ from ringback_events import Bus, Entry, Subscription, load_topology
 from ringback_policy.domain.compiling import compile_bundle
 from ringback_policy.domain.findings import BrokenBundleError
 from ringback_policy.domain.model import Bundle
-from ringback_policy.domain.rollout import Rollout, bundle_for
+from ringback_policy.domain.rollout import CHANGED_MEANWHILE, Rollout, bundle_for
 from ringback_policy.domain.vocabulary import SideEffect
 
 __all__ = ["BundleStore"]
@@ -44,6 +44,8 @@ class BundleStore:
         self._tightened: dict[str, str] = {}
         self._ready = asyncio.Event()
         self._watches: list[Subscription] = []
+        # One at a time: the watch and a session that cannot wait for it may want the same.
+        self._loading = asyncio.Lock()
 
     @property
     def ready(self) -> bool:
@@ -104,15 +106,15 @@ class BundleStore:
 
     def active(self, pack: str) -> Bundle:
         """The pack's active bundle; raises NotFound, or Unavailable before the first reading."""
-        return self.for_session(pack, tenant="", session_id="")
+        return self.get(self.for_session(pack, tenant="", session_id=""))
 
-    def for_session(self, pack: str, *, tenant: str, session_id: str) -> Bundle:
-        """The active bundle or, inside a canary, its candidate; raises as `active` does."""
+    def for_session(self, pack: str, *, tenant: str, session_id: str) -> str:
+        """The digest of the active bundle or, inside a canary, of its candidate; raises as `active` does."""
         rollout = self._rollouts.get(pack)
         if rollout is None or not rollout.digest:
             self._check_ready()
             raise NotFound("this pack has no active bundle", field="pack")
-        return self.get(bundle_for(rollout, tenant=tenant, session_id=session_id))
+        return bundle_for(rollout, tenant=tenant, session_id=session_id)
 
     def active_digests(self) -> Mapping[str, str]:
         """Pack → digest."""
@@ -184,10 +186,7 @@ class BundleStore:
             else:
                 await bucket.update(key, value, revision=entry.revision)
         except Conflict:
-            raise Conflict(
-                "somebody else changed the rollout at the same moment: look at it again",
-                field="expected_revision",
-            ) from None
+            raise Conflict(CHANGED_MEANWHILE, field="expected_revision") from None
         self._take(pack, after)
         return before, after
 
@@ -196,6 +195,10 @@ class BundleStore:
             raise Unavailable("bundles have not been read yet: NATS cannot be reached")
 
     async def _on_bundle(self, key: str, entry: Entry | None) -> None:
+        async with self._loading:
+            await self._load(key, entry)
+
+    async def _load(self, key: str, entry: Entry | None) -> None:
         digest = f"sha256:{key.removeprefix('bundle.')}"
         # Bundles are immutable: a removed one stays for the sessions that pinned it.
         if entry is None or digest in self._bundles:
@@ -204,11 +207,13 @@ class BundleStore:
             stored = msgspec.json.decode(entry.value, type=_Stored)
             files = {name: text.encode() for name, text in stored.files.items()}
             tools = {name: SideEffect(tool) for name, tool in stored.tools.items()}
-            bundle = compile_bundle(files, pack=stored.pack, tools=tools).bundle
+            # In a thread of its own: a large one takes a second, for which nobody's decision waits.
+            compiled = await asyncio.to_thread(compile_bundle, files, pack=stored.pack, tools=tools)
         except (msgspec.MsgspecError, ValueError, BrokenBundleError) as error:
             # Stored by another release with other rules of what is allowed; sessions that pinned it get NotFound.
             _log.error("bundle %s cannot be loaded: %s", digest, error)
             return
+        bundle = compiled.bundle
         if bundle.digest != digest:
             _log.error("bundle %s has the content of %s", digest, bundle.digest)
             return

@@ -7,7 +7,7 @@ import msgspec
 from ringback_errors import InvalidInput
 from ringback_identity import canonical_json, digest
 
-from ringback_policy.domain import guards
+from ringback_policy.domain import fact_limits, guards
 from ringback_policy.domain.declared import Declared
 from ringback_policy.domain.facts import in_order
 from ringback_policy.domain.files import (
@@ -97,6 +97,9 @@ def compile_bundle(
     findings.raise_if_broken()
     speaks = guards.gates_with_rules(rules, sources.safety)
     guards.look_at(sources.interaction.turn_rules, sources.safety, sources.documents, findings)
+    index = _index(rules, actions, facts)
+    fact_limits.look_at(index, sources.documents, findings)
+    findings.raise_if_broken()
     bundle = Bundle(
         digest=bundle_digest,
         pack=pack,
@@ -109,7 +112,7 @@ def compile_bundle(
         default_effect=EFFECTS[sources.actions.default],
         fallbacks=_fallbacks(sources.actions),
         rules=rules,
-        index=_index(rules, actions, facts),
+        index=index,
         phrase_sets=phrase_sets,
         redactors={Gate(entry.gate): Redactor(entry.kinds) for entry in sources.safety.redact},
         gate_fallbacks=guards.fallbacks(sources.by_file()),

@@ -19,7 +19,7 @@ from ringback_policy.domain.environment import (
     misfit,
     subject_values,
 )
-from ringback_policy.domain.facts import FactsAtHand, resolve
+from ringback_policy.domain.facts import FACTS_MAX, FactsAtHand, resolve
 from ringback_policy.domain.model import ActionPolicy, Bundle, ConsentRule, FactSpec, Rule, RuleSet
 from ringback_policy.domain.readback import client_read_back, read_back
 from ringback_policy.domain.speaking import ask_rule, fired
@@ -40,12 +40,11 @@ from ringback_policy.domain.templates import Renderer, TemplateError
 from ringback_policy.domain.verdicts import NONE, Verdict, obligations_of, stated, strictest
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 
-__all__ = ["FACTS_MAX", "PROOF_TTL_MS", "TEXT_CHARS_MAX", "decide"]
+__all__ = ["PROOF_TTL_MS", "TEXT_CHARS_MAX", "decide"]
 
 # A proof covers journal_wait_ms (10 s), an admission and a resume, and no more.
 PROOF_TTL_MS = 30_000
 TEXT_CHARS_MAX = 16 * 1024
-FACTS_MAX = 16
 # The session's clock and the one that stamped a consent are the same; a second covers rounding.
 CLOCK_SLACK_MS = 1_000
 

@@ -11,7 +11,10 @@ from ringback_policy.domain.environment import Variables, fact_value, json_objec
 from ringback_policy.domain.model import FactSpec
 from ringback_policy.domain.subjects import Fact, FactNeed, Request
 
-__all__ = ["FactsAtHand", "in_order", "resolve"]
+__all__ = ["FACTS_MAX", "FactsAtHand", "in_order", "resolve"]
+
+# That one question may bring along.
+FACTS_MAX = 16
 
 
 class FactsAtHand(msgspec.Struct):

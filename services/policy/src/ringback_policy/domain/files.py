@@ -231,7 +231,7 @@ class DomainFile(LayerFile, frozen=True, forbid_unknown_fields=True):
     """domain.yaml: facts and the rules of the business."""
 
     prompt: list[Words] = []
-    facts: dict[Name, FactEntry] = {}
+    facts: Annotated[dict[Name, FactEntry], msgspec.Meta(max_length=256)] = {}
 
 
 class SafetyFile(LayerFile, frozen=True, forbid_unknown_fields=True):

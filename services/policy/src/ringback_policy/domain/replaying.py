@@ -7,7 +7,14 @@ from ringback_errors import InvalidInput
 
 from ringback_policy.domain.evaluating import decide
 from ringback_policy.domain.model import Bundle
-from ringback_policy.domain.subjects import ActionSubject, Decision, Obligations, Request, ResultSubject
+from ringback_policy.domain.subjects import (
+    ActionSubject,
+    Decision,
+    Obligations,
+    ReadBack,
+    Request,
+    ResultSubject,
+)
 from ringback_policy.domain.templates import Renderer
 from ringback_policy.domain.vocabulary import Effect, Gate
 
@@ -57,7 +64,7 @@ def diff(base: Bundle, candidate: Bundle, requests: Iterable[Request], *, render
 
 
 def _change(request: Request, before: Decision, after: Decision) -> Change | None:
-    weaker = _weaker(before.obligations, after.obligations)
+    weaker = _weaker(before.obligations, after.obligations) or _says_less(before.read_back, after.read_back)
     if (before.effect, before.rule) == (after.effect, after.rule) and not weaker:
         return None
     subject = request.subject
@@ -79,6 +86,15 @@ def _laxer(before: Effect | None, after: Effect | None) -> bool:
     if before is None or after is None:
         return before is not after
     return after < before
+
+
+def _says_less(before: ReadBack | None, after: ReadBack | None) -> bool:
+    """Whether a yes would now be asked for without something that had to be heard before."""
+    if before is None or after is None:
+        return False
+    heard = {(value.name, value.value) for value in after.must_contain}
+    unheard = any((value.name, value.value) not in heard for value in before.must_contain)
+    return unheard or before.states not in after.states
 
 
 def _weaker(before: Obligations, after: Obligations) -> bool:

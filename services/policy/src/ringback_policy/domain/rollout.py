@@ -11,6 +11,7 @@ import msgspec
 from ringback_errors import Conflict, InvalidInput
 
 __all__ = [
+    "CHANGED_MEANWHILE",
     "GATES_FAILED_MAX",
     "Rollout",
     "bundle_for",
@@ -21,6 +22,7 @@ __all__ = [
     "staged",
 ]
 
+CHANGED_MEANWHILE = "somebody else changed the rollout at the same moment: look at it again"
 # Two in a row: one may be chance.
 GATES_FAILED_MAX = 2
 # Hundredths of a percent.
@@ -95,7 +97,12 @@ def rolled_back(rollout: Rollout) -> Rollout:
         return _ended(rollout)
     if not rollout.previous:
         raise Conflict("there is neither a candidate nor a bundle that was active before", field="pack")
-    tightened = {old: new for old, new in rollout.tightened.items() if new != rollout.digest}
+    # What was stricter before the last step is so again.
+    tightened = {
+        old: rollout.previous if new == rollout.digest else new
+        for old, new in rollout.tightened.items()
+        if old != rollout.previous
+    }
     return _ended(rollout, digest=rollout.previous, previous="", tightened=tightened)
 
 

@@ -81,8 +81,9 @@ def compile_facts(
 ) -> dict[str, FactSpec]:
     """All facts; they may take arguments from each other, but not in a ring."""
     found = {name: _fact(name, entry, source, tools) for name, entry in entries.items()}
+    checked: set[str] = set()
     for name in found:
-        ring = _ring(name, found, ())
+        ring = _ring(name, found, (), checked)
         if ring:
             line = line_at(source.document, f"$.facts.{name}")
             source.findings.error(source.file, line, f"fact {name} needs itself: {' → '.join(ring)}")
@@ -191,13 +192,18 @@ def _fact(name: str, entry: FactEntry, source: Source, tools: Mapping[str, SideE
     )
 
 
-def _ring(name: str, facts: Mapping[str, FactSpec], above: tuple[str, ...]) -> tuple[str, ...]:
+def _ring(
+    name: str, facts: Mapping[str, FactSpec], above: tuple[str, ...], checked: set[str]
+) -> tuple[str, ...]:
+    """The ring that this fact leads into; those that lead into none are `checked`, and not walked again."""
     if name in above:
         return (*above, name)
-    for other in facts[name].needs if name in facts else ():
-        ring = _ring(other, facts, (*above, name))
-        if ring:
-            return ring
+    if name in facts and name not in checked:
+        for other in facts[name].needs:
+            ring = _ring(other, facts, (*above, name), checked)
+            if ring:
+                return ring
+        checked.add(name)
     return ()
 
 

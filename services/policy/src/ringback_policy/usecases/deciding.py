@@ -142,11 +142,11 @@ class Deciding:
         self, pack: str, bundle_digest: str, *, tenant: str = "", session_id: str = ""
     ) -> Bundle:
         """The bundle whose rules a session takes: the one it pinned, else its pack's active one or a canary's."""
-        if bundle_digest:
-            return await self._stored(bundle_digest)
-        if not pack:
+        if not (bundle_digest or pack):
             raise InvalidInput("expected a pack or a bundle digest", field="pack")
-        return self._bundles.for_session(pack, tenant=tenant, session_id=session_id)
+        return await self._stored(
+            bundle_digest or self._bundles.for_session(pack, tenant=tenant, session_id=session_id)
+        )
 
     async def _bundle(self, digest: str) -> Bundle:
         """What decides for sessions that pinned this; one may be ahead of this replica's watch by a moment."""

@@ -1,7 +1,9 @@
 """Owns the rollout of bundles: each step is held against what its operator looked at, audited, and told."""
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 import msgspec
 from ringback_errors import Conflict, InvalidInput
@@ -18,6 +20,8 @@ __all__ = ["Compared", "Order", "Questions", "RollingOut"]
 
 QUESTIONS_MAX = 2_000
 BYTES_MAX = 16 * 1024 * 1024
+# A comparison shares the process with decisions: this many are asked in one go.
+ASKED_AT_ONCE = 16
 # Another replica may change the same rollout at the same moment.
 GATE_ATTEMPTS_MAX = 5
 
@@ -68,9 +72,9 @@ class Questions:
             size -= len(kept.popleft())
         self._bytes[pack] = size
 
-    def of(self, pack: str) -> tuple[Request, ...]:
-        """What is kept."""
-        return tuple([self._read(question) for question in self._by_pack.get(pack, ())])
+    def of(self, pack: str) -> Iterator[Request]:
+        """What is kept now, each read when it is its turn."""
+        return map(self._read, tuple(self._by_pack.get(pack, ())))
 
 
 class RollingOut:
@@ -116,9 +120,17 @@ class RollingOut:
     async def promote(self, order: Order, *, questions: Sequence[Request]) -> Rollout:
         """Makes the candidate active; a tightening one must have shown that no decision gets laxer."""
         now = await self._bundles.rollout(order.pack)
-        if now.tightening and now.digest and now.revision == order.expected_revision:
+        checked = now.revision == order.expected_revision and now.tightening and bool(now.digest)
+        if checked:
             await self._check_tightening(order.pack, now, questions)
-        return await self._change("promote", order, steps.promoted)
+
+        def step(current: Rollout) -> Rollout:
+            # It may have become the expected one while this was being looked at.
+            if current.tightening and current.digest and not checked:
+                raise Conflict(steps.CHANGED_MEANWHILE, field="expected_revision")
+            return steps.promoted(current)
+
+        return await self._change("promote", order, step)
 
     async def roll_back(self, order: Order) -> Rollout:
         """Drops the candidate, or returns to the bundle that was active before."""
@@ -156,7 +168,7 @@ class RollingOut:
             return
 
     async def _check_tightening(self, pack: str, now: Rollout, questions: Sequence[Request]) -> None:
-        found = await self._diff(now.digest, now.candidate, [*self._questions.of(pack), *questions])
+        found = await self._diff(now.digest, now.candidate, chain(self._questions.of(pack), questions))
         if not found.questions:
             raise InvalidInput(
                 "expected recorded questions: without them nothing shows that the bundle is stricter",
@@ -172,10 +184,17 @@ class RollingOut:
 
     async def _diff(self, base: str, candidate: str, requests: Iterable[Request]) -> Diff:
         first, second = await self._bundles.fetch(base), await self._bundles.fetch(candidate)
-        return diff(first, second, requests, renderer=self._speaker)
+        parts = []
+        asked = iter(requests)
+        while some := list(islice(asked, ASKED_AT_ONCE)):
+            parts.append(diff(first, second, some, renderer=self._speaker))
+            # Sessions that ask meanwhile are answered in between.
+            await asyncio.sleep(0)
+        return Diff(sum(part.questions for part in parts), tuple(c for part in parts for c in part.changes))
 
     async def _change(self, kind: str, order: Order, step: Step) -> Rollout:
         check_change(order.pack, order.actor)
+        self._audit.check_room(OPERATOR_TENANT)
         before, after = await self._bundles.change(order.pack, order.expected_revision, step)
         self._audit.append(
             ChangeRecord(
@@ -187,7 +206,8 @@ class RollingOut:
                 from_digest=before.candidate if after.digest == before.digest else before.digest,
                 to_digest=after.candidate if after.digest == before.digest else after.digest,
                 reason=_said(order, after),
-            )
+            ),
+            happened=True,
         )
         if after.digest != before.digest:
             self._facts.bundle_activated(order.pack, after.digest, previous=before.digest, actor=order.actor)
