@@ -117,6 +117,8 @@ async def test_the_rules_of_the_active_bundle_arrive_as_the_core_reads_them(arro
     assert bundle == arrow.bundle
     assert (rules.filler_after_ms, rules.decision_timeout_ms, rules.input_gate) == (600, 400, "parallel")
     assert rules.fillers[0] == "One moment, please."
+    waits = (rules.hold_prompt_after_ms, rules.person_wait_ms_max, rules.person_late, len(rules.hold_prompts))
+    assert waits == (20_000, 120_000, "callback", 2)
     assert rules.fallback(SideEffect.READ).effect is Effect.ALLOW
     stopped = rules.fallback(SideEffect.IRREVERSIBLE)
     assert stopped.effect is Effect.DENY

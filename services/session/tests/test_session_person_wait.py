@@ -5,7 +5,13 @@ from ringback_session.domain import effects as fx
 from ringback_session.domain import inputs as ev
 from ringback_session.domain.rules import Effect, TurnRules
 from ringback_session.domain.state import SpeechKind
-from ringback_session.domain.upkeep import OperatorHandedBack, OperatorSaid, OperatorTookOver
+from ringback_session.domain.upkeep import (
+    OperatorHandedBack,
+    OperatorSaid,
+    OperatorTookOver,
+    OperatorTransferred,
+)
+from session_call_kit import World, append, check_chain
 from session_core_kit import CoreCall, new_state
 
 RULES = {"hold_prompts": ("Please hold.", "Still holding."), "person_wait_ms_max": 70_000}
@@ -148,3 +154,31 @@ def test_a_caller_who_hangs_up_is_awaited_no_more(waiting):
     waiting.do(ev.ClientGone(reason="client_closed"))
     assert prompts(waiting, 100_000) == []
     assert not waiting.facts("task_opened")
+
+
+async def test_a_whole_call_waits_hears_prompts_and_has_its_task():
+    world = World()
+    world.policy.rules = TurnRules(**RULES | {"input_gate": "off", "person_wait_ms_max": 35_000})
+    call, client = await world.start()
+    call.feed(OperatorTransferred(actor="anna", reason="billing"))
+    heard = []
+    for _ in range(4):
+        await world.settle()
+        asked = world.upstream.got("response.create")
+        if len(asked) > len(heard):
+            world.upstream.speaks()
+            heard.append(asked[-1]["response"]["instructions"])
+        for _ in range(15_000 // 40):
+            call.client_frame(append())
+        world.clock.advance(15_000)
+    await world.settle()
+    assert [word in said for word, said in zip(("colleague", "Please hold"), heard, strict=False)] == [
+        True
+    ] * 2
+    assert len(client.of("response.done")) == len(heard)
+    (opened,) = world.facts("task_opened")
+    assert opened.task_opened.title == "Call the caller back: billing"
+    assert not call.state.handed_over
+    check_chain(client.frames)
+    assert not world.tracing.errors
+    await world.close()

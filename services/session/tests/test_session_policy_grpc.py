@@ -202,6 +202,7 @@ async def test_the_rules_of_a_bundle_keep_the_defaults_that_it_does_not_name(pol
         "Bye.",
     )
     assert found.clarify_max == 2
+    assert (found.hold_prompt_after_ms, found.person_wait_ms_max) == (0, 0), "what is 0 is off"
     assert found.fallback(SideEffect.WRITE).say == "Later."
     assert found.fallback(SideEffect.READ).effect is Effect.ALLOW
     assert found.fallback(SideEffect.IRREVERSIBLE).effect is Effect.DENY
