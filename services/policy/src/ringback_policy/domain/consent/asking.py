@@ -1,6 +1,7 @@
 """Owns questions and orders: whether a clause asks, what for, and whether it orders what was read back."""
 
 import re
+from collections.abc import Sequence
 
 from ringback_policy.domain.consent.clauses import Clause
 from ringback_policy.domain.consent.patterns import AFFIRM_PHRASES, INFO_LEAD, INFO_PATTERN
@@ -8,8 +9,10 @@ from ringback_policy.domain.consent.values import SaidValues, stem
 from ringback_policy.domain.consent.words import (
     ACTION_VERBS,
     AFFIRM_WORDS,
+    AFTER_PREPOSITIONS,
     ASK_LEADS,
     ASKING_SUBJECTS,
+    BEFORE_LEADS,
     BESIDE_WORDS,
     CHANGING_VERBS,
     GETTING_VERBS,
@@ -18,6 +21,7 @@ from ringback_policy.domain.consent.words import (
     MODAL_LEADS,
     NEUTRAL_WORDS,
     PERMITTED_VERBS,
+    PREPOSITIONS,
     REQUEST_VERBS,
     TELLING_VERBS,
     TELLING_WORDS,
@@ -29,25 +33,37 @@ from ringback_policy.domain.consent.words import (
     WH_LEADS,
 )
 
-__all__ = ["asks", "asks_for_more", "bare", "commands", "requests_change", "waits_for"]
+__all__ = ["asks", "asks_for_more", "bare", "commands", "lacks", "requests_change", "waits_for"]
 
 
 def asks(clause: Clause, said: SaidValues) -> bool:
     words = clause.words
-    lead = words[0]
-    if lead in ("also", "please", "so", "oh", "then", "well", "okay", "yes") and len(words) > 1:
-        lead = words[1]
+    at = next((at for at, word in enumerate(words[:-1]) if word not in BEFORE_LEADS), len(words) - 1)
+    lead = words[at]
+    if lead in PREPOSITIONS and set(words[at + 1 : at + 2]) & AFTER_PREPOSITIONS:
+        # "At what time", "for how much".
+        lead = words[at + 1]
     if lead in WH_LEADS:
         return not AFFIRM_PHRASES.match(clause.text) or clause.asked
     if lead in MODAL_LEADS or lead in ASK_LEADS:
         return not _is_order(words[words.index(lead) :]) and not _only_affirms(words)
     if INFO_PATTERN.search(clause.text) and (INFO_NOUNS & set(words) or INFO_LEAD.match(clause.text)):
         return not _wants_another(clause, said)
+    if _TO_BE_TOLD.search(clause.text) and not _IN_DOUBT.search(clause.text):
+        return True
     if clause.asked and set(words) & (WH_LEADS | INFO_NOUNS):
         return True
     if set(words) & TOLD_NOUNS and set(words) <= TOLD_NOUNS | TOLD_FRAME:
         return True
+    if _asks_what_they_have(clause, said):
+        return True
     return clause.asked and not _only_affirms(words) and not _restates(words, said)
+
+
+def lacks(clause: Clause) -> bool:
+    """ "I don't have their number": why one asked to be told, and no refusal."""
+    match = _LACKS.fullmatch(clause.text)
+    return match is not None and bool(set(match.group(1).split()) & INFO_NOUNS)
 
 
 def waits_for(clause: Clause) -> bool:
@@ -70,6 +86,11 @@ def asks_for_more(clause: Clause, said: SaidValues) -> bool:
         return False
     verb = next((word for word in words[lead + 2 :] if word not in BESIDE_WORDS), "")
     if all(said.has(word) or word in NEUTRAL_WORDS for word in words):
+        return False
+    if words[lead + 1] in {"i", "we"} and _WITH_ME.search(clause.text):
+        # "Can I call them", "can I take my dog with me" asks whether one may.
+        return False
+    if verb in TELLING_VERBS and "to" not in words and not _names(words[words.index(verb) + 1 :], said):
         return False
     if words[lead + 1] in {"they", "he", "she"} and verb not in CHANGING_VERBS:
         # "Can they colour hair" asks what others do.
@@ -123,6 +144,23 @@ def bare(words: list[str]) -> bool:
     )
 
 
+def _asks_what_they_have(clause: Clause, said: SaidValues) -> bool:
+    """ "Find their menu", "tell me its opening hours": to be told what is theirs, not which of theirs to take."""
+    match = _THEIRS.search(clause.text)
+    if match is None or clause.contrast:
+        return False
+    return not any(
+        said.has(word) or word in KIND_WORDS - INFO_NOUNS or word in ACTION_VERBS or word.endswith("est")
+        for word in match.group(1).split()
+        if word not in NEUTRAL_WORDS
+    )
+
+
+def _names(words: Sequence[str], said: SaidValues) -> bool:
+    """Whether anything is named that was not read back."""
+    return any(not said.has(word) and word not in _NAMES_NOTHING for word in words)
+
+
 def _wants_another(clause: Clause, said: SaidValues) -> bool:
     """ "I want the flexible fare" is no wish to be told the fare; "I want their phone number" is."""
     if INFO_LEAD.match(clause.text) or clause.asked:
@@ -132,11 +170,9 @@ def _wants_another(clause: Clause, said: SaidValues) -> bool:
         if not _GETTING.search(clause.text):
             return False
         # "Give me the business fare": what stands before the noun says which one.
+        words = [word for word in words if not word.endswith("'s")]
         words = words[: max((at for at, word in enumerate(words) if word in INFO_NOUNS), default=0)]
-    return any(
-        not said.has(word) and word not in NEUTRAL_WORDS | INFO_NOUNS | KIND_WORDS | TOLD_OF | AFFIRM_WORDS
-        for word in words
-    )
+    return any(not said.has(word) and word not in _TOLD_OR_PLAIN for word in words)
 
 
 def _is_order(words: tuple[str, ...]) -> bool:
@@ -157,7 +193,7 @@ def _only_affirms(words: tuple[str, ...]) -> bool:
     if (
         words[0] in MODAL_LEADS | ASK_LEADS
         and len(words) > 1
-        and words[1] not in AFFIRM_WORDS | {"very", "it"}
+        and (words[1] not in AFFIRM_WORDS | {"very", "it"} or words[:2] == ("is", "it"))
     ):
         return len(rest) < len(words) and all(word in NEUTRAL_WORDS for word in rest)
     affirming = bool(set(words) & AFFIRM_WORDS)
@@ -170,6 +206,28 @@ def _restates(words: tuple[str, ...], said: SaidValues) -> bool:
     )
 
 
+_WITH_ME = re.compile(
+    r"\b(?:call|phone|contact|text|email|reach) (?:them|him|her|there|the \w+)(?: \w+)?$"
+    r"|\b(?:take|bring) (?:\w+ ){1,3}(?:with (?:me|us)|along|inside)\b"
+)
+# "I was also wondering which city it is in": whoever wants to be told waits for no one else.
+_TO_BE_TOLD = re.compile(
+    r"\b(?:know|wonder|wondering|curious|(?:tell|inform|remind) (?:me|us)|explain|clarify)"
+    r"(?: (?:also|about|to me|please))?"
+    r" (?:what|which|where|when|who|whose|how|if|whether)\b"
+)
+_IN_DOUBT = re.compile(r"\b(?:should|ought|really|worth|wise|better|you know|not)\b")
+_LACKS = re.compile(
+    r"(?:because )?(?:i|we) (?:do|can) not "
+    r"(?:have|know|find|remember|recall|see|(?:think|believe) (?:i|we) (?:got|have|know)) "
+    r"((?:the|their|its|it is|his|her|your|any) (?:\w+ ){0,2}\w+?)(?: yet| anymore| any more)?"
+)
+_THEIRS = re.compile(
+    r"\b(?:find|tell|share|show|send|provide|read|look up|pull up|check)(?: out)?(?: (?:me|us))? "
+    r"(?:their|its|his|her|the \w+'s) ((?:[a-z]+ ?){1,4})$"
+)
+_NAMES_NOTHING = NEUTRAL_WORDS | TELLING_VERBS
+_TOLD_OR_PLAIN = NEUTRAL_WORDS | INFO_NOUNS | KIND_WORDS | TOLD_OF | AFFIRM_WORDS
 _REQUEST_STEMS = frozenset(stem(word) for word in REQUEST_VERBS)
 _ABLE_TO_USE = re.compile(r"\bi (?:can |could |may |might |will |should )?use\b")
 # "Will I have to change trains" asks what is to come.
@@ -182,7 +240,7 @@ _ASKED_WHETHER = re.compile(
 )
 # "Directions to the stadium": what is told may be of anything.
 _OF_WHAT = re.compile(
-    r"\b(?:address|contact|details|directions|number|price|rating|cost) (?:of|to|for|at) the \w+"
+    r"\b(?:address|contact|details|directions|number|price|rating|cost) (?:of|to|for|at) (?:the|my|our|this|that) \w+"
 )
 _WANTING = re.compile(r"\b(?:want|need|would like)\b")
 _GETTING = re.compile(r"\b(?:let me have|(?:find|get|give|send) me)\b")

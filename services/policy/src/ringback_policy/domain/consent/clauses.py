@@ -1,28 +1,25 @@
 """Owns the cutting of an utterance into clauses of folded words, each knowing whether it was asked."""
 
 import re
-from functools import lru_cache
 
 import msgspec
 
+from ringback_policy.domain.consent.idioms import IDIOMS
 from ringback_policy.domain.consent.patterns import (
     AFFIRM_PHRASES,
     CHANGE_PATTERN,
-    IDIOMS,
     INFO_LEAD,
     INFO_PATTERN,
     INFO_START,
 )
+from ringback_policy.domain.consent.spelling import respelt
 from ringback_policy.domain.consent.words import (
-    ACTION_VERBS,
     AFFIRM_WORDS,
     ASK_LEADS,
-    CHANGE_VERBS,
     INFO_NOUNS,
     MODAL_LEADS,
     NEGATIVE_WORDS,
     NEUTRAL_WORDS,
-    SLIPS,
     TOLD_FRAME,
     TOLD_NOUNS,
     WH_LEADS,
@@ -54,7 +51,6 @@ _CONTRACTIONS = tuple(
 )
 _BLANKS = re.compile(r" {2,}")
 _SHORT_YEAR = re.compile(r"(?<![\w'])'([0-9]{2})(?![\w:'])")
-_LETTERS = re.compile(r"[a-z']+")
 
 
 class Clause(msgspec.Struct, frozen=True):
@@ -72,15 +68,18 @@ class Clause(msgspec.Struct, frozen=True):
 
 def fold(text: str) -> str:
     """Lower case, straight apostrophes, contractions and recognition slips resolved, idioms reduced."""
-    text = text.lower().translate(_APOSTROPHES)
+    text = respelt(text.translate(_APOSTROPHES))
     text = _SHORT_YEAR.sub(_whole_year, text)
-    text = _LETTERS.sub(_meant, text)
     if "'" in text:
         for pattern, value in _CONTRACTIONS:
             text = pattern.sub(value, text)
     text = _BLANKS.sub(" ", text)
     for clues, pattern, value in IDIOMS:
-        if not any(clue in text for clue in clues):
+        # A loop and no any(): it runs for every idiom of every answer.
+        for clue in clues:
+            if clue in text:
+                break
+        else:
             continue
         text, found = pattern.subn(value, text)
         if found:
@@ -91,34 +90,6 @@ def fold(text: str) -> str:
 def _whole_year(match: re.Match[str]) -> str:
     """ "'13" is 2013."""
     return f"{19 if match.group(1) > '40' else 20}{match.group(1)}"
-
-
-def _meant(match: re.Match[str]) -> str:
-    return _unslipped(match.group())
-
-
-@lru_cache(maxsize=4096)
-def _unslipped(word: str) -> str:
-    """The word that was meant, when it is a known slip, or a long word of yes but for one letter."""
-    known = SLIPS.get(word)
-    if known is not None or not LONG_CHARS_MIN - 1 <= len(word) <= LONG_CHARS_MAX or word in _KNOWN:
-        return known or word
-    return next((_NEAR_YES[form] for form in (word, *_without_one(word)) if form in _NEAR_YES), word)
-
-
-def _without_one(word: str) -> list[str]:
-    return [word[:at] + word[at + 1 :] for at in range(len(word))]
-
-
-# Shorter words have everyday neighbours: "right" and "night".
-LONG_CHARS_MIN, LONG_CHARS_MAX = 7, 12
-_KNOWN = AFFIRM_WORDS | NEGATIVE_WORDS | NEUTRAL_WORDS | INFO_NOUNS | CHANGE_VERBS | ACTION_VERBS
-_NEAR_YES = {
-    form: word
-    for word in sorted(AFFIRM_WORDS)
-    if len(word) >= LONG_CHARS_MIN
-    for form in (word, *_without_one(word))
-}
 
 
 def clauses_of(folded: str) -> tuple[Clause, ...]:
@@ -186,7 +157,7 @@ def _starts_question(words: tuple[str, ...], at: int) -> bool:
 def _asks_of_a_thing(words: tuple[str, ...], at: int) -> bool:
     """ "Yes that is right | are pets allowed": a verb of asking after a yes that is complete, before a noun."""
     following = words[at + 1 : at + 2]
-    if not following or following[0] in AFFIRM_WORDS | NEGATIVE_WORDS | NEUTRAL_WORDS | _BEFORE_VERB:
+    if not following or following[0] in _NO_THINGS:
         return False
     return _complete(words[:at])
 
@@ -213,7 +184,7 @@ def _complete(words: tuple[str, ...]) -> bool:
     """Whether the words affirm, say nothing else, and end where a sentence may: "I would like it to" wants more."""
     text = " ".join(words)
     phrase = any(match.end() == len(text) for match in AFFIRM_PHRASES.finditer(text))
-    if words[-1] == "to" or not (phrase or words[-1] in AFFIRM_WORDS | _CLOSERS):
+    if words[-1] in {"to", "confirm"} or not (phrase or words[-1] in AFFIRM_WORDS | _CLOSERS):
         return False
     rest = AFFIRM_PHRASES.sub(" ", text).split()
     return affirms(words) and all(word in AFFIRM_WORDS | NEUTRAL_WORDS for word in rest)
@@ -243,8 +214,13 @@ _BEFORE_VERB = frozenset(
         "how",
         "all",
         "everything",
+        "choice",
+        "plan",
+        "request",
+        "wish",
     }
 )
+_NO_THINGS = AFFIRM_WORDS | NEGATIVE_WORDS | NEUTRAL_WORDS | _BEFORE_VERB
 _ASKING_VERBS = frozenset(
     {"tell", "tel", "let", "find", "check", "give", "send", "get", "provide", "see", "please", "also"}
 )

@@ -16,138 +16,52 @@ __all__ = [
     "DOUBT_PATTERN",
     "HEDGE_PATTERN",
     "HOLD_PATTERN",
-    "IDIOMS",
     "INFO_LEAD",
     "INFO_PATTERN",
     "INFO_START",
     "STOP_PATTERN",
+    "pattern_of",
 ]
 
 
+# "Where I want to hear it", "what I would like you to do"; not what they hate, paid or had.
+_WANTED = (
+    "(?:what|how|the way|where|when) (?:i|we) (?!hate|fear|dread|doubt|dislike|regret|avoid|paid|had|thought|used|got"
+    r"|do not|did not|was afraid|worry)(?:\w+ )?\w+"
+    r"(?: (?:for|about|you to do|to (?:do|go with|listen to|hear|see|watch|have|book|get|play)(?: it)?))?"
+)
 _EXACTLY = "(?:that is |it is |is )?(?:exactly |precisely |just )?"
 
 
-def _pattern(alternatives: str) -> re.Pattern[str]:
-    lines = (line.strip().replace("{exactly}", _EXACTLY) for line in alternatives.strip().splitlines())
+def pattern_of(alternatives: str) -> re.Pattern[str]:
+    """One pattern of whole words, an alternative a line."""
+    lines = (
+        line.strip().replace("{exactly}", _EXACTLY).replace("{wanted}", _WANTED)
+        for line in alternatives.strip().splitlines()
+    )
     return re.compile(rf"\b(?:{'|'.join(lines)})\b")
 
 
-def _idiom(value: str, clues: str, alternatives: str) -> tuple[tuple[str, ...], re.Pattern[str], str]:
-    return tuple(clues.split("|")), _pattern(alternatives), f" {value} "
-
-
-# Idioms whose words would mislead, with what they amount to. Applied in order, on text without contractions, where one
-# of the clues stands in it: most texts have none, and looking for those costs a tenth.
-IDIOMS = (
-    _idiom(
-        "thanks",
-        "no|hardly|barely",
-        """
-        (?:can|could) (?:not|hardly|barely) wait(?: (?:to|for)(?: \\w+)?)?
-        (?:there is |i have |i see )?no (?:problems?|worries|doubt|objections?|issues?|complaints?)(?: at all)?
-        no (?:changes?|corrections?|need to change(?: \\w+)?)(?: needed| necessary)?
-        no need to (?:worry|hurry|rush|wait|ask|repeat|apologi[sz]e|thank)(?: \\w+)?
-        no need for (?:thanks|apologies|questions?|discussion)
-        no need for (?:that|this|it)(?= *(?:[.?!,;]|$))
-        nothing (?:else|more)(?: (?:thanks|please))?
-        no more questions?
-        """,
-    ),
-    # "No need for insurance" is a no to the insurance.
-    _idiom("no", "no need", "no need (?:for|of)(?: any| the| a)?"),
-    _idiom(
-        "okay",
-        "not|all |green|thumbs",
-        """
-        (?:do not|can not) (?:see|think of) (?:any reason )?why not
-        why not
-        not (?:a )?bad(?: at all)?
-        not a problem
-        would not mind|do not mind(?: at all)?
-        all (?:right|good|correct|set)
-        green light|thumbs up
-        """,
-    ),
-    _idiom("perfect", "could not", r"could not (?:be|have been) (?:better|more \w+)"),
-    _idiom(
-        "sure",
-        "hundred|100",
-        r"(?:one|a) (?:hundred|100) ?(?:percent|%)(?: (?:sure|certain|right|correct))?|100 ?%(?: sure)?",
-    ),
-    _idiom("information", "more ", "(?:(?:some|a (?:bit|little)|a few) )?more (?:information|info|details?)"),
-    _idiom(
-        "thing",
-        "thing|question|detail",
-        r"(?:(?:one|two|three|[1-3]|some|a few|a couple(?: of)?|an?) |an(?=other))?"
-        r"(?:more |other |last |final |quick |few )?"
-        r"(?:(?:thing|question)s?|(?:(?<=more |last )|(?<=other |final ))details?)(?: though)?",
-    ),
-    _idiom(
-        "that",
-        " one",
-        r"(?<!just )(?<!only )(?:this|that|the|right|same|which|correct) one"
-        r"(?! (?:hundred|thousand|day|week|person|people))",
-    ),
-    # "A shared one" is no number, and still says what it is.
-    _idiom(r"\1", " one", r"((?:a|an) [a-z]+(?:ed|able|free)) one"),
-    _idiom("", "or no", "or not|or no(?= *(?:[.?!,;]|$))"),
-    # What one remarks before an answer, or of it.
-    _idiom("", "sense", "(?:that |it |this |which )?makes (?:perfect |total |complete |good )?sense"),
-    _idiom("", "wondering", r"(?:i (?:was|am) )?(?:also )?just wondering(?= *(?:[,;:.]|$))"),
-    _idiom("", ", is not ", r"(?<=, )is not (?:it|that)(?= *(?:[?.!;]|$))"),
-    _idiom(
-        "",
-        "sorry",
-        "(?:i am )?(?:so |very )?sorry (?:for|about) (?:the|any|all the|my) (?:confusion|trouble|mix[ -]?up|delay)",
-    ),
-    _idiom("station", " stop", "(?:bus|train|tram|subway) stops?"),
-    _idiom("", "i see", r"i see(?= *(?:[.!,;]|$))"),
-    _idiom("good", "more like", "(?:that|this) is more like it"),
-    _idiom("perfect", " one", "(?:nice|great|perfect|lovely|excellent|brilliant|good) one"),
-    _idiom("oh", "uh|m", "uh[ -]?huh|m+[ -]?h+m+"),
-    # "I will be at work then" says that one is busy.
-    _idiom("busy", " work", "(?:at|from|after|before|until|have|into|my|off|got) work|have to work"),
-    _idiom("yes", "you b", "you (?:bet|betcha)|you better believe it"),
-    _idiom(
-        "bye",
-        "see y|have a|take c|talk ",
-        """
-        see (?:you|ya)(?: then| soon| there| around)?
-        have a (?:good|great|nice|lovely|wonderful|pleasant) (?:day|one|evening|night|weekend|time)
-        take care
-        talk (?:to you |with you )?soon
-        """,
-    ),
-    _idiom("thanks", "thank", "thanks? (?:you )?(?:a (?:lot|bunch|million|ton)|so much|very much)"),
-    # What somebody is thanked for asks for nothing.
-    _idiom(
-        "thanks",
-        "thank",
-        r"(?:thanks|thank you)(?: so much| very much)? for (?!everything but)(?:[\w']+ ?){1,6}(?=[.!?,;\n]|$)",
-    ),
-    # How old something is says nothing of what will be done.
-    _idiom(
-        "long",
-        "year",
-        r"(?:about |over )?(?:[0-9]+|an?|one|two|three|four|five|six|seven|eight|nine|ten) years? (?:ago|back|old)",
-    ),
-    _idiom(
-        "you got it",
-        "you",
-        r"you (?:have )?(?:got|gotten|nailed|said|have) (?:it|that|this|everything|all)(?: all)?",
-    ),
-    _idiom(
-        "you got it",
-        "you",
-        r"you (?:have )?(?:got|gotten|captured|covered|included|noted) (?:each|every|all)(?: of)?(?: the| my| those)? "
-        r"(?:details?|nuances?|points?|bits?|parts?|pieces?|aspects?|particulars?|information)",
-    ),
-    _idiom("now", "right | possible|asap", "right (?:now|away)|(?:as )?soon as possible|asap"),
-    _idiom("correct", "just right| on|on point", "just right|right on|spot on|bang on|on point|dead on"),
-)
-
-AFFIRM_PHRASES = _pattern(
+AFFIRM_PHRASES = pattern_of(
     r"""
+    (?:wrap|finish|lock|line|set|book) (?:it|that|this) (?:up|in)$|sign (?:me|us) up
+    (?:seal|close) the deal|(?:put|push) (?:it|that|this) through
+    get (?:it|that|this) (?:done|going|started|moving|over with)
+    (?:fire|start|queue|spin) (?:it|that|this) up|bring it on|(?:roll|run) with (?:it|that|this)
+    let us (?:roll|rock|proceed|begin|get started|get going|get to it|make it happen|do this|get it done)
+    count (?:me|us) in|i am sold|(?:you|we) are on$|(?:you|we) have a deal|it is a date
+    (?:that|it|this) (?:does|will do) (?:it|the (?:trick|job))(?: (?:for me|nicely|perfectly))?
+    hits the spot|fits the bill
+    (?:that|it|this) is (?:music to my ears|the way to go|the spirit|the stuff|the bomb|the best|a yes|a go|a match)
+    (?:i am|we are) (?:all )?(?:for|in favou?r of) (?:it|that|this)$
+    (?:i am|we are) (?:all )?(?:ready|set|good) to (?:go|roll)$
+    (?:that|it|this) (?:ticks|checks) (?:all|every)(?: of)?(?: the| my)? box(?:es)?
+    to a tee?$|right on the (?:money|nose|mark)
+    you (?:read|know) my (?:mind|thoughts)|you know it|(?:fair|good) enough|could not agree more
+    (?:just )?(?:as|like) you (?:said|say|stated|described)
+    what i (?:wished|hoped|planned|intended|chose|picked|selected|had in mind|have in mind)(?: for)?
+    (?:i|we) (?:am|are) (?:comfortable|content) with (?:it|that|this|those|them|all|everything)
+    (?:i|we) (?:give|gave) (?:you )?(?:my|our) (?:permission|consent|approval|blessing|okay|confirmation)
     that is the \w+ (?:i|we) (?:want|need)(?:ed)?
     (?:that|this|it) (?:is|will be|would be|sounds like) (?:a|the) (?:plan|deal|winner)|sounds like a plan
     ^(?:it is a )?deal$
@@ -155,6 +69,7 @@ AFFIRM_PHRASES = _pattern(
     (?:please |just |yes )?(?:do|try) (?:it|that|so|this|please)
     please do|do proceed|will do|that will do|can do|could do
     of course|by all means|be my guest|carry on|continue|keep going|make it so
+    (?:that|this|it|which) (?:is|was|will be|would be) (?:\w+ly |just |all |so )?{wanted}$
     let us (?:do|go)(?: (?:it|that|for it|ahead))?
     (?:you )?got (?:it|that|everything)
     you (?:are|were) (?:right|correct)
@@ -165,6 +80,8 @@ AFFIRM_PHRASES = _pattern(
     (?:it|that|this) (?:all )?(?:works|suits|fits|does|would do)
     works (?:for me|well)|fine by me
     i (?:do|am|did|would|sure do)(?= (?:indeed|so|too|please|that|want|need|like|love|agree|confirm|approve|accept)\b|$)
+    permission (?:is |was )?(?:allowed|given|granted)
+    you (?:have )?(?:got|have|had) (?:it|that|me|everything|the whole thing) (?:all )?(?:figured out|worked out|down)?$
     i (?:would love (?:to|that)|would like (?:to|that|it))
     it is|it does|that is|they are|we do|we are
     {exactly}(?:what|how|the one) (?:i|we|you) (?:\w+ )?(?:want|need|like|wish)(?:ed)?(?: earlier| before)?
@@ -182,11 +99,12 @@ AFFIRM_PHRASES = _pattern(
     you have (?:my|our) (?:permission|consent|approval|blessing|okay)
     you (?:may|can|should)(?= |$)
     (?:i|we) (?:do )?(?:want|need) (?:this|that|it)(?! (?:to|for|on|at|in|with|from)\b)
-    make (?:it|that) happen|the (?:plan|deal|ticket)|my (?:\w+ )?(?:request|plan|wish|desire|intention|choice)
+    make (?:it|that|this) (?:happen|official)|the (?:plan|deal|ticket)
+    my (?:\w+ )?(?:request|plan|wish|desire|intention|choice)
     """
 )
 
-STOP_PATTERN = _pattern(
+STOP_PATTERN = pattern_of(
     """
     do not
     never mind
@@ -203,10 +121,11 @@ STOP_PATTERN = _pattern(
     """
 )
 
-HOLD_PATTERN = _pattern(
+HOLD_PATTERN = pattern_of(
     r"""
     wait|hold (?:on|it|that|up|your)|hang on
     (?:one|a|just a|give me a|another|half a) (?:second|sec|moment|minute|min)
+    once (?:more|again) please|(?:keep|continue) (?:looking|searching)
     not yet|not so fast|slow down|later
     let me (?:think|check|see|ask|look|find)|think about it
     pardon|excuse me|repeat|say (?:that|it) again|come again|again please|what was that|sorry what
@@ -220,7 +139,7 @@ HOLD_PATTERN = _pattern(
     """
 )
 
-HEDGE_PATTERN = _pattern(
+HEDGE_PATTERN = pattern_of(
     r"""
     maybe|perhaps|probably|possibly|might|may be|could be
     i guess|guess so|i suppose|suppose so
@@ -237,9 +156,9 @@ HEDGE_PATTERN = _pattern(
     """
 )
 
-CONDITION_PATTERN = _pattern("if|unless|as long as|provided|providing|assuming|only when")
+CONDITION_PATTERN = pattern_of("if|unless|as long as|provided|providing|assuming|only when")
 
-CHANGE_PATTERN = _pattern(
+CHANGE_PATTERN = pattern_of(
     r"""
     change|changed|changes|changing|instead|rather|switch|modify|amend|update|correction|different|another|prefer
     should be|should have been|supposed to be|meant to|i meant
@@ -273,7 +192,7 @@ ASKED_COUNT = re.compile(
 ASKED_YEAR = re.compile(r"\b(?:from|in|of|since|year) (?:19|20)[0-9]{2}\b|^(?:19|20)[0-9]{2}$")
 # "When does the first flight arrive", "what is the night rate": which of several is asked after, and at what rate.
 ASKED_WHICH = re.compile(
-    r"\bthe (?:very )?first (?!class\b|row\b|floor\b|of\b|one\b)[a-z]{4,}"
+    r"(?:\bthe |\b(?:when|what time) (?:is|does|will) )(?:very )?first (?!class\b|row\b|floor\b|of\b|one\b)[a-z]{4,}"
     r"|\bthat (?:night|day|morning|afternoon|evening)\b|\bnight (?:rate|price|cost|charge|fee)"
     r"|(?:rate|price|cost|costing|costs|charge|much)(?: \w+){0,2} night\b"
 )
@@ -282,12 +201,14 @@ ASKED_WHICH = re.compile(
 ASKED_INFO = re.compile(r"\b(?:what|how) about (?:(?:the|its|their|his|her|your|any) )?")
 
 # Questions that put the action itself in doubt.
-DOUBT_PATTERN = _pattern(
+DOUBT_PATTERN = pattern_of(
     """
     (?:what|how) about
     what (?:if|happens|would happen)
     why
     are you (?:sure|certain|serious)
+    (?:if|whether) (?:i|we) (?:should|ought)|(?:if|whether) (?:it|that|this) is (?:wise|worth|better|safe|right|a good)
+    is (?:that|it|this) (?:legit|feasible|doable|sensible|reasonable|workable|accurate|valid)
     is (?:that|it|this) (?:right|okay|correct|final|safe|necessary|all|certain|reversible|for sure)
     really
     can i (?:still|undo|change|cancel|get (?:it|my money) back)
@@ -295,7 +216,7 @@ DOUBT_PATTERN = _pattern(
 )
 
 # Questions after something else than what was read back, or to be answered before it is done.
-ALTERNATIVE_PATTERN = _pattern(
+ALTERNATIVE_PATTERN = pattern_of(
     r"""
     different|another|others?|else|alternatives?|instead|rather
     (?:other|the|my|our|your|any|more|all|what) (?:options?|choices?)
@@ -307,7 +228,7 @@ ALTERNATIVE_PATTERN = _pattern(
     """
 )
 
-INFO_PATTERN = _pattern(
+INFO_PATTERN = pattern_of(
     """
     tell me|tel me|let me (?:know|have)|find (?:out|me|us|the|their|its)|know|check|inform (?:me|us)
     confirm (?:if|whether|about)

@@ -10,16 +10,19 @@ from functools import lru_cache
 
 import msgspec
 
+from ringback_policy.domain.consent.patterns import HEDGE_PATTERN
 from ringback_policy.domain.consent.values import SaidValues, stem
 from ringback_policy.domain.consent.words import AFFIRM_WORDS, NEGATIVE_WORDS, NEUTRAL_WORDS
 
-__all__ = ["turned_round", "without_restated"]
+__all__ = ["hedged", "turned_round", "without_restated"]
 
 _NEGATORS = frozenset({"no", "not", "without", "none", "never", "non"})
 _SENTENCE = re.compile(r"[^.?!;:,\n]+")
 _WORD = re.compile(r"[a-z0-9'\-]+")
 # "No trip protection": both words name what there is none of.
 _NEGATED_WORDS_MAX = 2
+# A hedge and the word beside it.
+_QUOTED_WORDS_MIN = 2
 # "Never mind" names nothing.
 _SAID_OFF = frozenset({"mind"})
 
@@ -49,6 +52,19 @@ def turned_round(text: str, said: SaidValues) -> bool:
     words = text.split()
     denied = _denied(words)
     return any(stem(word) in held.only_denied and word not in denied for word in words)
+
+
+def hedged(text: str, said: SaidValues) -> bool:
+    """Whether it holds a hedge that is no part of what was read back: a title may have one."""
+    found = (
+        text[: match.end()].split()[-2:] + text[match.end() :].split()[:1]
+        for match in HEDGE_PATTERN.finditer(text)
+    )
+    held = said.text.lower()
+    return any(
+        len(words) < _QUOTED_WORDS_MIN or not (" ".join(words[-2:]) in held or " ".join(words[:2]) in held)
+        for words in found
+    )
 
 
 def _restates(words: list[str], at: int, held: _Negated) -> bool:

@@ -16,10 +16,12 @@ from ringback_policy.domain.consent.asking import (
     asks_for_more,
     bare,
     commands,
+    lacks,
     requests_change,
     waits_for,
 )
 from ringback_policy.domain.consent.clauses import Clause, clauses_of, fold
+from ringback_policy.domain.consent.naming import by_its_kind, foreign_words, only_its_kind, wants
 from ringback_policy.domain.consent.patterns import (
     AFFIRM_PHRASES,
     ALTERNATIVE_PATTERN,
@@ -32,11 +34,12 @@ from ringback_policy.domain.consent.patterns import (
     HOLD_PATTERN,
     STOP_PATTERN,
 )
-from ringback_policy.domain.consent.polarity import turned_round, without_restated
+from ringback_policy.domain.consent.polarity import hedged, turned_round, without_restated
+from ringback_policy.domain.consent.remarks import hoped, remark
 from ringback_policy.domain.consent.values import SaidValues, new_values, said_values
 from ringback_policy.domain.consent.words import (
     AFFIRM_WORDS,
-    CHANGE_VERBS,
+    ASKED_KINDS,
     KIND_FAMILIES,
     KIND_WORDS,
     MODAL_LEADS,
@@ -45,7 +48,6 @@ from ringback_policy.domain.consent.words import (
     STRONG_YES,
     TOLD_NOUNS,
     TOLD_OF,
-    VALUE_WORDS,
     WH_LEADS,
 )
 from ringback_policy.domain.subjects import BoundValue
@@ -88,6 +90,7 @@ class _Act(Enum):
     CHANGE = auto()
     ASK = auto()
     THANKS = auto()
+    REMARK = auto()
     NOTHING = auto()
     OTHER = auto()
 
@@ -160,8 +163,13 @@ def _without_change(
             return _answer(Reading.UNCLEAR, found, act)
     if not affirms or changed:
         return _answer(Reading.UNCLEAR, found, _Act.ASK if _Act.ASK in acts else _Act.WEAK)
-    if _Act.ASK in acts and question.side_effect is SideEffect.IRREVERSIBLE:
-        return _answer(Reading.UNCLEAR, found, _Act.ASK)
+    if _Act.REMARK in acts and _Act.AFFIRM not in acts:
+        return _answer(Reading.UNCLEAR, found, _Act.REMARK)
+    if question.side_effect is SideEffect.IRREVERSIBLE:
+        # Beside what cannot be undone nothing else may stand.
+        for act in (_Act.ASK, _Act.REMARK):
+            if act in acts:
+                return _answer(Reading.UNCLEAR, found, act)
     return _answer(Reading.YES, found, _Act.AFFIRM if _Act.AFFIRM in acts else _Act.THANKS)
 
 
@@ -209,6 +217,10 @@ def _classed(clauses: tuple[Clause, ...], said: SaidValues) -> list[_Found]:
         ):
             # "the address, phone number and price", "and if it is furnished": the question goes on.
             act = _Act.ASK
+        elif before is _Act.ASK and lacks(clause):
+            act = _Act.ASK
+        elif (act is _Act.OTHER and remark(clause, said)) or (act is _Act.HEDGE and hoped(clause)):
+            act = _Act.REMARK
         found.append(_Found(act, clause))
     return found
 
@@ -223,7 +235,7 @@ def _act_of(clause: Clause, said: SaidValues) -> _Act:
         return _Act.NOTHING
     text = without_restated(clause.text, said)
     if HOLD_PATTERN.search(_WAIT_ASKED.sub(" ", text)):
-        return _Act.CHANGE if CHANGE_PATTERN.search(text) and _wants(text, said) else _Act.HOLD
+        return _Act.CHANGE if CHANGE_PATTERN.search(text) and wants(text, said) else _Act.HOLD
     if waits_for(clause):
         return _Act.HEDGE
     if asks(clause, said):
@@ -232,7 +244,7 @@ def _act_of(clause: Clause, said: SaidValues) -> _Act:
         return _Act.HEDGE
     if _refuses(clause, text, said):
         return _Act.CHANGE if CHANGE_PATTERN.search(text) else _Act.REFUSE
-    if HEDGE_PATTERN.search(text):
+    if HEDGE_PATTERN.search(text) and hedged(text, said):
         return _Act.HEDGE
     return _stated(clause, text, said)
 
@@ -244,14 +256,17 @@ def _asked(clause: Clause, text: str, said: SaidValues) -> _Act:
     doubted = ASKED_INFO.sub(" ", text) if _told(clause, said) else text
     # "Does it have one stop" stops nothing.
     words = set(ASKED_COUNT.sub(" ", clause.text).split())
-    if words & NEGATIVE_WORDS - {"know", "without"} or DOUBT_PATTERN.search(doubted):
+    harmless = _ASKED_VERBS if clause.words[0] in WH_LEADS else {"know", "without"}
+    if words & NEGATIVE_WORDS - harmless or DOUBT_PATTERN.search(doubted):
         return _Act.OTHER
     if ALTERNATIVE_PATTERN.search(_without_then(clause)) or asks_for_more(clause, said):
         return _Act.OTHER
     if turned_round(clause.text, said):
         return _Act.OTHER
-    if clause.contrast and any(
-        len(word) > 3 and said.has(word) and word not in NEUTRAL_WORDS for word in clause.words
+    if (
+        clause.contrast
+        and "also" not in clause.words
+        and any(len(word) > 3 and said.has(word) and word not in NEUTRAL_WORDS for word in clause.words)
     ):
         # "Yes, but which card does it go to?" asks about what was read back.
         return _Act.OTHER
@@ -276,23 +291,22 @@ def _stated(clause: Clause, text: str, said: SaidValues) -> _Act:
     phrase = reduced != text
     words = reduced.split()
     command = commands(words, said)
-    rest = [word for word in words if word not in NEUTRAL_WORDS and word not in AFFIRM_WORDS]
-    foreign = [word for word in rest if not said.has(word) and not _counts(word)]
-    confirmed = "confirm" not in words or "i" in words
+    foreign = foreign_words(words, said)
+    # "Confirm the amount" asks for it; "confirm the ride" does not.
+    confirmed = "confirm" not in words or "i" in words or not {*words} & ASKED_KINDS
     if foreign and confirmed and not CHANGE_PATTERN.search(text):
-        # "That time is fine", "start the film": the thing itself, by the name of its kind.
-        named = _NAMED_THING.sub(lambda match: _unless_rival(match.group(), said), reduced).split()
-        foreign = [word for word in foreign if word in named]
+        named = by_its_kind(reduced, said)
+        foreign = [word for word in foreign if word in named and not only_its_kind(word, words, said)]
         command = command or commands(named, said)
     if command:
         foreign = []
     affirming = phrase or bool(set(words) & AFFIRM_WORDS)
     if turned_round(clause.text, said):
         return _Act.CHANGE
-    if CHANGE_PATTERN.search(reduced) and not command and (foreign or _wants(reduced, said)):
+    if CHANGE_PATTERN.search(reduced) and not command and (foreign or wants(reduced, said)):
         return _Act.CHANGE
     if foreign:
-        return _Act.CHANGE if _wants(text, said) and not affirming else _Act.OTHER
+        return _Act.CHANGE if wants(text, said) and not affirming else _Act.OTHER
     if affirming or (command and bare(words)):
         return _Act.WEAK if clause.asked and not _echoed(clause) else _Act.AFFIRM
     return _Act.THANKS if {"thanks", "thank", "please"} & set(words) else _Act.NOTHING
@@ -303,33 +317,13 @@ def _echoed(clause: Clause) -> bool:
     return len(clause.words) > 1 and bool(set(clause.words) & (STRONG_YES | {"right"}))
 
 
-def _unless_rival(thing: str, said: SaidValues) -> str:
-    """Nothing for a thing that can stand for what was read back; the words themselves for one of another kind."""
-    own = next((family for family in KIND_FAMILIES if family & set(thing.split())), None)
-    rival = own is not None and not own & said.words and any(family & said.words for family in KIND_FAMILIES)
-    return thing if rival else " "
-
-
-def _wants(text: str, said: SaidValues) -> bool:
-    """Whether it wants something that was not read back."""
-    words = text.split()
-    if not any(word in CHANGE_VERBS for word in words):
-        return False
-    return any(
-        not said.has(word) and word not in NEUTRAL_WORDS and word not in AFFIRM_WORDS and not _counts(word)
-        for word in words
-    )
-
-
-def _counts(word: str) -> bool:
-    """Whether it belongs to a value, which is judged by all of its spoken forms and not as a word."""
-    return word in VALUE_WORDS or any(char.isdigit() for char in word)
-
-
 def _told(clause: Clause, said: SaidValues) -> bool:
     """Whether all it names is what one may be told: "the price range", "their location and contact number"."""
     words = set(clause.words) - NEUTRAL_WORDS - {"what", "how", "any"}
-    if not words & TOLD_NOUNS or any(said.has(word) for word in words):
+    if clause.words[-1] in _HOW_IT_IS:
+        # "What about the parking situation", "how about music there".
+        return not any(said.has(word) or word in KIND_WORDS for word in words)
+    if not words & TOLD_NOUNS or any(said.has(word) for word in words.difference(*KIND_FAMILIES)):
         return False
     return words <= TOLD_NOUNS | TOLD_OF | KIND_WORDS | {"location"}
 
@@ -341,9 +335,10 @@ def _without_then(clause: Clause) -> str:
     return _TIME_ASKED.sub(" ", clause.text)
 
 
-_NAMED_THING = re.compile(
-    rf"\b(?:that|this|the|these|those|my|our|your) (?:{'|'.join(sorted(KIND_WORDS))})\b"
-    r"|\b(?:that|this) (?!other|same|new)[a-z]+(?= (?:is|was|works|work|suits|fits|sounds|looks|seems|will|would)\b)"
+# "When did it drop", "where does it stop": what is asked after is not refused.
+_ASKED_VERBS = frozenset({"know", "without", "drop", "stop"})
+_HOW_IT_IS = frozenset(
+    {"there", "situation", "aspect", "policy", "side", "facilities", "amenities", "services"}
 )
 # "How long do I have to wait for it" asks nobody to wait.
 _WAIT_ASKED = re.compile(r"\bhow (?:long|much)\b.*\bwait(?:ing)?\b|\bwait(?:ing)? times?\b")

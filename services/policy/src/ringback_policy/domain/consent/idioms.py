@@ -1,0 +1,155 @@
+"""Owns the idioms whose words would mislead, with what they amount to."""
+
+import re
+
+from ringback_policy.domain.consent.patterns import pattern_of
+
+__all__ = ["IDIOMS"]
+
+
+def _idiom(value: str, clues: str, alternatives: str) -> tuple[tuple[str, ...], re.Pattern[str], str]:
+    return tuple(clues.split("|")), pattern_of(alternatives), f" {value} "
+
+
+# Idioms whose words would mislead, with what they amount to. Applied in order, on text without contractions, where one
+# of the clues stands in it: most texts have none, and looking for those costs a tenth.
+IDIOMS = (
+    _idiom(
+        "thanks",
+        "no|hardly|barely",
+        """
+        (?:can|could) (?:not|hardly|barely) wait(?: (?:to|for)(?: \\w+)?)?
+        (?:there is |i have |i see )?no (?:problems?|worries|doubt|objections?|issues?|complaints?)(?: at all)?
+        no (?:changes?|corrections?|need to change(?: \\w+)?)(?: needed| necessary)?
+        no need to (?:worry|hurry|rush|wait|ask|repeat|apologi[sz]e|thank)(?: \\w+)?
+        no need for (?:thanks|apologies|questions?|discussion)
+        no need for (?:that|this|it)(?= *(?:[.?!,;]|$))
+        nothing (?:else|more)(?: (?:thanks|please))?
+        no more questions?
+        """,
+    ),
+    # "No need for insurance" is a no to the insurance.
+    _idiom("no", "no need", "no need (?:for|of)(?: any| the| a)?"),
+    _idiom(
+        "okay",
+        "not|all |green|thumbs",
+        """
+        (?:do not|can not) (?:see|think of) (?:any reason )?why not
+        why not
+        not (?:a )?bad(?: at all)?
+        not a problem
+        would not mind|do not mind(?: at all)?
+        all (?:right|good|correct|set)
+        green light|thumbs up
+        """,
+    ),
+    _idiom("perfect", "could not", r"could not (?:be|have been) (?:better|more \w+)"),
+    _idiom(
+        "sure",
+        "hundred|100",
+        r"(?:one|a) (?:hundred|100) ?(?:percent|%)(?: (?:sure|certain|right|correct))?|100 ?%(?: sure)?",
+    ),
+    _idiom("information", "more ", "(?:(?:some|a (?:bit|little)|a few) )?more (?:information|info|details?)"),
+    _idiom(
+        "thing",
+        "thing|question|detail",
+        r"(?<!my )(?<!i )(?:(?:one|two|three|[1-3]|some|a few|a couple(?: of)?|an?) |an(?=other))?"
+        r"(?:more |other |last |final |quick |few )?"
+        r"(?:(?:thing|question)s?|(?:(?<=more |last )|(?<=other |final ))details?)(?: though)?",
+    ),
+    _idiom(
+        "that",
+        " one",
+        r"(?<!just )(?<!only )(?:this|that|the|right|same|which|correct) one"
+        r"(?! (?:hundred|thousand|day|week|person|people))",
+    ),
+    # "A shared one" is no number, and still says what it is.
+    _idiom(r"\1", " one", r"((?:a|an) [a-z]+(?:ed|able|free)) one"),
+    _idiom("", "or no", "or not|or no(?= *(?:[.?!,;]|$))"),
+    # What one remarks before an answer, or of it.
+    _idiom("details", "terms|conditions", "(?:your|the|these|those|all) (?:terms|conditions)"),
+    _idiom("", "sense", "(?:that |it |this |which )?makes (?:perfect |total |complete |good )?sense"),
+    _idiom("", "wondering", r"(?:i (?:was|am) )?(?:also )?just wondering(?= *(?:[,;:.]|$))"),
+    _idiom("", ", is not ", r"(?<=, )is not (?:it|that)(?= *(?:[?.!;]|$))"),
+    _idiom(
+        "",
+        "sorry",
+        "(?:i am )?(?:so |very )?sorry (?:for|about) (?:the|any|all the|my) (?:confusion|trouble|mix[ -]?up|delay)",
+    ),
+    _idiom("good", " find", "(?:is|was|will be|would be) find(?= *(?:[.?!,;]|$|with|by))"),
+    _idiom("station", " stop", "(?:bus|train|tram|subway) stops?"),
+    _idiom("", "i see", r"i see(?= *(?:[.!,;]|$))"),
+    _idiom("", "either", "either way"),
+    # What they would prefer is judged by what they name.
+    _idiom("want it", "prefer it", "(?:would )?prefer it"),
+    _idiom(
+        "",
+        "once",
+        r"once (?:more|again)(?= *[,:]? *(?:what|where|when|how|who|which|is|are|can|could|tell)\b)",
+    ),
+    _idiom("yes", "y", r"^y(?= *(?:[,.!]|$))"),
+    _idiom("", "-o", r"(?<=[a-z]{4})-oh?"),
+    _idiom(
+        "",
+        "reference|record|notes|information",
+        r"for (?:my|our|future|easy|the) (?:own )?(?:reference|records?|notes|information)",
+    ),
+    _idiom(
+        "",
+        "in case",
+        r"(?:just )?in case (?:of |there is |there are |i have |we have )?(?:an? |any |some )?"
+        r"(?:emergency|emergencies|problems?|issues?|delays?|trouble|accidents?)(?: with (?:it|that|anything))?"
+        r"|(?:just )?in case (?:i|we) (?:get lost|can not (?:make|find) it)"
+        r"|(?:just )?in case (?:i|we) (?:need|want|have) to (?:call|contact|reach)(?: \w+)?"
+        r"|just in case(?= *(?:[.!?,;]|$))",
+    ),
+    _idiom("", "remember|recall", r"(?:because )?i (?:can|do) not (?:remember|recall)(?= *(?:[.!;]|$))"),
+    _idiom(
+        "",
+        "always|long",
+        r"(?:i|we) have (?:always|long) wanted (?:to )?(?:\w+ )?(?:him|her|them|it|this|that|there)(?= *[.,!;]|$)",
+    ),
+    _idiom("good", "more like", "(?:that|this) is more like it"),
+    _idiom("perfect", " one", "(?:nice|great|perfect|lovely|excellent|brilliant|good) one"),
+    _idiom("oh", "uh|m", "uh[ -]?huh|m+[ -]?h+m+"),
+    # "I will be at work then" says that one is busy.
+    _idiom("busy", " work", "(?:at|from|after|before|until|have|into|my|off|got) work|have to work"),
+    _idiom("yes", "you b", "you (?:bet|betcha)|you better believe it"),
+    _idiom(
+        "bye",
+        "see y|have a|take c|talk ",
+        """
+        see (?:you|ya)(?: then| soon| there| around)?
+        have a (?:good|great|nice|lovely|wonderful|pleasant) (?:day|one|evening|night|weekend|time)
+        take care
+        talk (?:to you |with you )?soon
+        """,
+    ),
+    _idiom("thanks", "thank", "thanks? (?:you )?(?:a (?:lot|bunch|million|ton)|so much|very much)"),
+    # What somebody is thanked for asks for nothing.
+    _idiom(
+        "thanks",
+        "thank",
+        r"(?:thanks|thank you)(?: so much| very much)? for (?!everything but)(?:[\w']+ ?){1,6}(?=[.!?,;\n]|$)",
+    ),
+    # How old something is says nothing of what will be done.
+    _idiom(
+        "long",
+        "year",
+        r"(?:about |over )?(?:[0-9]+|an?|one|two|three|four|five|six|seven|eight|nine|ten) years? (?:ago|back|old)",
+    ),
+    _idiom(
+        "you got it",
+        "you",
+        r"you (?:have )?(?:got|gotten|nailed|said|have) (?:it|that|this|everything|all)(?: all)?"
+        r"(?! (?:was|is|were|would|had|has)\b)",
+    ),
+    _idiom(
+        "you got it",
+        "you",
+        r"you (?:have )?(?:got|gotten|captured|covered|included|noted) (?:each|every|all)(?: of)?(?: the| my| those)? "
+        r"(?:details?|nuances?|points?|bits?|parts?|pieces?|aspects?|particulars?|information)",
+    ),
+    _idiom("now", "right | possible|asap", "right (?:now|away)|(?:as )?soon as possible|asap"),
+    _idiom("correct", "just right| on|on point", "just right|right on|spot on|bang on|on point|dead on"),
+)

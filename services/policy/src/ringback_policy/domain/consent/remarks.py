@@ -1,0 +1,143 @@
+"""Owns remarks: what is said of the thing or of who read it back, beside a yes, and takes nothing of it back.
+
+A remark is known by its form (a closed frame about "that", "it" or "you"), not by its words: what fills the frame may
+be any word that neither finds fault nor names something else that could be meant.
+"""
+
+import re
+
+from ringback_policy.domain.consent.clauses import Clause
+from ringback_policy.domain.consent.patterns import (
+    CHANGE_PATTERN,
+    CONDITION_PATTERN,
+    HEDGE_PATTERN,
+    HOLD_PATTERN,
+    STOP_PATTERN,
+)
+from ringback_policy.domain.consent.values import SaidValues
+from ringback_policy.domain.consent.words import (
+    AFFIRM_WORDS,
+    CHANGE_VERBS,
+    DONE_VERBS,
+    FAULT_WORDS,
+    KIND_WORDS,
+    NEGATIVE_WORDS,
+    NEUTRAL_WORDS,
+    NO_ADVERBS,
+    REQUEST_VERBS,
+    TIME_WORDS,
+    VALUE_WORDS,
+)
+
+__all__ = ["adverb", "hoped", "remark"]
+
+
+def remark(clause: Clause, said: SaidValues) -> bool:
+    """Whether it is a remark beside an answer: "that sounds mint", "you are a lifesaver"."""
+    if clause.asked or clause.contrast:
+        return False
+    text = clause.text
+    if any(pattern.search(text) for pattern in _PATTERNS):
+        return False
+    if _said_of_oneself(clause.words, said):
+        return True
+    frame = next((match for pattern in _FRAMES if (match := pattern.fullmatch(text)) is not None), None)
+    if frame is None:
+        return False
+    return not any(_telling(word) for word in frame.group("filled").split())
+
+
+def hoped(clause: Clause) -> bool:
+    """ "I think they will love it": how it will be liked, and no doubt whether to do it."""
+    return not clause.asked and not clause.contrast and _LIKED.fullmatch(clause.text) is not None
+
+
+def _said_of_oneself(words: tuple[str, ...], said: SaidValues) -> bool:
+    """ "I dig that", "that rocks": one unknown word, and it is the verb of who speaks or of "that".
+
+    After an article or a preposition it could name another thing; after "that is" another value.
+    """
+    foreign = [at for at, word in enumerate(words) if not _plain(word, said)]
+    if len(foreign) != 1 or _telling(words[foreign[0]]):
+        return False
+    before = [word for word in words[: foreign[0]] if word not in _LEADS and not adverb(word)]
+    if not before or before[0] not in _SPEAKERS | _THINGS or not set(before[1:]) <= _AUXILIARIES:
+        return False
+    if before[0] in _SPEAKERS:
+        verb, after = words[foreign[0]], set(words[foreign[0] + 1 :])
+        return before[0] == "you" or (
+            bool(_OBJECTS & after) and not verb.endswith("ed") and verb not in DONE_VERBS
+        )
+    return not set(before[1:]) & _COPULAS
+
+
+def _plain(word: str, said: SaidValues) -> bool:
+    return said.has(word) or word in NEUTRAL_WORDS or word in AFFIRM_WORDS or adverb(word)
+
+
+def adverb(word: str) -> bool:
+    """Whether it only says how: "insanely good", not "hardly", "early" or "daily"."""
+    return len(word) > _ADVERB_CHARS_MIN and word.endswith("ly") and word not in NO_ADVERBS
+
+
+def _telling(word: str) -> bool:
+    """Whether it finds fault, or belongs to a value or a kind of thing."""
+    return word in _NO_REMARK or any(char.isdigit() for char in word) or word.startswith(_TURNED)
+
+
+_PATTERNS = (CHANGE_PATTERN, CONDITION_PATTERN, HEDGE_PATTERN, HOLD_PATTERN, STOP_PATTERN)
+_NO_REMARK = (
+    (FAULT_WORDS | NEGATIVE_WORDS | CHANGE_VERBS | REQUEST_VERBS | TIME_WORDS | VALUE_WORDS | KIND_WORDS)
+    - NEUTRAL_WORDS
+    - AFFIRM_WORDS
+)
+_ADVERB_CHARS_MIN = 4
+# How sure, how gladly or how often: not every word in "ly" says only how.
+_LEADS = frozenset({"and", "so", "oh", "yes", "because", "since", "as", "also", "well", "now"})
+_SPEAKERS = frozenset({"i", "we", "you"})
+# "I endorse this" is about the read-back; "I messed up", "I just thought" begin a change.
+_OBJECTS = frozenset({"it", "that", "this", "them", "those", "these", "everything", "all", "you"})
+_THINGS = frozenset({"that", "this", "it", "those", "these", "they"})
+_COPULAS = frozenset({"is", "are", "was", "were", "be", "been", "being"})
+_AUXILIARIES = _COPULAS | frozenset(
+    {
+        "am",
+        "have",
+        "has",
+        "had",
+        "do",
+        "did",
+        "does",
+        "will",
+        "would",
+        "can",
+        "could",
+        "just",
+        "really",
+        "all",
+        "so",
+    }
+    | {"very", "quite", "too", "truly", "already", "still", "always", "now", "pretty", "must"}
+)
+# "Unfair", "disappointing", "overpriced".
+_TURNED = ("un", "dis", "mis", "over", "in", "im", "ir", "non")
+_VERY = "(?:so |very |really |absolutely |totally |pretty |just |truly |simply |quite |super |like )*"
+_LIKED = re.compile(
+    r"(?:i (?:think|hope|bet|believe|guess) )(?:that )?(?:we|they|she|he|everyone|everybody|my \w+|our \w+) "
+    r"(?:will|would|are going to|is going to) (?:all |both |really |so |just )*(?:love|enjoy|like|appreciate)"
+    r"(?: (?:it|that|this|them|there))?(?: (?:a lot|so much|much better|better|very much))?"
+)
+_FRAMES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        # "Sounds mint", "that all looks shipshape to me".
+        rf"(?:(?:that|this|it|which|those|these|they|everything) )?(?:all )?"
+        rf"(?:sounds?|looks?|feels?|reads|seems) {_VERY}"
+        r"(?P<filled>[a-z]+(?:-[a-z]+)?)(?: (?:to|for|by) (?:me|us))?",
+        # "You are a lifesaver", "you have been such a great help".
+        rf"you (?:are|were|have been) {_VERY}(?:(?:an?|the|such an?|my) )?(?P<filled>(?:[a-z]+ ?){{1,3}})",
+        # "That is a great help", "what a relief".
+        r"(?:(?:that|this|it) (?:is|was|has been) )?(?:(?:such|what) )?an? (?:\w+ )?"
+        r"(?P<filled>help|relief|service|treat|pleasure)",
+    )
+)
