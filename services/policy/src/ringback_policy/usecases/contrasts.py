@@ -10,6 +10,7 @@ import msgspec
 
 from ringback_policy.domain.subjects import BoundValue
 from ringback_policy.domain.vocabulary import Reading, SideEffect
+from ringback_policy.usecases.contrasts_beside import answered_beside
 
 __all__ = ["Contrast", "contrasts"]
 
@@ -38,7 +39,8 @@ def contrasts() -> Iterator[Contrast]:
                 f"reversible: {family}", read_back, utterance, SideEffect.WRITE, frozenset(_NO_YES)
             )
 
-    for family, (read_backs, answers, readings) in _ANSWERED.items():
+    answered = _ANSWERED | answered_beside(_READ_BACKS, _YES)
+    for family, (read_backs, answers, readings) in answered.items():
         for read_back, utterance in itertools.product(read_backs, answers):
             yield Contrast(
                 f"reversible: {family}", read_back, utterance, SideEffect.WRITE, frozenset(readings)

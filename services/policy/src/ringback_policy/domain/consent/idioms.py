@@ -79,6 +79,11 @@ IDIOMS = (
     _idiom("good", " find", "(?:is|was|will be|would be) find(?= *(?:[.?!,;]|$|with|by))"),
     _idiom("station", " stop", "(?:bus|train|tram|subway) stops?"),
     _idiom("", "i see", r"i see(?= *(?:[.!,;]|$))"),
+    _idiom(
+        "",
+        "calendar|agenda|diary|planner",
+        "(?:to|on|in|into) (?:my|our|the) (?:calendar|agenda|diary|planner)",
+    ),
     _idiom("", "either", "either way"),
     # What they would prefer is judged by what they name.
     _idiom("want it", "prefer it", "(?:would )?prefer it"),

@@ -255,7 +255,7 @@ def _asked(clause: Clause, text: str, said: SaidValues) -> _Act:
         return _Act.CHANGE
     doubted = ASKED_INFO.sub(" ", text) if _told(clause, said) else text
     # "Does it have one stop" stops nothing.
-    words = set(ASKED_COUNT.sub(" ", clause.text).split())
+    words = set(_NOT_VERY.sub(" ", ASKED_COUNT.sub(" ", clause.text)).split())
     harmless = _ASKED_VERBS if clause.words[0] in WH_LEADS else {"know", "without"}
     if words & NEGATIVE_WORDS - harmless or DOUBT_PATTERN.search(doubted):
         return _Act.OTHER
@@ -335,6 +335,8 @@ def _without_then(clause: Clause) -> str:
     return _TIME_ASKED.sub(" ", clause.text)
 
 
+# "Is it not too far", unlike "is it not right".
+_NOT_VERY = re.compile(r"\bnot (?:too|very|so|that|overly|terribly) (?!right|correct|good|sure)[a-z]+")
 # "When did it drop", "where does it stop": what is asked after is not refused.
 _ASKED_VERBS = frozenset({"know", "without", "drop", "stop"})
 _HOW_IT_IS = frozenset(

@@ -5,6 +5,7 @@ be any word that neither finds fault nor names something else that could be mean
 """
 
 import re
+from collections.abc import Iterable
 
 from ringback_policy.domain.consent.clauses import Clause
 from ringback_policy.domain.consent.patterns import (
@@ -14,6 +15,7 @@ from ringback_policy.domain.consent.patterns import (
     HOLD_PATTERN,
     STOP_PATTERN,
 )
+from ringback_policy.domain.consent.spelling import without_one
 from ringback_policy.domain.consent.values import SaidValues
 from ringback_policy.domain.consent.words import (
     AFFIRM_WORDS,
@@ -77,14 +79,27 @@ def _plain(word: str, said: SaidValues) -> bool:
 
 def adverb(word: str) -> bool:
     """Whether it only says how: "insanely good", not "hardly", "early" or "daily"."""
-    return len(word) > _ADVERB_CHARS_MIN and word.endswith("ly") and word not in NO_ADVERBS
+    if len(word) <= _ADVERB_CHARS_MIN or not word.endswith("ly"):
+        return False
+    return not any(form in _NEAR_NO_ADVERB for form in (word, *without_one(word)))
 
 
 def _telling(word: str) -> bool:
-    """Whether it finds fault, or belongs to a value or a kind of thing."""
-    return word in _NO_REMARK or any(char.isdigit() for char in word) or word.startswith(_TURNED)
+    """Whether it finds fault, belongs to a value or a kind of thing, or may be a refusal spelt badly."""
+    if word in _NO_REMARK or any(char.isdigit() for char in word) or word.startswith(_TURNED):
+        return True
+    return any(no in word for no in _REFUSALS) or any(
+        form in _NEAR_FAULT for form in (word, *without_one(word))
+    )
 
 
+def _near(words: Iterable[str]) -> frozenset[str]:
+    """What they share with each word that is one letter apart from one of them."""
+    return frozenset(form for word in words for form in (word, *without_one(word)))
+
+
+# Shorter ones lie near to too much.
+_REFUSAL_CHARS_MIN = 4
 _PATTERNS = (CHANGE_PATTERN, CONDITION_PATTERN, HEDGE_PATTERN, HOLD_PATTERN, STOP_PATTERN)
 _NO_REMARK = (
     (FAULT_WORDS | NEGATIVE_WORDS | CHANGE_VERBS | REQUEST_VERBS | TIME_WORDS | VALUE_WORDS | KIND_WORDS)
@@ -119,6 +134,15 @@ _AUXILIARIES = _COPULAS | frozenset(
     }
     | {"very", "quite", "too", "truly", "already", "still", "always", "now", "pretty", "must"}
 )
+_REFUSALS = {"not"}.union(
+    (word for word in NEGATIVE_WORDS if len(word) >= _REFUSAL_CHARS_MIN),
+    # Written as one with the word before it.
+    (word for word in FAULT_WORDS if len(word) > _REFUSAL_CHARS_MIN + 1),
+)
+_NEAR_FAULT = _near(
+    word for word in FAULT_WORDS | NEGATIVE_WORDS | DONE_VERBS if len(word) >= _REFUSAL_CHARS_MIN
+)
+_NEAR_NO_ADVERB = _near(NO_ADVERBS)
 # "Unfair", "disappointing", "overpriced".
 _TURNED = ("un", "dis", "mis", "over", "in", "im", "ir", "non")
 _VERY = "(?:so |very |really |absolutely |totally |pretty |just |truly |simply |quite |super |like )*"

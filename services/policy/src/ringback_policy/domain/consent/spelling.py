@@ -21,13 +21,22 @@ from ringback_policy.domain.consent.words import (
     VALUE_WORDS,
 )
 
-__all__ = ["respelt"]
+__all__ = ["respelt", "without_one"]
 
 # Tokenised text has its apostrophes apart: "that ' s right", "it 's", "do n't", and hasty fingers write "that;s".
 _APART = re.compile(
     r"(?<=[a-z])(?: ?['\"] ?|;)(s|re|m|ll|ve|d)(?= |[.,?!;:]|$)|(?<=[a-z]) (?='(?:s|re|m|ll|ve|d)\b)"
 )
-_NOT_APART = re.compile(r"\b(do|does|did|is|are|was|were|wo|ca|could|would|should|has|have|had) ?n ?' ?t\b")
+_NOT_APART = re.compile(
+    r"\b(do|does|did|is|are|was|were|wo|ca|could|would|should|has|have|had) ?n ?' ?t\b"
+    r"|\b(don|doesn|didn|isn|aren|wasn|weren|won|can|couldn|wouldn|shouldn|hasn|haven) t\b"
+)
+# Without any apostrophe: "that s right", "i m sure", "don t do it".
+_LOST = re.compile(
+    r"\b(i|you|we|they|it|that|he|she|there|what|let|who|where|how|here) (s|m|re|ll|ve)(?= |[.,?!;:]|$)"
+)
+# "Ydes", "yers": what lies about a yes; "yeast" does not.
+_LIKE_YES = re.compile(r"y[a-z]?e[a-z]?s[a-z]?")
 _DRAWN_OUT = re.compile(r"([a-z])\1{2,}")
 
 
@@ -52,9 +61,13 @@ def _respelt(match: re.Match[str], names: frozenset[str]) -> str:
 
 def _apostrophes_joined(text: str) -> str:
     """Text in which each contraction is one word."""
-    if "'" not in text and ";" not in text:
-        return text
-    return _NOT_APART.sub(r"\1n't", _APART.sub(_joined, text))
+    if "'" in text or ";" in text:
+        text = _APART.sub(_joined, text)
+    return _LOST.sub(r"\1'\2", _NOT_APART.sub(_negated, text))
+
+
+def _negated(match: re.Match[str]) -> str:
+    return f"{match.group(1)}n't" if match.group(1) else f"{match.group(2)}'t"
 
 
 def _joined(match: re.Match[str]) -> str:
@@ -67,14 +80,17 @@ def _meant(word: str) -> str:
     known = SLIPS.get(word)
     if known is not None or word in _KNOWN or len(word) > LONG_CHARS_MAX:
         return known or word
+    if _LIKE_YES.fullmatch(word):
+        return "yes"
     drawn = _DRAWN_OUT.search(word)
     if drawn is not None:
         return _drawn_in(word)
     if (glued := _GLUED.fullmatch(word)) is not None:
         return " ".join(part for part in glued.groups() if part)
     if len(word) >= LONG_CHARS_MIN - 1:
-        found = next((_NEAR_YES[form] for form in (word, *_without_one(word)) if form in _NEAR_YES), None)
-        if found is not None:
+        found = next((_NEAR_YES[form] for form in (word, *without_one(word)) if form in _NEAR_YES), None)
+        # "Ncorrect" and "ucertain" lost a letter of their own no.
+        if found is not None and not (word.endswith(found) and word[0] != found[0]):
             return found
     return _near_short(word) or word
 
@@ -89,7 +105,7 @@ def _near_short(word: str) -> str | None:
     """A word of five or six letters for one that begins alike and is one letter, or one pair, away."""
     if not SHORT_CHARS_MIN - 1 <= len(word) <= LONG_CHARS_MIN + 1:
         return None
-    forms = (word, *_without_one(word))
+    forms = (word, *without_one(word))
     near = (other for form in forms for other in _NEAR_SHORT.get(form, ()))
     return next((other for other in near if other[0] == word[0] and _one_apart(word, other)), None)
 
@@ -101,7 +117,8 @@ def _one_apart(word: str, other: str) -> bool:
     return len(apart) == 1 or (len(apart) == 2 and apart[1] == apart[0] + 1 and sorted(word) == sorted(other))
 
 
-def _without_one(word: str) -> list[str]:
+def without_one(word: str) -> list[str]:
+    """The word without each of its letters in turn: two words share a form when they are one letter apart."""
     return [word[:at] + word[at + 1 :] for at in range(len(word))]
 
 
@@ -124,13 +141,13 @@ _NEAR_YES = {
     form: word
     for word in sorted(AFFIRM_WORDS)
     if len(word) >= LONG_CHARS_MIN
-    for form in (word, *_without_one(word))
+    for form in (word, *without_one(word))
 }
 _SPELT = frozenset({"sounds", "please", "thanks", "enough", "address", "number", "everything", "details"})
 _NEAR_SHORT: dict[str, tuple[str, ...]] = {}
 for _word in sorted(AFFIRM_WORDS | _SPELT):
     if len(_word) >= SHORT_CHARS_MIN:
-        for _form in {_word, *_without_one(_word)}:
+        for _form in {_word, *without_one(_word)}:
             _NEAR_SHORT[_form] = (*_NEAR_SHORT.get(_form, ()), _word)
 # "isperfect", "yesplease", "soundsgood": no first part here can turn the second round, as "in" and "im" do.
 _GLUED = re.compile(

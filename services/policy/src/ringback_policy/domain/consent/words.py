@@ -66,13 +66,15 @@ SLIPS = _pairs(
     "suer=sure; tat=that; taht=that; tht=that; ths=this; tel=tell; teh=the; hte=the; thnks=thanks; "
     "thx=thanks; tnx=thanks; ty=thanks; cheers=thanks; okeydokey=okay; okie=okay; dokie=okay; dokey=okay; "
     "okey-dokey=okay; okie-dokie=okay; correctamundo=correct; correctomundo=correct; kewl=cool; si=yes; "
-    "righty=right; iis=is; isit=is it; adn=and; you'r=you're; your'e=you're; u=you; ur=your; cuz=because; "
+    "righty=right; gud=good; goo=good; gret=great; grat=great; fien=fine; fne=fine; rght=right; rigt=right; "
+    "sur=sure; okat=okay; okya=okay; oaky=okay; thnak=thank; thta=that; thas=that's; "
+    "iis=is; isit=is it; adn=and; you'r=you're; your'e=you're; u=you; ur=your; cuz=because; "
     "cannot=can not; dunno=do not know; kinda=kind of; sorta=sort of;"
 )
 
 # Near to words of yes, and not one.
 OWN_MEANING = _words(
-    "suite suites supper sweat bitter butter batter letter wetter getter setter lonely rights words works "
+    "yeast suite suites supper sweat bitter butter batter letter wetter getter setter lonely rights words works "
     "conform greet greets greek green sheet street clear clean coarse flight niece eyes yen true trust solo "
     "agent exam extra actor event enter inner under order older other right rightly brightly exact expect "
     "except aspect inspect respect suspect direct correctly valet solid value stella greta thriller "

@@ -1,0 +1,67 @@
+"""Owns the made answers that say more than a yes, or say it badly: slips, remarks, requests to be told.
+
+Each kind comes with its opposite: what looks like it and is no yes.
+"""
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+from ringback_policy.domain.vocabulary import Reading
+
+__all__ = ["answered_beside"]
+
+_Family = tuple[Sequence[str], Sequence[str], Iterable[Reading]]
+
+
+def answered_beside(read_backs: Sequence[str], yes: Sequence[str]) -> dict[str, _Family]:
+    """The families, each with what was read back, the answers, and the readings that are right."""
+    clear = ("yes.", "sure,", "perfect.", "that's right.")
+    bus = read_backs[2:]
+    return {
+        "written badly": (read_backs, _said(_SLIPPED), {Reading.YES}),
+        "a remark beside it": (read_backs, _after(clear, _REMARKS), {Reading.YES}),
+        "asked to be told in other ways": (read_backs, _after(clear, _TOLD), {Reading.YES}),
+        "said again with its kind": (bus, _after(("yes,", "yes."), _AGAIN), {Reading.YES}),
+        "near to a yes in letters": (read_backs, _said(_NEAR), _NO_YES),
+        "a remark that finds fault": (read_backs, _after((*yes, *clear), _FAULTS), _NO_YES),
+        "asked, and for more than to be told": (read_backs, _after((*yes, *clear), _MORE), _NO_YES),
+        "said again otherwise": (bus, _after(("yes,", "yes.", "okay"), _OTHERWISE), _NO_YES),
+    }
+
+
+def _said(text: str) -> list[str]:
+    return text.replace("\n", "").split("|")
+
+
+def _after(starts: Sequence[str], text: str) -> list[str]:
+    return [" ".join(words) for words in itertools.product(starts, _said(text))]
+
+
+_NO_YES = (Reading.NO, Reading.CORRECTION, Reading.UNCLEAR)
+_SLIPPED = """yes , that ' s right|it ' s fine|that;s correct|yes it 's good|yesss|yest that is good|perfct|
+that souns good|yes confrim|comfirm please|that isperfect|yesplease|that s right|i m happy with that|
+plese do|okayyy|absolutley|yes that is corrrect|righ, go ahead|yup looks gooood"""
+_REMARKS = """that sounds topping|that looks shipshape to me|that rocks|you are a lifesaver|you are such a gem|
+i dig that|i think they will love it|i hope my wife will enjoy it|it is insanely good|what a relief|proceed onward|
+i am fine with this setup"""
+_TOLD = """at what hour does the kitchen shut?|can you forward their number?|
+i was also wondering which side it is on|i am curious whether they have parking|can i call them?|
+can i take my dog with me?|find their brochure|what about the parking situation?|when did it drop?|
+i need their number for my records|can you remind me what the address is?|is it not too far?|
+what is their number? i don't have their number"""
+_AGAIN = """i would prefer it in economy|a ticket from leeds to york|the trip from leeds to york at 9 am|
+two seats in economy"""
+_NEAR = """suite|the suite|supper|words|butter|yes, the suite|yes to greta|insure it|outright|upright|notgood|
+nothanks|nooo|noooo thanks|yes , do n ' t|don t|yes don t|that isn 't it|i ca n't|it ' s not right|
+wo n't do|lonely|yes , but it ' s wrong|yeast|unsure|yes, for stella"""
+_FAULTS = """that sounds expensive|that looks pricey|it seems risky|that feels unfair|you are joking|you are mistaken|
+you are a liar|i hate that|i regret it|i oppose this|we are late|i have just thought of it|
+i sent it already|that clashes|that sucks|i think they will hate it|hardly|reluctantly|conditionally|
+that is vegan|i messed up|that is my mistake"""
+_MORE = """find their best table|find their cheapest wine|can i take the terrace|can i bring five friends|
+can you give it to her|can you get it cheaper|at what time can you move it|for how much can you lower it|
+i was wondering if we should|i wonder whether it is wise|in case there is a window seat|
+in case you have outdoor seating|how about the mill|what about the dinner tomorrow|continue searching|
+once more please|i need help|with conditions|confirm the number"""
+_OTHERWISE = """i would prefer it in business|i prefer york to leeds|a ticket from leeds to hull|a ticket from york|
+a seat by the window|the train to york|one seat|three tickets from leeds|the coach to hull"""
