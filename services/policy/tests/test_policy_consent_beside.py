@@ -122,6 +122,8 @@ def test_before_what_cannot_be_undone_a_remark_is_one_word_too_many():
         "Yes. What is the address? I don't have the address.",
         "Yes, is it not too far?",
         "Yes. I need their number for my records.",
+        "Yes, but are the tickets refundable?",
+        "Yes. What about drinks?",
     ],
 )
 def test_a_request_to_be_told_beside_a_yes_leaves_it_one(utterance):
@@ -140,6 +142,10 @@ def test_a_request_to_be_told_beside_a_yes_leaves_it_one(utterance):
         "Yes, in case there is a window seat.",
         "Yes. I don't have their number.",
         "Yes, but which tickets are these?",
+        "Yes, but do the tickets leave from Hull?",
+        "Yes. What about a window?",
+        "Yes. What about the mill?",
+        "What about drinks?",
         "Please confirm the number.",
         "Yes. Is it not right?",
     ],

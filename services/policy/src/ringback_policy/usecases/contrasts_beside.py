@@ -20,11 +20,11 @@ def answered_beside(read_backs: Sequence[str], yes: Sequence[str]) -> dict[str, 
     return {
         "written badly": (read_backs, _said(_SLIPPED), {Reading.YES}),
         "a remark beside it": (read_backs, _after(clear, _REMARKS), {Reading.YES}),
-        "asked to be told in other ways": (read_backs, _after(clear, _TOLD), {Reading.YES}),
+        "asked in other ways": (read_backs, _after(clear, _TOLD), {Reading.YES}),
         "said again with its kind": (bus, _after(("yes,", "yes."), _AGAIN), {Reading.YES}),
         "near to a yes in letters": (read_backs, _said(_NEAR), _NO_YES),
         "a remark that finds fault": (read_backs, _after((*yes, *clear), _FAULTS), _NO_YES),
-        "asked, and for more than to be told": (read_backs, _after((*yes, *clear), _MORE), _NO_YES),
+        "asked for more than that": (read_backs, _after((*yes, *clear), _MORE), _NO_YES),
         "said again otherwise": (bus, _after(("yes,", "yes.", "okay"), _OTHERWISE), _NO_YES),
     }
 
@@ -46,7 +46,8 @@ i dig that|i think they will love it|i hope my wife will enjoy it|it is insanely
 i am fine with this setup"""
 _TOLD = """at what hour does the kitchen shut?|can you forward their number?|
 i was also wondering which side it is on|i am curious whether they have parking|can i call them?|
-can i take my dog with me?|find their brochure|what about the parking situation?|when did it drop?|
+can i take my dog with me?|find their brochure|what about the parking situation?|
+how about live music?|when did it drop?|
 i need their number for my records|can you remind me what the address is?|is it not too far?|
 what is their number? i don't have their number"""
 _AGAIN = """i would prefer it in economy|a ticket from leeds to york|the trip from leeds to york at 9 am|
@@ -61,7 +62,8 @@ that is vegan|i messed up|that is my mistake"""
 _MORE = """find their best table|find their cheapest wine|can i take the terrace|can i bring five friends|
 can you give it to her|can you get it cheaper|at what time can you move it|for how much can you lower it|
 i was wondering if we should|i wonder whether it is wise|in case there is a window seat|
-in case you have outdoor seating|how about the mill|what about the dinner tomorrow|continue searching|
+in case you have outdoor seating|how about the mill|what about the dinner tomorrow|
+what about a window|continue searching|
 once more please|i need help|with conditions|confirm the number"""
 _OTHERWISE = """i would prefer it in business|i prefer york to leeds|a ticket from leeds to hull|a ticket from york|
 a seat by the window|the train to york|one seat|three tickets from leeds|the coach to hull"""

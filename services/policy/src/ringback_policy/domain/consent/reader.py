@@ -39,15 +39,18 @@ from ringback_policy.domain.consent.remarks import hoped, remark
 from ringback_policy.domain.consent.values import SaidValues, new_values, said_values
 from ringback_policy.domain.consent.words import (
     AFFIRM_WORDS,
+    AMENITIES,
     ASKED_KINDS,
     KIND_FAMILIES,
     KIND_WORDS,
     MODAL_LEADS,
     NEGATIVE_WORDS,
     NEUTRAL_WORDS,
+    PREPOSITIONS,
     STRONG_YES,
     TOLD_NOUNS,
     TOLD_OF,
+    TRAVELLING_VERBS,
     WH_LEADS,
 )
 from ringback_policy.domain.subjects import BoundValue
@@ -263,14 +266,23 @@ def _asked(clause: Clause, text: str, said: SaidValues) -> _Act:
         return _Act.OTHER
     if turned_round(clause.text, said):
         return _Act.OTHER
-    if (
-        clause.contrast
-        and "also" not in clause.words
-        and any(len(word) > 3 and said.has(word) and word not in NEUTRAL_WORDS for word in clause.words)
-    ):
+    if clause.contrast and "also" not in clause.words and _asks_about_said(clause.words, said):
         # "Yes, but which card does it go to?" asks about what was read back.
         return _Act.OTHER
     return _Act.ASK
+
+
+def _asks_about_said(words: tuple[str, ...], said: SaidValues) -> bool:
+    """Whether it puts a thing of the read-back in question; "is the ticket refundable" only names its kind."""
+    # "Is the flight from Hull" asks whether it is as it was read back.
+    doubts = not set(words) & WH_LEADS and bool(set(words) & PREPOSITIONS)
+    return any(
+        len(word) > 3
+        and said.has(word)
+        and word not in NEUTRAL_WORDS
+        and (doubts or word not in _SPOKEN_OF or bool(_WHICH & set(words[max(at - 1, 0) : at])))
+        for at, word in enumerate(words)
+    )
 
 
 def _refuses(clause: Clause, text: str, said: SaidValues) -> bool:
@@ -323,6 +335,8 @@ def _told(clause: Clause, said: SaidValues) -> bool:
     if clause.words[-1] in _HOW_IT_IS:
         # "What about the parking situation", "how about music there".
         return not any(said.has(word) or word in KIND_WORDS for word in words)
+    if words & AMENITIES and words <= AMENITIES | TOLD_OF | TOLD_NOUNS:
+        return not any(said.has(word) for word in words)
     if not words & TOLD_NOUNS or any(said.has(word) for word in words.difference(*KIND_FAMILIES)):
         return False
     return words <= TOLD_NOUNS | TOLD_OF | KIND_WORDS | {"location"}
@@ -337,6 +351,8 @@ def _without_then(clause: Clause) -> str:
 
 # "Is it not too far", unlike "is it not right".
 _NOT_VERY = re.compile(r"\bnot (?:too|very|so|that|overly|terribly) (?!right|correct|good|sure)[a-z]+")
+_SPOKEN_OF = KIND_WORDS - ASKED_KINDS | TRAVELLING_VERBS | {"leaving", "departing", "traveling", "station"}
+_WHICH = frozenset({"which", "what", "whose"})
 # "When did it drop", "where does it stop": what is asked after is not refused.
 _ASKED_VERBS = frozenset({"know", "without", "drop", "stop"})
 _HOW_IT_IS = frozenset(

@@ -8,6 +8,7 @@ __all__ = [
     "ACTION_VERBS",
     "AFFIRM_WORDS",
     "AFTER_PREPOSITIONS",
+    "AMENITIES",
     "ASKED_KINDS",
     "ASKING_SUBJECTS",
     "ASK_LEADS",
@@ -74,7 +75,8 @@ SLIPS = _pairs(
 
 # Near to words of yes, and not one.
 OWN_MEANING = _words(
-    "yeast suite suites supper sweat bitter butter batter letter wetter getter setter lonely rights words works "
+    "yeast suite suites supper sweat bitter butter batter letter wetter getter setter lonely rights "
+    "words works "
     "conform greet greets greek green sheet street clear clean coarse flight niece eyes yen true trust solo "
     "agent exam extra actor event enter inner under order older other right rightly brightly exact expect "
     "except aspect inspect respect suspect direct correctly valet solid value stella greta thriller "
@@ -221,12 +223,21 @@ INFO_NOUNS = _words(
 # Said alone they ask to be told: "phone number, please".
 TOLD_NOUNS = INFO_NOUNS - _words("long far much type rated date time name names card status refund location")
 TOLD_FRAME = _words("the their its his her your total please of and also nightly")
+# What a place, a journey or a work has or has not: after "what about" it is asked after, and no other choice.
+AMENITIES = _words(
+    "alcohol liquor booze drinks drink beer beers wine wines cocktails spirits music band bands mariachi jazz "
+    "karaoke entertainment performers pets pet dogs dog cats cat animals wifi internet parking "
+    "valet laundry gym pool spa "
+    "furniture furnishings cosmetic cosmetics makeup services refunds refund refundability "
+    "cancellation cancellations "
+    "luggage baggage smoking accessibility transfers layovers stopovers"
+)
 # What something told is of, or which of several it is.
 TOLD_OF = _words(
     "street exact full user average customer overall departure arrival departing arriving origin "
     "destination start end starting ending release rental monthly nightly venue bus train theater theatre "
-    "therapist doctor dentist office alcohol liquor booze drinks wine beer cocktails band pets animals dogs "
-    "cats wifi laundry pool gym amenities facilities services service playing live apartment provider salon "
+    "therapist doctor dentist office amenities facilities something anything playing live type kind "
+    "apartment provider salon "
     "stylist current actual specific whole entire full complete final nearest street what which whom where "
     "if whether know tell give let find check who how when old range music following hotel's opening "
     "closing"
