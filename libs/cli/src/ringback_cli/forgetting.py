@@ -17,6 +17,8 @@ from ringback.tools.v1 import tools_pb2, tools_pb2_grpc
 from ringback_calling import Channel
 from ringback_errors import Conflict
 
+from ringback_cli.reaching import open_channel
+
 __all__ = ["Addresses", "Forgotten", "Place", "forget_caller"]
 
 LOOK_MS = 60_000
@@ -71,12 +73,14 @@ class _Counts(Protocol):
 async def forget_caller(addresses: Addresses, *, tenant: str, caller_id: str, actor: str) -> Forgotten:
     """Erase a caller everywhere; doing it again is safe, and goes on where it failed. Raises RingbackError."""
     async with AsyncExitStack() as stack:
-        memory = Channel(addresses.memory, name="memory")
-        stack.push_async_callback(memory.close)
-        session = Channel(addresses.session, name="session")
-        stack.push_async_callback(session.close)
-        tools = Channel(addresses.tools, name="tools")
-        stack.push_async_callback(tools.close)
+        memory, session, tools = [
+            await stack.enter_async_context(open_channel(address, name=name, option=f"--{name}"))
+            for name, address in (
+                ("memory", addresses.memory),
+                ("session", addresses.session),
+                ("tools", addresses.tools),
+            )
+        ]
         asked = memory_pb2.ForgetCallerRequest(tenant=tenant, caller_id=caller_id, look_only=True)
         looked = await _forget(memory, asked, deadline_ms=LOOK_MS)
         done = Forgotten(live_session_ids=list(looked.live_session_ids))

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from ringback_errors import Unavailable
-from ringback_events import Bus, Delivery, connect
+from ringback_events import Bus, Delivery
+
+from ringback_cli.reaching import open_bus
 
 __all__ = ["Tailing", "stored_payloads"]
 
@@ -29,7 +31,7 @@ async def stored_payloads(nats_url: str, tail: Tailing) -> list[bytes]:
         if delivery.lag == 0:
             done.set()
 
-    bus = await connect(nats_url, name="ringback-cli")
+    bus = await open_bus(nats_url)
     try:
         await tail(bus, on_message)
         while not done.is_set():

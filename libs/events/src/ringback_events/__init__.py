@@ -28,6 +28,7 @@ from ringback_events.failures import BusAway, SpoolFull, WriteUnknown
 from ringback_events.memory_broker import MemoryBroker
 from ringback_events.memory_bus import MemoryBus
 from ringback_events.nats_bus import NatsBus, connect
+from ringback_events.nats_link import redacted_url
 from ringback_events.publisher import PublisherLimits
 from ringback_events.spool import DiskSpool, MemorySpool
 from ringback_events.subjects import (
@@ -97,6 +98,7 @@ __all__ = [
     "parse_event_subject",
     "parse_fact_subject",
     "recorded_decisions",
+    "redacted_url",
     "replica_subject",
     "session_decisions",
     "session_events",

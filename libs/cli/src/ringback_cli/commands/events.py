@@ -8,11 +8,12 @@ from typing import Annotated
 import orjson
 import typer
 from ringback.events.v1 import events_pb2
-from ringback_events import ALL_CONTROL, ALL_EVENTS, Delivery, Start, connect, session_events
+from ringback_events import ALL_CONTROL, ALL_EVENTS, Delivery, Start, session_events
 
 from ringback_cli.commands.connection import find_stack
 from ringback_cli.commands.running import run
 from ringback_cli.console import console, print_fact
+from ringback_cli.reaching import open_bus
 from ringback_cli.watch.facts import control_line, event_line, fact_as_json
 
 __all__ = ["app"]
@@ -60,7 +61,7 @@ async def _tail(url: str, *, tenant: str, session: str, json_lines: bool, histor
             print_fact(control_line(fact), prefix=f"[dim]{'control':<33}[/] ")
 
     start: Start = "all" if history else "new"
-    bus = await connect(url, name="ringback-cli")
+    bus = await open_bus(url)
     try:
         await bus.ephemeral(session_events(tenant, session) if session else ALL_EVENTS, on_event, start=start)
         await bus.ephemeral(ALL_CONTROL, on_control, start=start)

@@ -10,7 +10,6 @@ from google.protobuf.json_format import MessageToJson
 from rich.markup import escape
 from ringback.memory.v1 import memory_pb2 as pb
 from ringback.memory.v1 import memory_pb2_grpc
-from ringback_calling import Channel
 from ringback_errors import NotFound
 
 from ringback_cli.commands.acting import operator
@@ -18,6 +17,7 @@ from ringback_cli.commands.connection import find_stack
 from ringback_cli.commands.running import run
 from ringback_cli.console import console
 from ringback_cli.forgetting import Addresses, forget_caller
+from ringback_cli.reaching import open_channel
 
 __all__ = ["app"]
 
@@ -123,24 +123,19 @@ def _addresses(*, memory: str, session: str, tools: str) -> Addresses:
 
 
 async def _read(address: str, tenant: str, caller: str) -> pb.CallerRecord:
-    channel = Channel(address, name="memory")
-    try:
+    async with open_channel(address, name="memory", option="--memory") as channel:
         stub = memory_pb2_grpc.MemoryServiceStub(channel.grpc)
         request = pb.GetCallerRequest(tenant=tenant, caller_id=caller)
-        answer: pb.GetCallerResponse = await channel.unary(
-            stub.GetCaller, request, deadline_ms=READ_MS, idempotent=True
-        )
-    except NotFound as error:
-        raise NotFound(f"nothing is kept of caller {caller!r}", field="caller_id") from error
-    finally:
-        await channel.close()
+        try:
+            answer: pb.GetCallerResponse = await channel.unary(
+                stub.GetCaller, request, deadline_ms=READ_MS, idempotent=True
+            )
+        except NotFound as error:
+            raise NotFound(f"nothing is kept of caller {caller!r}", field="caller_id") from error
     return answer.record
 
 
 async def _consent(address: str, request: pb.SetCallerConsentRequest) -> None:
-    channel = Channel(address, name="memory")
-    try:
+    async with open_channel(address, name="memory", option="--memory") as channel:
         stub = memory_pb2_grpc.MemoryServiceStub(channel.grpc)
         await channel.unary(stub.SetCallerConsent, request, deadline_ms=READ_MS, idempotent=True)
-    finally:
-        await channel.close()

@@ -12,7 +12,8 @@ from ringback_packs import load_pack
 from ringback_cli.commands.connection import find_stack
 from ringback_cli.commands.running import run
 from ringback_cli.console import console
-from ringback_cli.stack.provision import publish_and_activate
+from ringback_cli.reaching import open_bus, open_channel
+from ringback_cli.stack.provision import Provisioned, publish_and_activate
 
 __all__ = ["app"]
 
@@ -45,9 +46,16 @@ def publish(
     if not (nats_url and policy):
         stack = find_stack()
         nats_url, policy = nats_url or stack.nats_url, policy or stack.policy_address
-    done = run(publish_and_activate([folder], nats_url=nats_url, policy_address=policy, reason=reason))
+    done = run(_published(folder, nats_url=nats_url, policy=policy, reason=reason))
     for pack in done:
         console.print(f"[green]published[/] {escape(pack.pack)} {escape(pack.version)}  {pack.pack_digest}")
         console.print(f"  active bundle {pack.bundle_digest}")
         for warning in pack.warnings:
             console.print(f"  [yellow]warning[/] {escape(warning)}")
+
+
+async def _published(folder: Path, *, nats_url: str, policy: str, reason: str) -> list[Provisioned]:
+    """Publishing waits for a stack that starts; whoever does it by hand is told first that nobody is there."""
+    await (await open_bus(nats_url)).close()
+    async with open_channel(policy, name="policy", option="--policy"):
+        return await publish_and_activate([folder], nats_url=nats_url, policy_address=policy, reason=reason)

@@ -11,6 +11,7 @@ from ringback_errors import Conflict, InvalidInput, NotFound, RingbackError, Una
 
 from ringback_cli.commands.connection import find_stack
 from ringback_cli.commands.running import run
+from ringback_cli.reaching import reach
 
 __all__ = ["TIMEOUT_S", "ask"]
 
@@ -31,6 +32,7 @@ def ask(address: str, do: Callable[[policy_pb2_grpc.PolicyAdminServiceAsyncStub]
 
     async def asked() -> _T:
         async with grpc.aio.insecure_channel(target) as channel:
+            await reach(channel, target, who="policy service", option="--policy")
             stub: Any = policy_pb2_grpc.PolicyAdminServiceStub(channel)
             try:
                 return await do(stub)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
@@ -27,6 +28,7 @@ from ringback_cli.commands.connection import find_stack
 from ringback_cli.commands.following import Following
 from ringback_cli.commands.running import run
 from ringback_cli.console import console, print_fact
+from ringback_cli.reaching import NotReached, reach
 from ringback_cli.watch.facts import cost, event_line
 
 __all__ = ["app"]
@@ -41,9 +43,9 @@ _ERRORS: dict[grpc.StatusCode, type[RingbackError]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
     grpc.StatusCode.ABORTED: Conflict,
 }
-# How gRPC begins when it is not the peer that speaks; the last one: it was there, and went.
-_NOBODY = ("failed to connect", "errors resolving", "DNS resolution failed")
-_TRANSPORT = (*_NOBODY, "Socket closed")
+_NOBODY = "no session replica answers at {}: --admin takes the host:port of an admin service"
+# How gRPC begins when it is not the peer that speaks: it was there, and went.
+_TRANSPORT = ("failed to connect", "Socket closed")
 
 Session = Annotated[str, typer.Argument(help="The session, sess_….")]
 Admin = Annotated[
@@ -254,16 +256,10 @@ def _ask(address: str, do: Callable[[Any], Awaitable[_T]]) -> _T:
 
 async def _asked(address: str, do: Callable[[Any], Awaitable[_T]]) -> _T:
     targets = [address] if address else _of_stack()
-    away: grpc.aio.AioRpcError | None = None
     for target in targets:
-        try:
+        with suppress(NotReached):
             return await _of(target, do)
-        except grpc.aio.AioRpcError as error:
-            if not _nobody(error):
-                raise _told(error, target) from None
-            away = error
-    assert away is not None, "there is one target at least"
-    raise _told(away, ", ".join(targets))
+    raise Unavailable(_NOBODY.format(", ".join(targets)))
 
 
 def _of_stack() -> list[str]:
@@ -273,12 +269,11 @@ def _of_stack() -> list[str]:
 
 async def _of(target: str, do: Callable[[Any], Awaitable[_T]]) -> _T:
     async with grpc.aio.insecure_channel(target) as channel:
-        return await do(session_pb2_grpc.SessionAdminServiceStub(channel))
-
-
-def _nobody(error: grpc.aio.AioRpcError) -> bool:
-    """Was there no connection, so that nothing can have been done?"""
-    return any(mark in (error.details() or "") for mark in _NOBODY)
+        await reach(channel, target, who="session replica", option="--admin")
+        try:
+            return await do(session_pb2_grpc.SessionAdminServiceStub(channel))
+        except grpc.aio.AioRpcError as error:
+            raise _told(error, target) from None
 
 
 def _told(error: grpc.aio.AioRpcError, target: str) -> RingbackError:
@@ -289,7 +284,7 @@ def _words(error: grpc.aio.AioRpcError, target: str) -> str:
     """What the replica said; the transport's own text says where it looked, and not what to do."""
     told = error.details() or error.code().name.lower()
     if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED or any(mark in told for mark in _TRANSPORT):
-        return f"no session replica answers at {target}: --admin takes the host:port of an admin service"
+        return _NOBODY.format(target)
     return told
 
 

@@ -17,9 +17,8 @@ from ringback.events.v1 import events_pb2
 from ringback.policy.v1 import policy_pb2
 from ringback.tools.v1 import tools_pb2 as pb
 from ringback.tools.v1 import tools_pb2_grpc
-from ringback_calling import Channel
 from ringback_errors import ConfigError, InvalidInput, NotFound
-from ringback_events import connect, control_subject
+from ringback_events import control_subject
 from ringback_identity import new_id
 from ringback_packs import PackStore, load_pack
 from ringback_packs.findings import near
@@ -29,6 +28,7 @@ from ringback_cli.commands.acting import operator
 from ringback_cli.commands.connection import find_stack
 from ringback_cli.commands.running import run
 from ringback_cli.console import console
+from ringback_cli.reaching import open_bus, open_channel
 from ringback_cli.settings import inherited_environment, load_settings
 
 __all__ = ["app"]
@@ -125,15 +125,12 @@ def import_operation(
 
 
 async def _listed(address: str, asked: pb.ListToolsRequest) -> pb.ListToolsResponse:
-    channel = Channel(address, name="tools")
-    try:
+    async with open_channel(address, name="tools", option="--tools") as channel:
         stub = tools_pb2_grpc.ToolsServiceStub(channel.grpc)
         answer: pb.ListToolsResponse = await channel.unary(
             stub.ListTools, asked, deadline_ms=TIMEOUT_MS, idempotent=True
         )
         return answer
-    finally:
-        await channel.close()
 
 
 async def _switch(name: str, *, off: bool, reason: str, url: str, anyway: bool = False) -> None:
@@ -148,7 +145,7 @@ async def _switch(name: str, *, off: bool, reason: str, url: str, anyway: bool =
         occurred_at=timestamp_pb2.Timestamp(seconds=int(time.time())),
         tool_disabled=events_pb2.ToolDisabled(tool=name, disabled=off, reason=said, actor=operator()),
     )
-    bus = await connect(url, name="ringback-cli", wait_ms=TIMEOUT_MS)
+    bus = await open_bus(url)
     try:
         if not anyway:
             await _check_known(PackStore(bus), name)
