@@ -44,6 +44,9 @@ class Ledger:
         self.held = asyncio.Event()
         self.held.set()
 
+    def lacking(self, spec: Any) -> str:
+        return ""
+
     async def call(self, call: Any) -> Answered | Failed:
         await self.held.wait()
         if self.failing is not None:

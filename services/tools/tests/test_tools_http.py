@@ -96,8 +96,10 @@ def test_the_result_may_be_shaped():
         (409, ErrorCode.REJECTED, False, False, True),
         (422, ErrorCode.REJECTED, False, False, True),
         (429, ErrorCode.RATE_LIMITED, True, False, False),
-        (302, ErrorCode.TOOL_UNAVAILABLE, True, True, False),
+        (302, ErrorCode.TOOL_UNAVAILABLE, False, True, False),
+        (304, ErrorCode.TOOL_UNAVAILABLE, False, True, False),
         (500, ErrorCode.TOOL_UNAVAILABLE, True, True, False),
+        (502, ErrorCode.TOOL_UNAVAILABLE, True, True, False),
         (503, ErrorCode.TOOL_UNAVAILABLE, True, True, False),
         (504, ErrorCode.TIMEOUT, True, True, False),
     ],
@@ -203,7 +205,7 @@ def test_an_address_that_is_not_set_is_named():
     answer = ask(httpx.Response(200), addresses={})
     assert (answer.code, answer.detail) == (
         ErrorCode.TOOL_UNAVAILABLE,
-        "no address is set for connector shop",
+        "no address is set for connector shop (RINGBACK_CONNECTOR_SHOP)",
     )
 
 
@@ -227,7 +229,14 @@ def test_a_rotated_secret_is_read_without_a_restart(tmp_path):
     assert "second" not in repr(credentials)
 
 
-def test_no_redirect_is_followed():
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed_nor_repeated_and_what_was_expected_is_said(status):
     seen = []
-    ask(httpx.Response(302, headers={"location": "http://169.254.169.254/"}), seen=seen)
+    away = {"location": "http://169.254.169.254/?token=secret"}
+    answer = ask(httpx.Response(status, headers=away), seen=seen)
     assert len(seen) == 1
+    # It speaks of a wrong address, not of a system that is ill: no retry, no breaker, and a write stays in doubt.
+    assert (answer.code, answer.retryable, answer.blames) == (ErrorCode.TOOL_UNAVAILABLE, False, False)
+    assert (answer.in_doubt, answer.definitive) == (True, False)
+    expected = "expected an answer of the address itself; no redirect is followed"
+    assert answer.detail == f"HTTP {status}: {expected}"

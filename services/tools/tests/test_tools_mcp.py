@@ -107,3 +107,35 @@ async def test_a_server_over_streamable_http_is_called_and_a_dead_one_is_in_doub
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+# As the service starts a server over stdio: under uvloop, with gRPC at work.
+SPAWNING = """
+import asyncio
+import ringback_tools
+import grpc
+from ringback_serving import run
+
+async def main():
+    server = grpc.aio.server()
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+    await channel.channel_ready()
+    started = await asyncio.create_subprocess_exec("true")
+    await started.wait()
+    await channel.close()
+    await server.stop(None)
+
+run(main)
+"""
+
+
+@pytest.mark.stack
+async def test_a_server_that_is_started_brings_no_complaint_of_grpc_on_stderr():
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SPAWNING, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, said
+    assert b"fork" not in said

@@ -60,7 +60,7 @@ def build(bus: Bus, keys: MacKeys, *, settings: ToolsSettings) -> Tools:
     replica, clock = settings.instance or "tools", LoopClock()
     owner = f"{replica}#{secrets.token_hex(4)}"
     connectors = ConnectorsByKind(connectors_of(settings))
-    catalogue = PackCatalogue(PackStore(bus), settle_ms=settings.settle_ms)
+    catalogue = PackCatalogue(PackStore(bus), settle_ms=settings.settle_ms, prepare=connectors.prepare)
     queue, siblings = BusJobQueue(bus, clock=clock), BusSiblings(bus, owner=owner)
     parts = Parts(
         journal=KvJournal(bus.bucket("outcomes")),

@@ -122,6 +122,9 @@ class Connectors(Protocol):
     async def call(self, call: Call) -> Answer:
         """Run one attempt; every failure of the system behind it is a `Failed`, not an exception."""
 
+    def lacking(self, spec: ConnectorSpec) -> str:
+        """What an operator must set before such a call can go out, empty if nothing; asks nobody."""
+
 
 class Catalogue(Protocol):
     """Tools by pack digest; immutable, so they may be cached for good."""

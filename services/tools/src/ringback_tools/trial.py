@@ -34,7 +34,7 @@ from ringback_tools.adapters.pauses import NoPauses
 from ringback_tools.adapters.siblings import LocalSiblings
 from ringback_tools.adapters.tracing import NoTracing
 from ringback_tools.bootstrap import connectors_of
-from ringback_tools.domain.catalogue import SideEffect, Tool, find
+from ringback_tools.domain.catalogue import ConnectorSpec, SideEffect, Tool, find
 from ringback_tools.domain.requests import ActionRequest
 from ringback_tools.domain.results import Answer, Answered, Result, Status
 from ringback_tools.domain.upgrading import upgraded
@@ -73,6 +73,9 @@ class Told:
 
     def __init__(self, connectors: ConnectorsByKind) -> None:
         self._connectors = connectors
+
+    def lacking(self, spec: ConnectorSpec) -> str:
+        return self._connectors.lacking(spec)
 
     async def call(self, call: Call) -> Answer:
         options = call.spec.options

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from ringback_tools.domain.catalogue import SideEffect
+from ringback_tools.domain.catalogue import ConnectorSpec, SideEffect
 from ringback_tools.domain.results import Answer, ErrorCode, Failed
 from ringback_tools.ports import Call
 
-__all__ = ["Connector", "ConnectorsByKind"]
+__all__ = ["Connector", "ConnectorsByKind", "no_address"]
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +20,12 @@ class Connector(Protocol):
 
     async def call(self, call: Call) -> Answer:
         """Run one attempt."""
+
+    def lacking(self, spec: ConnectorSpec) -> str:
+        """What an operator must set before such a call can go out, empty if nothing; asks nobody."""
+
+    async def prepare(self) -> None:
+        """Do beforehand what the first call need not wait for; a pack that is there names this kind."""
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -35,8 +41,7 @@ class ConnectorsByKind:
         """Run one attempt with the connector that the tool declares."""
         connector = self._connectors.get(call.spec.kind)
         if connector is None:
-            detail = f"no connector of kind {call.spec.kind} here"
-            return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=detail)
+            return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=self.lacking(call.spec))
         try:
             return await connector.call(call)
         except Exception as error:
@@ -45,7 +50,24 @@ class ConnectorsByKind:
             in_doubt = call.side_effect is not SideEffect.READ
             return Failed(ErrorCode.INTERNAL, in_doubt=in_doubt, detail=type(error).__name__)
 
+    def lacking(self, spec: ConnectorSpec) -> str:
+        """What an operator must set before such a call can go out."""
+        connector = self._connectors.get(spec.kind)
+        return connector.lacking(spec) if connector else f"no connector of kind {spec.kind} here"
+
+    async def prepare(self, kinds: Iterable[str]) -> None:
+        """Get ready for calls of these kinds."""
+        for kind in sorted(set(kinds) & set(self._connectors)):
+            await self._connectors[kind].prepare()
+
     async def close(self) -> None:
         """Close every connector."""
         for connector in self._connectors.values():
             await connector.close()
+
+
+def no_address(reference: str) -> Failed:
+    """The answer where an operator has set no address for what a pack names."""
+    setting = f"RINGBACK_CONNECTOR_{reference.upper()}"
+    detail = f"no address is set for connector {reference} ({setting})"
+    return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=detail)

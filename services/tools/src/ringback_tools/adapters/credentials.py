@@ -55,6 +55,11 @@ class Credentials:
             return Failed(ErrorCode.AUTH, blames=False, detail=f"no secret is set for credential {name}")
         return secret
 
+    def lacking(self, spec: ConnectorSpec) -> str:
+        """What is to be set of the secret that a declaration names; empty: nothing."""
+        found = self.wanted(spec)
+        return found.detail if isinstance(found, Failed) else ""
+
     def _from_file(self, path: Path) -> str | None:
         followed = self._files.get(path.name)
         if followed is None:

@@ -20,7 +20,7 @@ import orjson
 from ringback_errors import ConfigError, NotFound, RingbackError
 
 from ringback_tools.adapters.credentials import Credentials
-from ringback_tools.domain.catalogue import SideEffect
+from ringback_tools.domain.catalogue import ConnectorSpec, SideEffect
 from ringback_tools.domain.messages import clean_text
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
 from ringback_tools.ports import Call
@@ -39,6 +39,7 @@ _BY_ERROR: Final[Mapping[str, ErrorCode]] = {
     "deadline_exceeded": ErrorCode.TIMEOUT,
 }
 _PASSING: Final = frozenset({ErrorCode.OVERLOADED, ErrorCode.TOOL_UNAVAILABLE, ErrorCode.TIMEOUT})
+_NO_CONTEXT: Final = "entry_point: expected a parameter 'context', which brings the tool's credential"
 # Errors by which the function itself says that nothing was done.
 _NO_EFFECT: Final = frozenset(
     {
@@ -88,8 +89,7 @@ class FunctionConnector:
         if isinstance(secret, Failed):
             return secret
         if secret and "context" not in inspect.signature(function).parameters:
-            detail = "entry_point: expected a parameter 'context', which brings the tool's credential"
-            return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=detail)
+            return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=_NO_CONTEXT)
         try:
             data = await self._run(function, call, secret)
         except RingbackError as error:
@@ -98,6 +98,20 @@ class FunctionConnector:
             in_doubt = call.side_effect is not SideEffect.READ
             return Failed(ErrorCode.INTERNAL, in_doubt=in_doubt, detail=type(error).__name__)
         return _answered(data, call)
+
+    def lacking(self, spec: ConnectorSpec) -> str:
+        """The function that no allowed module defines, or the secret that is not set or cannot be given."""
+        try:
+            function = self._function(str(spec.options.get("entry_point", "")))
+        except NotFound as missing:
+            return str(missing)
+        if lacking := self._credentials.lacking(spec):
+            return lacking
+        wants = bool(spec.options.get("credential"))
+        return _NO_CONTEXT if wants and "context" not in inspect.signature(function).parameters else ""
+
+    async def prepare(self) -> None:
+        """Nothing: there is nothing to wait for."""
 
     async def close(self) -> None:
         """Let the threads go; those still busy end with the process."""

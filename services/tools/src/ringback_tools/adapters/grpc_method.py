@@ -19,9 +19,11 @@ from ringback_calling import reply_of
 from ringback_errors import InvalidInput
 from ringback_telemetry import inject
 
+from ringback_tools.adapters.connectors import no_address
 from ringback_tools.adapters.credentials import Credentials
 from ringback_tools.adapters.grpc_plain import parser_of, printer_of
 from ringback_tools.adapters.grpc_types import method_types
+from ringback_tools.domain.catalogue import ConnectorSpec
 from ringback_tools.domain.messages import clean_text
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
 from ringback_tools.domain.templates import ABSENT, fill
@@ -82,8 +84,7 @@ class GrpcConnector:
         reference, method = str(options.get("target_ref", "")), str(options.get("method", ""))
         address = self._addresses.get(reference, "")
         if not address:
-            detail = f"no address is set for connector {reference}"
-            return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=detail)
+            return no_address(reference)
         metadata = self._metadata(call)
         if isinstance(metadata, Failed):
             return metadata
@@ -103,6 +104,16 @@ class GrpcConnector:
         except grpc.aio.AioRpcError as error:
             return _failed(error)
         return _answer(call, learnt.show(reply))
+
+    def lacking(self, spec: ConnectorSpec) -> str:
+        """The address or the secret that is not set."""
+        reference = str(spec.options.get("target_ref", ""))
+        if not self._addresses.get(reference):
+            return no_address(reference).detail
+        return self._credentials.lacking(spec)
+
+    async def prepare(self) -> None:
+        """Nothing: there is nothing to wait for."""
 
     async def close(self) -> None:
         """Close the channels."""

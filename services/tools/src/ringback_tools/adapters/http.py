@@ -19,7 +19,9 @@ import httpx
 import orjson
 from ringback_telemetry import inject
 
+from ringback_tools.adapters.connectors import no_address
 from ringback_tools.adapters.credentials import Credentials, sent_in_header
+from ringback_tools.domain.catalogue import ConnectorSpec
 from ringback_tools.domain.messages import clean_text
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
 from ringback_tools.domain.templates import ABSENT, fill, lookup, render, say
@@ -96,6 +98,16 @@ class HttpConnector:
             return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, in_doubt=True, detail=detail)
         return _answer(call, response, raw)
 
+    def lacking(self, spec: ConnectorSpec) -> str:
+        """The address or the secret that is not set."""
+        reference = spec.options.get("base_url_ref", "")
+        if reference and not self._addresses.get(reference):
+            return no_address(reference).detail
+        return self._credentials.lacking(spec)
+
+    async def prepare(self) -> None:
+        """Nothing: there is nothing to wait for."""
+
     async def close(self) -> None:
         """Close the pool."""
         await self._client.aclose()
@@ -124,8 +136,7 @@ class HttpConnector:
         reference = options.get("base_url_ref", "")
         base = self._addresses.get(reference, "") if reference else ""
         if reference and not base:
-            detail = f"no address is set for connector {reference}"
-            return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=detail)
+            return no_address(reference)
         try:
             path = render(options["url"], scope, quote=lambda value: quote(value, safe=""))
         except KeyError as missing:
@@ -179,6 +190,8 @@ def _answer(call: Call, response: httpx.Response, raw: bytes | None) -> Answer:
     body = _parsed(raw)
     if 200 <= status < 300:
         return _good(call, response, raw, body)
+    if 300 <= status < 400:
+        return _led_away(response)
     declared = _declared(call.spec.options.get("errors") or {}, status)
     code = ErrorCode(declared["code"]) if declared else _code(status)
     body = None if body is ABSENT else body
@@ -186,14 +199,26 @@ def _answer(call: Call, response: httpx.Response, raw: bytes | None) -> Answer:
     return Failed(
         code,
         retryable=code in _PASSING,
-        in_doubt=status >= 500 or status < 400,
+        in_doubt=status >= 500,
         definitive=400 <= status < 500 and code not in _PASSING,
-        blames=status >= 500 or status < 400,
+        blames=status >= 500,
         text=text,
         retry_after_ms=_retry_after_ms(response.headers.get("retry-after", "")),
         detail=f"HTTP {status}",
         status=status,
         body=body,
+    )
+
+
+def _led_away(response: httpx.Response) -> Failed:
+    """Where a redirect leads nobody declared, so no request and no secret goes there; it may follow an effect (303)."""
+    detail = f"HTTP {response.status_code}: expected an answer of the address itself; no redirect is followed"
+    return Failed(
+        ErrorCode.TOOL_UNAVAILABLE,
+        in_doubt=True,
+        blames=False,
+        detail=detail,
+        status=response.status_code,
     )
 
 

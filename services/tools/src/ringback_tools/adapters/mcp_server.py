@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import importlib.util
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import orjson
 from ringback_telemetry import inject
 
+from ringback_tools.adapters.connectors import no_address
 from ringback_tools.adapters.credentials import Credentials, sent_in_header
 from ringback_tools.adapters.mcp_connection import Login, McpConnection, NotConnectedError, is_stdio
 from ringback_tools.domain.catalogue import ConnectorSpec
@@ -27,6 +30,8 @@ __all__ = ["McpConnector"]
 
 # JSON-RPC 2.0 §5.1: the request was refused before any tool ran.
 _REFUSED: Final = {-32700, -32600, -32601, -32602}
+_PACKAGE: Final = "mcp"
+_NO_PACKAGE: Final = "the extra ringback-tools[mcp] is missing"
 _NOT_LET_IN: Final = Failed(
     ErrorCode.AUTH, definitive=True, blames=False, detail="the server refuses the credential"
 )
@@ -47,18 +52,14 @@ class McpConnector:
         reference = str(call.spec.options.get("server_ref", ""))
         address = self._addresses.get(reference, "")
         if not address:
-            detail = f"no address is set for connector {reference}"
-            return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=detail)
+            return no_address(reference)
         login = self._login(call.spec, address)
         if isinstance(login, Failed):
             return login
         try:
-            # It takes its time, the first time: not the other calls'.
-            mcp = await asyncio.to_thread(importlib.import_module, "mcp")
+            mcp = await _imported()
         except ModuleNotFoundError:
-            return Failed(
-                ErrorCode.TOOL_UNAVAILABLE, blames=False, detail="the extra ringback-tools[mcp] is missing"
-            )
+            return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=_NO_PACKAGE)
         connection = self._connection(call.spec, address, login, mcp)
         refusals = connection.refusals
         answer = await _asked(connection, call, mcp)
@@ -66,6 +67,22 @@ class McpConnector:
             connection.retire()
             return _NOT_LET_IN
         return answer
+
+    def lacking(self, spec: ConnectorSpec) -> str:
+        """The address or the secret that is not set, or the package that is not installed."""
+        reference = str(spec.options.get("server_ref", ""))
+        address = self._addresses.get(reference, "")
+        if not address:
+            return no_address(reference).detail
+        login = self._login(spec, address)
+        if isinstance(login, Failed):
+            return login.detail
+        return "" if importlib.util.find_spec(_PACKAGE) else _NO_PACKAGE
+
+    async def prepare(self) -> None:
+        """Import the package: that takes a second or two, which no attempt has."""
+        with suppress(ModuleNotFoundError):
+            await _imported()
 
     async def close(self) -> None:
         """Close every connection, and with it the servers that this process started."""
@@ -99,6 +116,11 @@ class McpConnector:
             self._retired = [each for each in (*self._retired, known) if not each.closed]
         found = self._connections[key] = McpConnection(address, login, mcp)
         return found
+
+
+async def _imported() -> Any:
+    # In a thread: not in the other calls' time either.
+    return await asyncio.to_thread(importlib.import_module, _PACKAGE)
 
 
 async def _asked(connection: McpConnection, call: Call, mcp: Any) -> Answer:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -35,11 +36,19 @@ PACKS_MAX: Final = 64
 
 
 class PackCatalogue:
-    """Tools of published packs."""
+    """Tools of published packs; `prepare` is told of the kinds of connectors that each pack names."""
 
-    def __init__(self, store: PackStore, *, settle_ms: int | None = None) -> None:
+    def __init__(
+        self,
+        store: PackStore,
+        *,
+        settle_ms: int | None = None,
+        prepare: Callable[[Iterable[str]], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
         self._store = store
         self._settle_ms = settle_ms
+        self._prepare = prepare
+        self._preparing: set[asyncio.Task[None]] = set()
         self._tools: OrderedDict[str, tuple[Pack, tuple[Tool, ...]]] = OrderedDict()
 
     async def warm(self) -> None:
@@ -49,6 +58,7 @@ class PackCatalogue:
                 await self._pack(await self._store.resolve(name))
             except RingbackError as error:
                 _log.warning("pack %s was not loaded ahead: %s", name, error)
+        await asyncio.gather(*self._preparing, return_exceptions=True)
 
     async def tools(self, pack_digest: str) -> tuple[Tool, ...]:
         return (await self._pack(pack_digest))[1]
@@ -69,10 +79,20 @@ class PackCatalogue:
             except InvalidInput as error:
                 raise NotFound(str(error), field="pack_digest") from None
             found = self._tools[pack_digest] = (pack, tools_from_pack(pack, settle_ms=self._settle_ms))
+            self._get_ready(found[1])
             if len(self._tools) > PACKS_MAX:
                 self._tools.popitem(last=False)
         self._tools.move_to_end(pack_digest)
         return found
+
+    def _get_ready(self, tools: Iterable[Tool]) -> None:
+        if self._prepare is None:
+            return
+        # Beside whoever asks for the pack: a session that starts does not wait for it.
+        kinds = {tool.connector.kind for tool in tools}
+        task = asyncio.create_task(self._prepare(kinds), name="prepare connectors")
+        self._preparing.add(task)
+        task.add_done_callback(self._preparing.discard)
 
 
 def tools_from_pack(pack: Pack, *, settle_ms: int | None = None) -> tuple[Tool, ...]:

@@ -23,6 +23,7 @@ from nats.errors import Error as NatsError
 from ringback_telemetry import inject
 
 from ringback_tools.adapters.replies import StreamedReplies
+from ringback_tools.domain.catalogue import ConnectorSpec
 from ringback_tools.domain.messages import clean_text
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
 from ringback_tools.ports import Call
@@ -53,8 +54,8 @@ class WorkerConnector:
     async def call(self, call: Call) -> Answer:
         """One attempt."""
         subject = str(call.spec.options.get("subject", ""))
-        if not subject or subject.startswith(_FORBIDDEN):
-            return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail="subject: expected a worker's own")
+        if lacking := self.lacking(call.spec):
+            return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=lacking)
         try:
             async with asyncio.timeout(min(CONNECT_S, call.timeout_ms / 2_000)):
                 replies = await self._connected()
@@ -81,6 +82,16 @@ class WorkerConnector:
                 ErrorCode.TOOL_UNAVAILABLE, retryable=True, in_doubt=True, detail=type(error).__name__
             )
         return _answer(reply, bytes_max=call.bytes_max)
+
+    def lacking(self, spec: ConnectorSpec) -> str:
+        """A subject that is no worker's; whether one is subscribed shows with the call."""
+        subject = str(spec.options.get("subject", ""))
+        if not subject or subject.startswith(_FORBIDDEN):
+            return "subject: expected a worker's own"
+        return ""
+
+    async def prepare(self) -> None:
+        """Nothing: there is nothing to wait for."""
 
     async def close(self) -> None:
         """Close the connection."""

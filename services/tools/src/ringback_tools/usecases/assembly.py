@@ -125,6 +125,8 @@ def assemble(parts: Parts) -> Service:
         clock=clock,
         roll=parts.roll,
     )
-    listing = Listing(catalogue=parts.catalogue, breakers=breakers, switches=switches)
+    listing = Listing(
+        catalogue=parts.catalogue, connectors=parts.connectors, breakers=breakers, switches=switches
+    )
     erasing = Erasing(journal=parts.journal, clock=clock, facts=parts.facts, open_here=reconciler.looks_into)
     return Service(executor, listing, reconciler, breakers, switches, jobs, erasing)

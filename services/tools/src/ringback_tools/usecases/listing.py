@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringback_tools.domain.catalogue import Tool, visible
-from ringback_tools.ports import Catalogue
+from ringback_tools.ports import Catalogue, Connectors
 from ringback_tools.usecases.breakers import Breakers
 from ringback_tools.usecases.switches import Switches
 
@@ -27,8 +27,11 @@ class Offer:
 class Listing:
     """Lists tools."""
 
-    def __init__(self, *, catalogue: Catalogue, breakers: Breakers, switches: Switches) -> None:
+    def __init__(
+        self, *, catalogue: Catalogue, connectors: Connectors, breakers: Breakers, switches: Switches
+    ) -> None:
         self._catalogue = catalogue
+        self._connectors = connectors
         self._switches = switches
         self._breakers = breakers
 
@@ -46,4 +49,6 @@ class Listing:
         off = self._switches.why_off(tool)
         if off is not None:
             return f"switched off: {off}"[:REASON_CHARS_MAX]
+        if lacking := self._connectors.lacking(tool.connector):
+            return lacking[:REASON_CHARS_MAX]
         return f"{tool.dependency} does not answer" if tool.dependency in self._breakers.open() else ""
