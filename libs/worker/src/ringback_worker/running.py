@@ -12,6 +12,8 @@ import logging
 import signal
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Final
 
 import nats
@@ -119,8 +121,9 @@ class Worker:
     async def _run(self, tool: ToolFunction, bound: dict[str, Any]) -> Any:
         if inspect.iscoroutinefunction(tool.function):
             return await tool.function(**bound)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: tool.function(**bound))
+        # With the trace of the call, which a thread of a pool does not have by itself.
+        run = partial(copy_context().run, tool.function, **bound)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
 
 def work(*functions: Callable[..., Any], url: str = "", calls_max: int = 0) -> None:

@@ -12,7 +12,9 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
@@ -138,8 +140,9 @@ class FunctionConnector:
     async def _called(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         if inspect.iscoroutinefunction(function):
             return await function(**arguments)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: function(**arguments))
+        # With the trace that it belongs to, which a thread of a pool does not have by itself.
+        run = partial(copy_context().run, function, **arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, run)
 
     def _function(self, entry_point: str) -> Callable[..., Any]:
         module_name, _, name = entry_point.partition(":")

@@ -34,6 +34,8 @@ CONNECTIONS_MAX: Final = 256
 KEEPALIVE_S: Final = 4.0
 CONNECT_MS_MAX: Final = 1_000
 RETRY_AFTER_MS_MAX: Final = 60_000
+# For how long the answer is waited for; HTTP has no header of its own for that.
+TIMEOUT_HEADER: Final = "ringback-timeout-ms"
 
 _BY_STATUS: Final[Mapping[int, ErrorCode]] = {
     400: ErrorCode.INVALID_ARGUMENTS,
@@ -152,6 +154,7 @@ class HttpConnector:
                 headers[name] = value
         if options.get("body") is not None:
             headers["content-type"] = "application/json"
+        headers[TIMEOUT_HEADER] = str(call.timeout_ms)
         if call.key:
             headers[call.key_field] = call.key
         secret = self._credentials.wanted(call.spec)

@@ -31,6 +31,8 @@ __all__ = ["McpConnector"]
 # JSON-RPC 2.0 §5.1: the request was refused before any tool ran.
 _REFUSED: Final = {-32700, -32600, -32601, -32602}
 _PACKAGE: Final = "mcp"
+# For how long the answer is waited for, beside the trace context.
+_TIMEOUT_META: Final = "timeout_ms"
 _NO_PACKAGE: Final = "the extra ringback-tools[mcp] is missing"
 _NOT_LET_IN: Final = Failed(
     ErrorCode.AUTH, definitive=True, blames=False, detail="the server refuses the credential"
@@ -124,7 +126,8 @@ async def _imported() -> Any:
 
 
 async def _asked(connection: McpConnection, call: Call, mcp: Any) -> Answer:
-    meta: dict[str, str] = {call.key_field: call.key} if call.key else {}
+    meta: dict[str, Any] = {call.key_field: call.key} if call.key else {}
+    meta[_TIMEOUT_META] = call.timeout_ms
     inject(meta)
     sent = False
     try:
@@ -133,7 +136,7 @@ async def _asked(connection: McpConnection, call: Call, mcp: Any) -> Answer:
             result = await client.call_tool(
                 str(call.spec.options.get("tool", "")),
                 dict(call.arguments),
-                meta=meta or None,
+                meta=meta,
                 progress_callback=_teller(call),
             )
     except Exception as error:
