@@ -9,10 +9,11 @@ from google.protobuf import message_factory
 from grpc_tools import protoc
 from ringback_events import MemoryBus
 from ringback_packs import PackStore, described, load_files, publish_pack, unary_method
+from ringback_tools.adapters import grpc_method
 from ringback_tools.adapters.credentials import Credentials
 from ringback_tools.adapters.grpc_method import GrpcConnector
 from ringback_tools.adapters.packs import PackCatalogue
-from ringback_tools.domain.catalogue import SideEffect
+from ringback_tools.domain.catalogue import ConnectorSpec, SideEffect
 from ringback_tools.domain.results import ErrorCode
 from ringback_tools.ports import Call
 
@@ -182,3 +183,48 @@ async def test_without_its_secret_nothing_is_sent_and_without_descriptor_it_is_a
             assert not stock.seen
         finally:
             await connector.close()
+
+
+class Garbage(Stock):
+    """Answers with bytes that are no message."""
+
+    def service(self, handler_call_details):
+        return grpc.unary_unary_rpc_method_handler(self.left)
+
+    async def left(self, request, context):
+        return b"\xff\xff\xff"
+
+
+async def test_bytes_that_are_no_message_are_an_invalid_result_in_doubt(compiled, published):
+    async with serving(Garbage(compiled)) as address:
+        connector = GrpcConnector(addresses={"shop": address}, credentials=Credentials(None))
+        try:
+            reserve = published["reserve"].connector
+            answer = await connector.call(call(reserve, side_effect=SideEffect.WRITE, item="pen"))
+        finally:
+            await connector.close()
+    assert (answer.code, answer.in_doubt, answer.detail) == (
+        ErrorCode.INVALID_RESULT,
+        True,
+        "no message of the method's type",
+    )
+
+
+async def test_asking_for_types_leaves_time_to_say_that_nothing_was_sent(monkeypatch):
+    asked = []
+
+    async def method_types(channel, method, *, descriptor, timeout_s):
+        asked.append(timeout_s)
+        raise grpc.aio.AioRpcError(
+            grpc.StatusCode.DEADLINE_EXCEEDED, grpc.aio.Metadata(), grpc.aio.Metadata()
+        )
+
+    monkeypatch.setattr(grpc_method, "method_types", method_types)
+    connector = GrpcConnector(addresses={"shop": "grpc://127.0.0.1:1"}, credentials=Credentials(None))
+    spec = ConnectorSpec("grpc", {"target_ref": "shop", "method": "shop.v1.Stock/Left"})
+    try:
+        answer = await connector.call(call(spec, timeout_ms=1_000, side_effect=SideEffect.WRITE))
+    finally:
+        await connector.close()
+    assert (answer.code, answer.in_doubt, answer.retryable) == (ErrorCode.TOOL_UNAVAILABLE, False, True)
+    assert asked == [0.8]

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from ringback_testkit import free_port
+from ringback_tools.adapters import mcp_connection
 from ringback_tools.adapters.credentials import Credentials
 from ringback_tools.adapters.mcp_server import McpConnector
 from ringback_tools.domain.catalogue import ConnectorSpec, SideEffect
@@ -35,11 +36,11 @@ server.run(*sys.argv[1:2] or ["stdio"], **({"port": int(sys.argv[2])} if sys.arg
 """
 
 
-def call(tool, *, server_ref="shop", **arguments):
+def call(tool, *, server_ref="shop", timeout_ms=25_000, **arguments):
     return Call(
         spec=ConnectorSpec("mcp", {"server_ref": server_ref, "tool": tool}),
         arguments=arguments,
-        timeout_ms=5_000,
+        timeout_ms=timeout_ms,
         bytes_max=10_000,
         tenant="local",
         session_id="sess_1",
@@ -107,6 +108,37 @@ async def test_a_server_over_streamable_http_is_called_and_a_dead_one_is_in_doub
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+@pytest.mark.stack
+@pytest.mark.filterwarnings("default")
+async def test_a_call_waits_for_a_server_that_starts_no_longer_than_it_has_and_nothing_was_sent():
+    connector = McpConnector(addresses={"shop": "stdio://sleep 600"}, credentials=Credentials(None))
+    try:
+        early = await connector.call(call("stock", item="pen", timeout_ms=250))
+        assert (early.code, early.in_doubt, early.retryable) == (ErrorCode.TOOL_UNAVAILABLE, False, True)
+        assert early.detail == "connect: the server is not ready yet"
+        (starting,) = connector._connections.values()
+        await connector.call(call("stock", item="pen", timeout_ms=250))
+        assert list(connector._connections.values()) == [starting]
+    finally:
+        await connector.close()
+
+
+@pytest.mark.stack
+@pytest.mark.filterwarnings("default")
+async def test_a_server_that_never_says_a_word_is_given_up_and_started_again(monkeypatch):
+    monkeypatch.setattr(mcp_connection, "CONNECT_S", 0.2)
+    connector = McpConnector(addresses={"shop": "stdio://sleep 600"}, credentials=Credentials(None))
+    try:
+        silent = await connector.call(call("stock", item="pen"))
+        assert (silent.code, silent.in_doubt) == (ErrorCode.TOOL_UNAVAILABLE, False)
+        assert silent.detail == "connect: the server did not answer, or went away (TimeoutError)"
+        (before,) = connector._connections.values()
+        await connector.call(call("stock", item="pen"))
+        assert list(connector._connections.values()) != [before]
+    finally:
+        await connector.close()
 
 
 # As the service starts a server over stdio: under uvloop, with gRPC at work.

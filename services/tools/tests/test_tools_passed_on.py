@@ -121,7 +121,11 @@ async def test_a_worker_has_them_in_its_context(tmp_path):
     @tool(subject="shop.seen", side_effect="write")
     def seen(context: Context) -> dict[str, str]:
         """What came."""
-        return {"left": str(context.timeout_ms), "key": context.action_id, "trace": current_traceparent() or ""}
+        return {
+            "left": str(context.timeout_ms),
+            "key": context.action_id,
+            "trace": current_traceparent() or "",
+        }
 
     with NatsServer.start(tmp_path) as server:
         worker = await Worker.start(seen, url=server.url)

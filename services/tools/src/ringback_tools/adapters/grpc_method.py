@@ -7,6 +7,7 @@ tell whether it ran.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
@@ -32,6 +33,8 @@ from ringback_tools.ports import Call
 __all__ = ["GrpcConnector"]
 
 METHODS_MAX: Final = 1_024
+# The most of an attempt's time that goes into asking for types: what was not sent must not read as sent.
+_LEARN_SHARE: Final = 0.8
 _TLS: Final = "grpcs://"
 _CODES: Final[Mapping[grpc.StatusCode, ErrorCode]] = {
     grpc.StatusCode.INVALID_ARGUMENT: ErrorCode.INVALID_ARGUMENTS,
@@ -88,10 +91,12 @@ class GrpcConnector:
         metadata = self._metadata(call)
         if isinstance(metadata, Failed):
             return metadata
-        timeout_s = call.timeout_ms / 1000
+        ends_at = time.monotonic() + call.timeout_ms / 1000
         types = options.get("types", b"")
         try:
-            learnt = await self._method(address, method, types, timeout_s=timeout_s)
+            learnt = await self._method(
+                address, method, types, timeout_s=_LEARN_SHARE * call.timeout_ms / 1000
+            )
         except grpc.aio.AioRpcError as error:
             return _unlearnt(error)
         except (InvalidInput, TypeError, ValueError) as error:
@@ -100,9 +105,13 @@ class GrpcConnector:
         if isinstance(request, Failed):
             return request
         try:
-            reply = await reply_of(learnt.unary(request, timeout=timeout_s, metadata=metadata))
+            left_s = max(0.0, ends_at - time.monotonic())
+            reply = await reply_of(learnt.unary(request, timeout=left_s, metadata=metadata))
         except grpc.aio.AioRpcError as error:
             return _failed(error)
+        if reply is None:
+            # What gRPC makes of bytes that are no message of this type.
+            return Failed(ErrorCode.INVALID_RESULT, in_doubt=True, detail="no message of the method's type")
         return _answer(call, learnt.show(reply))
 
     def lacking(self, spec: ConnectorSpec) -> str:

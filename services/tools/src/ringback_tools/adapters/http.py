@@ -33,6 +33,8 @@ CONNECTIONS_MAX: Final = 256
 # Below what common servers keep an idle connection for, so that a write does not meet a closing one.
 KEEPALIVE_S: Final = 4.0
 CONNECT_MS_MAX: Final = 1_000
+# The most of an attempt's time that goes into connecting: what was not sent must not read as sent.
+_CONNECT_SHARE: Final = 0.8
 RETRY_AFTER_MS_MAX: Final = 60_000
 # For how long the answer is waited for; HTTP has no header of its own for that.
 TIMEOUT_HEADER: Final = "ringback-timeout-ms"
@@ -131,7 +133,7 @@ class HttpConnector:
             params={name: _text(value) for name, value in fill(options.get("query") or {}, scope).items()},
             headers=headers,
             content=orjson.dumps(body) if body is not None and body is not ABSENT else None,
-            timeout=httpx.Timeout(seconds, connect=min(seconds, CONNECT_MS_MAX / 1000)),
+            timeout=httpx.Timeout(seconds, connect=min(_CONNECT_SHARE * seconds, CONNECT_MS_MAX / 1000)),
         )
 
     def _url(self, options: Mapping[str, Any], scope: Mapping[str, Any]) -> str | Failed:

@@ -15,10 +15,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["Login", "McpConnection", "NotConnectedError", "is_stdio"]
+__all__ = ["Login", "McpConnection", "NotConnectedError", "NotReadyError", "is_stdio"]
 
 _log = logging.getLogger(__name__)
-CONNECT_S: Final = 10.0
+# A server that is started may take its time; calls wait for it no longer than they have, and find it ready later.
+CONNECT_S: Final = 30.0
 _STDIO: Final = "stdio"
 _NOT_LET_IN: Final = (401, 403)
 
@@ -30,6 +31,10 @@ def is_stdio(address: str) -> bool:
 
 class NotConnectedError(ConnectionError):
     """A server that could not be started or reached; says why, in words that hold no address."""
+
+
+class NotReadyError(ConnectionError):
+    """A server that is still being connected to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +79,22 @@ class McpConnection:
         return self._holder is None or self._holder.done()
 
     @asynccontextmanager
-    async def client(self) -> AsyncIterator[Any]:
-        """The connected client, for one call; raises what kept it from connecting."""
+    async def client(self, *, wait_s: float) -> AsyncIterator[Any]:
+        """The connected client, for one call; raises what kept it from connecting.
+
+        NotReadyError when it has not connected in this time: it goes on, for the next call.
+        """
         self._in_flight += 1
         try:
             if self._holder is None:
                 self._client = asyncio.get_running_loop().create_future()
                 self._holder = asyncio.create_task(self._hold(self._client), name="mcp")
             assert self._client is not None
-            async with asyncio.timeout(CONNECT_S):
-                client = await asyncio.shield(self._client)
+            try:
+                async with asyncio.timeout(wait_s):
+                    client = await asyncio.shield(self._client)
+            except TimeoutError:
+                raise NotReadyError("the server is not ready yet") from None
             yield client
         finally:
             self._in_flight -= 1
@@ -108,8 +119,9 @@ class McpConnection:
     async def _hold(self, connected: asyncio.Future[Any]) -> None:
         try:
             async with AsyncExitStack() as opened:
-                target = await self._target(opened)
-                client = await opened.enter_async_context(self._mcp.Client(target))
+                async with asyncio.timeout(CONNECT_S):
+                    target = await self._target(opened)
+                    client = await opened.enter_async_context(self._mcp.Client(target))
                 connected.set_result(client)
                 await asyncio.Event().wait()
         except Exception as error:

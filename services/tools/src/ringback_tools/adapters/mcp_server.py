@@ -20,7 +20,13 @@ from ringback_telemetry import inject
 
 from ringback_tools.adapters.connectors import no_address
 from ringback_tools.adapters.credentials import Credentials, sent_in_header
-from ringback_tools.adapters.mcp_connection import Login, McpConnection, NotConnectedError, is_stdio
+from ringback_tools.adapters.mcp_connection import (
+    Login,
+    McpConnection,
+    NotConnectedError,
+    NotReadyError,
+    is_stdio,
+)
 from ringback_tools.domain.catalogue import ConnectorSpec
 from ringback_tools.domain.messages import clean_text
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
@@ -33,6 +39,8 @@ _REFUSED: Final = {-32700, -32600, -32601, -32602}
 _PACKAGE: Final = "mcp"
 # For how long the answer is waited for, beside the trace context.
 _TIMEOUT_META: Final = "timeout_ms"
+# The most of an attempt's time that goes into connecting: what was not sent must not read as sent.
+_CONNECT_SHARE: Final = 0.8
 _NO_PACKAGE: Final = "the extra ringback-tools[mcp] is missing"
 _NOT_LET_IN: Final = Failed(
     ErrorCode.AUTH, definitive=True, blames=False, detail="the server refuses the credential"
@@ -131,7 +139,7 @@ async def _asked(connection: McpConnection, call: Call, mcp: Any) -> Answer:
     inject(meta)
     sent = False
     try:
-        async with connection.client() as client:
+        async with connection.client(wait_s=_CONNECT_SHARE * call.timeout_ms / 1000) as client:
             sent = True
             result = await client.call_tool(
                 str(call.spec.options.get("tool", "")),
@@ -139,6 +147,8 @@ async def _asked(connection: McpConnection, call: Call, mcp: Any) -> Answer:
                 meta=meta,
                 progress_callback=_teller(call),
             )
+    except NotReadyError as error:
+        return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=True, detail=f"connect: {error}")
     except Exception as error:
         if isinstance(error, mcp.MCPError) and sent and error.code in _REFUSED:
             return Failed(ErrorCode.REJECTED, definitive=True, blames=False, detail=f"MCP {error.code}")
