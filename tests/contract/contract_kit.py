@@ -74,6 +74,13 @@ def pinned(*, bundle: str = "", pack: str = "", epoch: int = 1, **changes: Any) 
     return Pinned(**{**fields, **changes})
 
 
+class Unasked:
+    """Connectors that lack nothing, and that nobody calls."""
+
+    def lacking(self, spec: Any) -> str:
+        return ""
+
+
 def tools_replica(bus: Bus, keys: MacKeys, *, connectors: Any = None) -> Service:
     """The use cases of tools over a bus; `connectors` stand for what is behind the tools."""
     clock = LoopClock()
@@ -83,7 +90,7 @@ def tools_replica(bus: Bus, keys: MacKeys, *, connectors: Any = None) -> Service
             jobs=MemoryJobQueue(),
             siblings=LocalSiblings(),
             catalogue=PackCatalogue(PackStore(bus), settle_ms=1_000),
-            connectors=connectors,
+            connectors=connectors or Unasked(),
             proofs=keys,
             facts=BusFacts(bus, replica="tools-1", clock=clock),
             clock=clock,
