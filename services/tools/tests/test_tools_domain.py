@@ -103,7 +103,7 @@ def test_concurrency_falls_at_once_and_rises_slowly_within_its_bounds():
     assert after(lowered, congested=True, duration_ms=1, full=True, now_ms=500) == lowered
     for now_ms in range(1_000, 20_000, 1_000):
         lowered = after(lowered, congested=True, duration_ms=1, full=True, now_ms=now_ms)
-    assert lowered.slots == 2
+    assert (lowered.slots, lowered.limit) == (2, 2.0)
     for _ in range(500):
         lowered = after(lowered, congested=False, duration_ms=1, full=True, now_ms=99_000)
     assert lowered.slots == 12
