@@ -91,7 +91,9 @@ def test_the_entry_names_the_worker_or_the_function(capsys: pytest.CaptureFixtur
         assert main(["shop_for_test:book", "--function"]) == 0
         assert "entry_point: shop_for_test:book" in capsys.readouterr().out
         assert main(["shop_for_test:nothing"]) == 2
+        capsys.readouterr()
         assert main([]) == 2
+        assert capsys.readouterr().err == "module:function with @tool expected: one of them, got 0\n"
     finally:
         del sys.modules["shop_for_test"]
 

@@ -114,11 +114,15 @@ def test_a_higher_epoch_attaches_to_the_running_action_and_fences_the_old_owner(
     assert len(world.ledger.entries) == 1
 
 
-def test_one_action_id_for_two_different_things_is_refused(world, kit):
+@pytest.mark.parametrize("wait_ms", [0, 50], ids=["running", "stored"])
+def test_one_action_id_for_two_different_things_is_refused(world, kit, wait_ms):
     async def scene():
         service = world.replica()
         request = world.request()
         await kit.result(service, request)
+        if wait_ms:
+            await kit.passed(wait_ms)
+        assert service.executor.running == (0 if wait_ms else 1)
         other = world.request(arguments={"reservation_id": "290754"})
         signed = world.mac.sign(
             tenant="local",

@@ -3,11 +3,14 @@
 import asyncio
 import dataclasses
 import itertools
+from contextlib import suppress
 
 import pytest
 from msgspec.structs import replace
-from ringback_tools.domain.catalogue import SideEffect
-from ringback_tools.domain.results import ErrorCode, Status
+from ringback_tools.domain.catalogue import FallbackRule, SideEffect
+from ringback_tools.domain.results import ErrorCode, FallbackKind, Result, Status
+from ringback_tools.ports import LostRace
+from ringback_tools.usecases.journaling import Scribe
 from ringback_tools.usecases.reconciler import CAP_MS
 
 READ, WRITE = "get_reservation", "cancel_reservation"
@@ -120,3 +123,56 @@ def test_the_background_looks_ever_more_rarely(keyless, kit):
     assert 10 < len(looked_ms) < 40
     assert gaps_ms[-1] > 50 * gaps_ms[0]
     assert max(gaps_ms) <= CAP_MS + 5_000
+
+
+def test_one_tenants_good_answer_stands_in_for_no_other_tenant(world, kit):
+    world.change(READ, fallback=FallbackRule(kind=FallbackKind.CACHED, age_max_ms=60_000))
+    without_breaker(world)
+
+    async def scene():
+        service = world.replica()
+        await kit.result(service, world.request(READ))
+        world.ledger.read_fates.extend([kit.Fate("away")] * 20)
+        theirs = await kit.result(service, world.request(READ, ordinal=2, tenant="other"))
+        return await kit.result(service, world.request(READ, ordinal=3)), theirs
+
+    own, theirs = kit.run(scene())
+    assert (own.status, own.fallback.kind) == (Status.OK, FallbackKind.CACHED)
+    assert (theirs.status, theirs.error_code) == (Status.ERROR, ErrorCode.TOOL_UNAVAILABLE)
+
+
+def test_an_outcome_that_is_not_known_promises_what_the_tool_promises(keyless, kit):
+    keyless.change(WRITE, check=None)
+    keyless.ledger.fates.append(kit.Fate("drop_after"))
+    result = kit.run(kit.result(keyless.replica(), keyless.request()))
+    assert result.status is Status.UNKNOWN_OUTCOME
+    assert result.fallback.kind is keyless.tool(WRITE).fallback.kind is FallbackKind.CALLBACK
+    assert result.fallback.message == result.message
+
+
+async def raced(world, kit, *, meanwhile, definitive):
+    """An outcome of ours over a record that somebody changed meanwhile."""
+    request = world.request()
+    service = world.replica()
+    world.ledger.fates.append(kit.Fate("drop_after"))
+    await kit.result(service, request)
+    scribe = Scribe(journal=world.journal, clock=world.clock, owner="tools-9#1")
+    before = await world.journal.get(request.session_id, request.action_id)
+    await world.journal.update(before, replace(before.record, result=meanwhile))
+    ours = replace(before.record.result, status=Status.OK, error_code=None, message="ours")
+    with suppress(LostRace):
+        await scribe.finish(before, ours, definitive=definitive)
+    return world.record(request).result.message
+
+
+@pytest.mark.parametrize(
+    ("known", "definitive", "kept"),
+    [(False, True, "ours"), (False, False, "theirs"), (True, True, "theirs"), (True, False, "theirs")],
+)
+def test_the_systems_own_word_wins_over_a_doubt_and_nothing_wins_over_a_known_outcome(
+    keyless, kit, known, definitive, kept
+):
+    keyless.change(WRITE, check=None)
+    status = Status.OK if known else Status.UNKNOWN_OUTCOME
+    theirs = Result(status=status, message="theirs")
+    assert kit.run(raced(keyless, kit, meanwhile=theirs, definitive=definitive)) == kept

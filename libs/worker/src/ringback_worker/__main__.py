@@ -13,9 +13,11 @@ def main(arguments: list[str]) -> int:
     """Print the entry; 2 if there is no such function."""
     named = [argument for argument in arguments if not argument.startswith("--")]
     try:
+        if len(named) != 1:
+            raise ValueError(f"one of them, got {len(named)}")
         module, _, name = named[0].partition(":")
         found = tool_of(getattr(importlib.import_module(module), name))
-    except (IndexError, ImportError, AttributeError, ValueError, ConfigError) as error:
+    except (ImportError, AttributeError, ValueError, ConfigError) as error:
         sys.stderr.write(f"module:function with @tool expected: {error}\n")
         return 2
     sys.stdout.write(entry_text(entry_of(found, entry_point=named[0] if "--function" in arguments else "")))
