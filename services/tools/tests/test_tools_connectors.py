@@ -95,7 +95,7 @@ async def test_a_function_gets_its_arguments_and_its_context(shop):
     assert (await run_function(shop, "stock")).data == {"left": 3}
 
 
-async def test_a_functions_errors_are_typed_answers(shop):
+async def test_a_functions_errors_are_typed_answers(shop, caplog):
     missing = await run_function(shop, "missing")
     assert (missing.code, missing.definitive, missing.text) == (
         ErrorCode.NOT_FOUND,
@@ -112,6 +112,7 @@ async def test_a_functions_errors_are_typed_answers(shop):
     broken = await run_function(shop, "broken")
     assert (broken.code, broken.in_doubt, broken.text) == (ErrorCode.INTERNAL, True, "")
     assert "secret" not in repr(broken)
+    assert f"{shop}:broken failed" in caplog.text
     assert (await run_function(shop, "odd")).code is ErrorCode.INVALID_RESULT
 
 

@@ -65,8 +65,9 @@ async def test_a_wrong_call_says_what_was_expected_and_a_write_asks_first(backen
     assert (code, "--yes" in out) == (2, True)
     code, out = await trial(backend, "get_reservation", "--args", '{"reservation_id": "4"}')
     assert (code, "reservation_id" in out) == (2, True)
-    code, out = await trial(backend, "no_such_tool")
+    code, out = await trial(backend, "get_reservaton")
     assert (code, "get_reservation 1.0" in out) == (2, True)
+    assert "(did you mean 'get_reservation'?)" in out
     code, out = await trial("http://127.0.0.1:9", "get_reservation", "--args", '{"reservation_id": "482915"}')
     assert (code, "tool_unavailable" in out) == (1, True)
 
@@ -85,3 +86,25 @@ async def test_a_payload_of_an_older_version_is_shown_as_the_service_upgrades_it
     code, out = await trial(backend, *old, pack=pack)
     assert code == 0
     assert 'upgraded     {"reservation_id":"482915"}  from 1.0 to 2.0' in out
+
+
+ORDER = """tools:
+  - {name: look, version: "1.0", description: Looks., side_effect: read, parameters: {type: object},
+     connector: {kind: nats, subject: shop.look}}
+  - {name: order, version: "1.0", description: Orders., side_effect: write, parameters: {type: object},
+     connector: {kind: nats, subject: shop.order}}
+"""
+
+
+async def test_what_is_doubtful_in_the_tools_own_declaration_is_a_line(tmp_path):
+    (tmp_path / "pack.yaml").write_text(
+        "name: shop\nversion: 1.0.0\nagents: [{name: desk, role: I help., tools: [order]}]\n"
+    )
+    (tmp_path / "tools.yaml").write_text(ORDER)
+    code, out = await trial("http://127.0.0.1:9", "order", pack=tmp_path)
+    (warning,) = (line for line in out.splitlines() if line.startswith("warning"))
+    assert code == 2
+    assert (
+        "tools.yaml:4: order: a write with neither an idempotency key nor a check is attempted once"
+        in warning
+    )

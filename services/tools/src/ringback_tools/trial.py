@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from ringback_errors import InvalidInput, NotFound
 from ringback_identity import MacKeys, action_id, canonical_arguments, new_id
 from ringback_packs import Pack, PackError, load_pack
+from ringback_packs.findings import near
 from ringback_serving import run
 
 from ringback_tools.adapters.clock import LoopClock
@@ -126,6 +127,7 @@ async def main() -> None:
         sys.exit(2)
     connectors = ConnectorsByKind(connectors_of(settings))
     try:
+        await connectors.prepare([tool.connector.kind])
         result = await _through(pack, tool, request, keys, connectors)
     finally:
         await connectors.close()
@@ -209,7 +211,8 @@ def _tool(tools: tuple[Tool, ...], name: str, version: str) -> Tool:
     found = find(tools, name, version=version)
     if found is None:
         names = ", ".join(f"{tool.name} {tool.version}" for tool in tools)
-        raise NotFound(f"one of {names} expected, got {name} {version}".strip(), field="tool")
+        meant = near(name, sorted({tool.name for tool in tools}))
+        raise NotFound(f"one of {names} expected, got {name} {version}".strip() + meant, field="tool")
     return found
 
 
@@ -219,6 +222,10 @@ def _request(pack: Pack, tool: Tool, given: argparse.Namespace, keys: MacKeys) -
         "tool",
         f"{tool.name} {tool.version} ({tool.side_effect}) of {pack.name}, {tool.connector.kind} connector",
     )
+    number = [(spec.name, spec.version) for spec in pack.tools].index((tool.name, tool.version))
+    for warning in pack.warnings:
+        if warning.field.startswith(f"tools[{number}]"):
+            say("warning", f"{warning.file}:{warning.line}: {warning.message}")
     # A payload of an older version goes as it is: it is the service that makes this version's of it.
     version = given.tool_version or tool.version
     canonical = canonical_arguments(given.args, tool.parameters if version == tool.version else _ANY_OBJECT)

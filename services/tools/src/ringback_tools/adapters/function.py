@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -28,6 +29,8 @@ from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
 from ringback_tools.ports import Call
 
 __all__ = ["CallContext", "FunctionConnector"]
+
+_log = logging.getLogger(__name__)
 
 THREADS_MAX: Final = 16
 _BY_ERROR: Final[Mapping[str, ErrorCode]] = {
@@ -97,6 +100,8 @@ class FunctionConnector:
         except RingbackError as error:
             return _refused(error, call)
         except Exception as error:
+            # Its team needs the reason; the caller gets no more than the class.
+            _log.exception("%s failed", call.spec.options.get("entry_point"))
             in_doubt = call.side_effect is not SideEffect.READ
             return Failed(ErrorCode.INTERNAL, in_doubt=in_doubt, detail=type(error).__name__)
         return _answered(data, call)
