@@ -1,4 +1,4 @@
-"""docs/callgraph.txt is what the code does: every gRPC call, stream, bucket and pack read or written, and no other."""
+"""docs/callgraph.txt is what the code does: every gRPC call, stream, bucket, pack and model asked, and no other."""
 
 import ast
 import re
@@ -32,6 +32,8 @@ READ = {
     "recorded_decisions": "DECISIONS",
     "replica_subject": "REPLICAS",
 }
+# Resources of the openai package's client.
+ASKED = {("chat", "completions"): "chat", ("audio", "speech"): "speech"}
 # Streams with one writer; of the others each subject is written by the service that it names.
 ONLY_WRITER = {
     "EVENTS": "session",
@@ -119,6 +121,8 @@ def _arrows(who: str, tree: ast.Module) -> Iterator[tuple[str, str, str]]:
         yield who, "loads", "packs"
     if "publish_pack" in names:
         yield who, "writes", "packs"
+    if "AsyncOpenAI" in names:
+        yield from ((who, "asks", ASKED[chain]) for chain in _chains(tree) & ASKED.keys())
     if "dial" in names:
         yield who, "dials", "realtime"
 
@@ -146,3 +150,12 @@ def _grpc_arrows(who: str, tree: ast.Module) -> Iterator[tuple[str, str, str]]:
 def _names(tree: ast.Module) -> set[str]:
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     return used | {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+def _chains(tree: ast.Module) -> set[tuple[str, str]]:
+    """Attributes of attributes, as `client.audio.speech`."""
+    return {
+        (node.value.attr, node.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute)
+    }

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from openai import AsyncOpenAI
 from ringback_errors import ConfigError
+from ringback_localmodel.adapters.speech import Mouth
 from ringback_localmodel.adapters.twins import ScriptedBrain
 from ringback_localmodel.bootstrap import session_factory
 from ringback_localmodel.domain.context import Call, Context, Say
@@ -47,7 +48,9 @@ async def running(brain: Brain | None = None, **settings: Any) -> AsyncIterator[
     server = RealtimeServer(wanted)
     port = await server.listen()
     brain = brain or ScriptedBrain()
-    server.open_for(session_factory(wanted, voice=tone_voice(), pool=pool, brain=brain))
+    voice = tone_voice()
+    mouth = Mouth(voice, pool=pool)
+    server.open_for(session_factory(wanted, voice=voice, pool=pool, brain=brain), mouth=mouth)
     try:
         yield Running(server, port)
     finally:

@@ -13,6 +13,7 @@ import pytest
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from ringback_localmodel.adapters.dialogue_brain import DialogueBrain
+from ringback_localmodel.adapters.speech import Mouth
 from ringback_localmodel.bootstrap import session_factory
 from ringback_localmodel.server.realtime_server import RealtimeServer
 from ringback_localmodel.settings import LocalModelSettings
@@ -63,7 +64,8 @@ async def base_url(voice: LocalVoice) -> AsyncIterator[str]:
     server = RealtimeServer(settings)
     port = await server.listen()
     brain = DialogueBrain(today=lambda: date(2026, 11, 22))
-    server.open_for(session_factory(settings, voice=voice, pool=pool, brain=brain))
+    mouth = Mouth(voice, pool=pool)
+    server.open_for(session_factory(settings, voice=voice, pool=pool, brain=brain), mouth=mouth)
     yield f"http://127.0.0.1:{port}/v1"
     await server.drain(drain_ms=0)
     pool.close()

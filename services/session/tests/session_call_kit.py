@@ -247,6 +247,7 @@ class World:
         self.policy, self.tools, self.memory = PolicyTwin(), ToolsTwin(), MemoryTwin()
         self.packs = PacksTwin()
         self.text = None
+        self.voice = None
         self.upstream = UpstreamTwin()
         # All replicas of a test are one process, unless it makes more.
         self.leases = Leases(Lease(lease_id="lease_1", owner="session-0", beat=0, lease_ms=LEASE_MS))
@@ -275,6 +276,7 @@ class World:
     ):
         services = Services(
             text=self.text,
+            voice=self.voice,
             policy=self.policy,
             tools=self.tools,
             memory=self.memory,

@@ -231,6 +231,18 @@ class CoreCall:
             self.listens()
         return wanted
 
+    def port_speaks(self, *, heard=True, status="completed"):
+        """Text to speech says what it was asked for, or does not."""
+        wanted = self.one(fx.SpeakByPort)
+        item_id = f"item_{wanted.speech_id[-8:]}"
+        if status == "completed":
+            self.do(ev.SpeechText(speech_id=wanted.speech_id, transcript=wanted.text, item_id=item_id))
+            self.sends_audio(item_id, wanted.text, kind=wanted.kind, in_model=False)
+        self.do(ev.SpeechEnded(speech_id=wanted.speech_id, status=status))
+        if heard and status == "completed":
+            self.listens()
+        return wanted
+
     def sends_audio(self, item_id, words, *, kind, in_model):
         samples = len(words) * MS_PER_CHAR * SAMPLES_PER_MS
         self.do(ev.AudioSent(item_id=item_id, samples=samples, text=words, kind=kind, in_model=in_model))

@@ -67,7 +67,7 @@ class Watched:
                 self.results[effect.call_id] = json.loads(effect.output_json)
             case fx.Execute():
                 self.may_execute(effect)
-            case fx.RequestReply() | fx.RequestSpeech():
+            case fx.RequestReply() | fx.RequestSpeech() | fx.SpeakByPort():
                 self.requested.append(effect)
             case _:
                 pass

@@ -350,6 +350,7 @@ def test_a_read_back_that_cannot_be_spoken_leads_to_a_person(call):
     call.decides(Effect.CONFIRM)
     call.speaks("I will cancel something.")
     call.speaks("I will cancel something else.")
+    call.port_speaks(status="failed")
     assert call.one(fx.FetchPacket).reason == "words_not_spoken"
     assert call.results()["call_1"]["error_code"] == "consent_void"
 

@@ -17,6 +17,7 @@ log: Final = logging.getLogger(__name__)
 HEAD_BYTES_MAX: Final = 16 * 1024
 REQUEST_S: Final = 5.0
 ANSWER_S: Final = 10.0
+TAKEN_S: Final = 30.0
 _END: Final = b"\r\n\r\n"
 
 
@@ -113,6 +114,8 @@ class Front(asyncio.BufferedProtocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(answer.to_bytes())
             self._transport.close()
+            # Whoever does not read an answer does not have it kept for ever.
+            self._timer = asyncio.get_running_loop().call_later(TAKEN_S, self._transport.abort)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

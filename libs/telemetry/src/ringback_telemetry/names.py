@@ -76,6 +76,9 @@ class Span:
     ACTION: Final = _span("action", "One action, from the model's call to its result.")
     HANDOFF: Final = _span("handoff", "A hand-over to an agent or a person, from the wish for it to its end.")
     SUPERVISOR_STEP: Final = _span("supervisor.step", "One request to the text model of a consultation.")
+    SPEECH_PORT: Final = _span(
+        "speech.port", "Our own words from text to speech: the model did not say them."
+    )
     POLICY_DECIDE: Final = _span("policy.decide", "One decision, inside policy.")
     POLICY_READ_CONSENT: Final = _span("policy.read_consent", "Reading one answer to a read-back.")
     POLICY_COMPOSE: Final = _span("policy.compose", "Composing an agent's instructions from the layers.")
@@ -202,6 +205,12 @@ class Metric:
     )
     HANDOFF_MS: Final = _histogram(
         "ringback.handoff.time", "ms", _MS, "From asking for another agent until it holds the call."
+    )
+    SPEECH_PORT_MS: Final = _histogram(
+        "ringback.speech.port",
+        "ms",
+        _MS,
+        "Our own words from text to speech, from request to all of the audio.",
     )
     FILLER_GAP_MS: Final = _histogram(
         "ringback.filler.gap", "ms", _MS, "Longest silence that the caller met while an action ran."

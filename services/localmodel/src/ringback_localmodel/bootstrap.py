@@ -43,7 +43,8 @@ async def serve(settings: LocalModelSettings, *, stop: asyncio.Event | None = No
         brain: Brain = DialogueBrain(today=date.today)
         if settings.failing_words:
             brain = FailingBrain(brain, failing_words=settings.failing_words)
-        server.open_for(session_factory(settings, voice=voice, pool=pool, brain=brain))
+        mouth = Mouth(voice, pool=pool, default=settings.voice)
+        server.open_for(session_factory(settings, voice=voice, pool=pool, brain=brain), mouth=mouth)
         _announce(settings.ready_file, port)
         log.info("ready", extra={"host": settings.host, "port": port})
         await stop.wait()

@@ -1,4 +1,7 @@
-"""The part of `bootstrap` for all calls of a replica: who holds which, what was spent, what is measured."""
+"""The part of `bootstrap` for all calls of a replica: who holds which, what was spent, what is measured.
+
+Also what they ask of models beside the realtime one: to think, and to say words as they are.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,16 @@ from ringback_session.adapters.meters_otel import MetersWithOtel
 from ringback_session.adapters.prices_file import load_prices
 from ringback_session.adapters.records_kv import RecordsInBucket
 from ringback_session.adapters.spending_kv import SpendingInBucket
+from ringback_session.adapters.text_source import configured_text
 from ringback_session.adapters.traces_kv import TracesInBucket
+from ringback_session.adapters.voice_source import configured_voice
 from ringback_session.domain.prices import PriceTable
-from ringback_session.ports import Clock, Packs, Tenants
+from ringback_session.ports import Clock, Packs, Tenants, TextModel
+from ringback_session.ports_voice import Voice
 from ringback_session.server.admin import AdminServicer
 from ringback_session.server.background import Background
 from ringback_session.server.peers import Peers
-from ringback_session.settings import SessionSettings
+from ringback_session.settings import SessionSettings, variable
 from ringback_session.usecases.calls import Calls
 from ringback_session.usecases.erasing import Erase
 from ringback_session.usecases.gathering import GatheredFacts
@@ -34,7 +40,7 @@ __all__ = ["Upkeep", "make_upkeep"]
 
 
 class Upkeep(NamedTuple):
-    """What all calls of a replica share, beside the services that they ask."""
+    """What all calls of a replica share, beside the platform's services and the realtime model."""
 
     # Goes on while calls drain: they are held until they are over.
     renewing: Background
@@ -47,6 +53,8 @@ class Upkeep(NamedTuple):
     watchers: Watchers
     peers: Peers
     erase: Erase
+    text: TextModel | None
+    voice: Voice | None
     watches: tuple[Subscription, ...]
 
     def admin(self, calls: Calls, packs: Packs, *, drain_ms: int) -> AdminServicer:
@@ -63,6 +71,9 @@ class Upkeep(NamedTuple):
         )
 
     async def close(self) -> None:
+        for asked in (self.text, self.voice):
+            if asked is not None:
+                await asked.close()
         await self.renewing.stop()
         await self.peers.close()
         for watch in self.watches:
@@ -97,5 +108,7 @@ async def make_upkeep(
         watchers,
         peers,
         erase,
+        configured_text(settings, variable=variable, on_breaker=control.text_breaker_changed),
+        configured_voice(settings, variable=variable, on_breaker=control.voice_breaker_changed),
         watches,
     )

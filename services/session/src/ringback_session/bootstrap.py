@@ -22,7 +22,6 @@ from ringback_session.adapters.policy_grpc import PolicyOverGrpc
 from ringback_session.adapters.recordings_file import recorders
 from ringback_session.adapters.secrets_kv import SecretsInBucket
 from ringback_session.adapters.tenants_file import TenantsInFile
-from ringback_session.adapters.text_source import configured_text
 from ringback_session.adapters.tools_grpc import ToolsOverGrpc
 from ringback_session.adapters.tracing_otel import TracingWithOtel
 from ringback_session.adapters.upstream_source import configured_upstreams
@@ -80,7 +79,6 @@ async def run_session(settings: SessionSettings) -> None:
             background.stop,
             lambda: gateway.close(drain_ms=0),
             models.close,
-            *([services.text.close] if services.text is not None else []),
             upkeep.ledger.flush,
             upkeep.close,
             *(channel.close for channel in channels),
@@ -108,7 +106,8 @@ def _services(
         facts=upkeep.facts,
         late_facts=LateFactsOnBus(bus),
         models=models,
-        text=configured_text(settings, variable=variable, on_breaker=upkeep.control.text_breaker_changed),
+        text=upkeep.text,
+        voice=upkeep.voice,
         clock=clock,
         tracing=TracingWithOtel,
         presence=upkeep.records,

@@ -42,6 +42,11 @@ class SessionSettings(CommonSettings):
     supervisor_url: str
     supervisor_model: str
     supervisor_key_variable: str
+    speech_url: str
+    speech_model: str
+    speech_voice: str
+    speech_key_variable: str
+    speech_timeout_ms: int
     journal_wait_ms: int
     lease_ms: int
     resume_window_ms: int
@@ -51,6 +56,8 @@ class SessionSettings(CommonSettings):
     def __post_init__(self) -> None:
         if bool(self.supervisor_url) != bool(self.supervisor_model):
             raise ConfigError("RINGBACK_SUPERVISOR_MODEL: expected together with RINGBACK_SUPERVISOR_URL")
+        if bool(self.speech_url) != bool(self.speech_model):
+            raise ConfigError("RINGBACK_SPEECH_MODEL: expected together with RINGBACK_SPEECH_URL")
 
     @property
     def peers(self) -> tuple[tuple[str, str], ...]:
@@ -88,6 +95,12 @@ class SessionSettings(CommonSettings):
             "supervisor_url": env.url("SUPERVISOR_URL", default="", schemes=("http", "https")),
             "supervisor_model": env.text("SUPERVISOR_MODEL", default=""),
             "supervisor_key_variable": "RINGBACK_SUPERVISOR_KEY" if env.optional("SUPERVISOR_KEY") else "",
+            "speech_url": env.url("SPEECH_URL", default="", schemes=("http", "https")),
+            "speech_model": env.text("SPEECH_MODEL", default=""),
+            "speech_voice": env.text("SPEECH_VOICE", default=""),
+            "speech_key_variable": "RINGBACK_SPEECH_KEY" if env.optional("SPEECH_KEY") else "",
+            # Before the core takes whoever owes it words for silent.
+            "speech_timeout_ms": env.integer("SPEECH_TIMEOUT_MS", default=8_000, least=500, most=25_000),
             "calls_max": env.integer("CALLS_MAX", default=200, least=1, most=100_000),
             "starts_max": env.integer("STARTS_MAX", default=64, least=1, most=10_000),
             "loop_lag_ms_max": env.integer("LOOP_LAG_MS_MAX", default=250, least=0, most=60_000),

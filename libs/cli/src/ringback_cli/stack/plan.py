@@ -72,6 +72,11 @@ class Addresses:
     def upstream_url(self) -> str:
         return f"ws://{HOST}:{self.localmodel_port}/v1/realtime"
 
+    @property
+    def speech_url(self) -> str:
+        """The base URL of text to speech."""
+        return f"http://{HOST}:{self.localmodel_port}/v1"
+
 
 @dataclass(frozen=True)
 class StackPlan:
@@ -239,5 +244,7 @@ def _session(maker: _Maker, number: int, *, of: int) -> ProgramSpec:
         RINGBACK_MEMORY_ADDR=at.memory,
         RINGBACK_UPSTREAM_URL=at.upstream_url,
         RINGBACK_UPSTREAM_KIND="local",
+        RINGBACK_SPEECH_URL=at.speech_url,
+        RINGBACK_SPEECH_MODEL="ringback-local",
         RINGBACK_TENANTS_FILE=maker.paths.tenants,
     )

@@ -27,7 +27,7 @@ class Admission:
         if upgrade.path != REALTIME_PATH:
             message = f"Nothing is here; sessions are at {REALTIME_PATH}."
             return refusal(HTTPStatus.NOT_FOUND, code="not_found", message=message)
-        if not self._fits(upgrade.key):
+        if not self.fits(upgrade.key):
             message = "The key is missing or wrong."
             return refusal(HTTPStatus.UNAUTHORIZED, code="invalid_api_key", message=message)
         if not ready:
@@ -37,7 +37,8 @@ class Admission:
             return _later("too_many_sessions", message)
         return None
 
-    def _fits(self, presented: str | None) -> bool:
+    def fits(self, presented: str | None) -> bool:
+        """Is this the key, if there is one?"""
         if self.key is None:
             return True
         shown = (presented or "").encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""The server: listens, admits connections within a bound, tells its health, and drains."""
+"""The server: listens, admits connections within a bound, says texts aloud, tells its health, and drains."""
 
 import asyncio
 import contextlib
@@ -9,8 +9,10 @@ from picows import WSUpgradeRequest, WSUpgradeResponseWithListener
 from ringback_realtime import ServerEvents, closes
 from ringback_sockets import accepted, listen, read_upgrade, text_answer
 
+from ringback_localmodel.ports import Synthesiser
 from ringback_localmodel.server.admission import HEALTH_PATH, Admission, not_ready
 from ringback_localmodel.server.connection import Connection
+from ringback_localmodel.server.speech_http import SpeechHttp
 from ringback_localmodel.settings import LocalModelSettings
 from ringback_localmodel.usecases.session import RealtimeSession
 
@@ -26,6 +28,7 @@ class RealtimeServer:
     def __init__(self, settings: LocalModelSettings) -> None:
         self._settings = settings
         self._admission = Admission(key=settings.key, sessions_max=settings.sessions_max)
+        self._speech = SpeechHttp(self._admission)
         self._factory: SessionFactory | None = None
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
@@ -38,16 +41,20 @@ class RealtimeServer:
 
     async def listen(self) -> int:
         """Bind and return the port. Raises ConfigError when the port can not be had."""
-        self._server, port = await listen(self._admit, host=self._settings.host, port=self._settings.port)
+        self._server, port = await listen(
+            self._admit, host=self._settings.host, port=self._settings.port, on_request=self._speech
+        )
         return port
 
-    def open_for(self, factory: SessionFactory) -> None:
-        """Admit sessions from now on."""
+    def open_for(self, factory: SessionFactory, *, mouth: Synthesiser) -> None:
+        """Admit sessions, and texts to say, from now on."""
         self._factory = factory
+        self._speech.open_for(mouth)
 
     async def drain(self, *, drain_ms: int) -> None:
         """Admit nobody, let sessions end by themselves for ``drain_ms``, then close the rest."""
         self._draining = True
+        self._speech.close()
         if self._server is not None:
             self._server.close()
         await self._quiet_within(drain_ms / 1000)

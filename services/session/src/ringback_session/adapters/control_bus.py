@@ -77,6 +77,10 @@ class ControlOnBus:
         """A breaker of ours before the text model."""
         self._breaker("text_model", state, open_ms)
 
+    def voice_breaker_changed(self, state: BreakerState, open_ms: int) -> None:
+        """A breaker of ours before the text-to-speech port."""
+        self._breaker("text_to_speech", state, open_ms)
+
     def session_erased(self, *, tenant: str, session_id: str, removed: int, left: int, actor: str) -> None:
         body = events_pb2.SessionErased(
             tenant=tenant, session_id=session_id, removed=removed, left=left, actor=actor

@@ -345,6 +345,7 @@ def _read_back(step: Step, consent: Consent, *, first: bool, say_first: str = ""
         text,
         must_contain=consent.must_contain,
         consent_id=consent.consent_id,
+        by_port=consent.by_port,
     )
 
 

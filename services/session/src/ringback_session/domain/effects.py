@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from ringback_session.domain.consultation import TextMessage
+from ringback_session.domain.port_speech import SpeakByPort
 from ringback_session.domain.rules import SideEffect, Tool
 from ringback_session.domain.state import BoundValue, SpeechKind
 
@@ -49,6 +50,7 @@ __all__ = [
     "ReturnResult",
     "RotateModel",
     "Showable",
+    "SpeakByPort",
     "StartTimer",
     "StopTimer",
     "TruncateItem",
@@ -361,6 +363,7 @@ Effect = (
     | MuteReply
     | RefuseReply
     | RequestSpeech
+    | SpeakByPort
     | ReleaseSpeech
     | CancelSpeech
     | TruncateItem

@@ -210,8 +210,11 @@ class SpeechText(_Input, frozen=True):
 
 
 class SpeechEnded(_Input, frozen=True):
+    """`unreported`: nobody told what it used, and somebody may charge for it."""
+
     speech_id: str
     status: str
+    unreported: bool = False
 
 
 class AudioSent(_Input, frozen=True):

@@ -81,6 +81,9 @@ def model_replaced(step: Step, reason: str) -> None:
     backchannels.forget(step)
     playback.broken_off(step)
     for speech in state.speeches:
+        if speech.by_port:
+            # No model has to do with it.
+            continue
         speech.requested = False
         speech.released = False
         speech.transcript = ""

@@ -11,6 +11,7 @@ from ringback_session.domain.effects import (
     RefuseReply,
     RequestReply,
     RequestSpeech,
+    SpeakByPort,
     StartTimer,
     StopTimer,
 )
@@ -191,7 +192,11 @@ def pump(step: Step) -> None:
     )
 
 
-def _request(speech: Speech) -> RequestSpeech | PlayAgain:
+def _request(speech: Speech) -> RequestSpeech | SpeakByPort | PlayAgain:
+    if speech.by_port:
+        # The port says what it is given, all of it or nothing.
+        speech.released = True
+        return SpeakByPort(speech_id=speech.speech_id, kind=speech.kind, text=speech.text)
     if speech.resumes:
         return PlayAgain(
             speech_id=speech.speech_id, item_id=speech.resumes, from_ms=speech.from_ms, text=speech.text

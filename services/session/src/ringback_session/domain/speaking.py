@@ -1,6 +1,7 @@
 """Our own words: requested out of band, held until their transcript says every bound value, then heard.
 
-No realtime model promises verbatim speech, so the transcript is checked before the caller hears any of it.
+No realtime model promises verbatim speech, so the transcript is checked before the caller hears any of it. What the
+model does not say when asked again is asked of the text-to-speech port; what that cannot say goes to a person.
 """
 
 from __future__ import annotations
@@ -51,10 +52,12 @@ def speak(
     resumes: str = "",
     from_ms: int = 0,
     told: bool = True,
+    by_port: bool = False,
 ) -> None:
     """Queue words of our own. A full queue drops the oldest filler, never a read-back or a notice.
 
-    `told`: the model's conversation is to hold them once they were said; a filler's never are.
+    `told`: the model's conversation is to hold them once they were said; a filler's never are. `by_port`: the model has
+    shown that it does not say them.
     """
     if not text:
         return
@@ -71,6 +74,8 @@ def speak(
             resumes=resumes,
             from_ms=from_ms,
             told=told,
+            by_port=by_port,
+            attempt=ATTEMPTS_MAX + 1 if by_port else 1,
         )
     )
 
@@ -94,6 +99,7 @@ def ended(step: Step, event: SpeechEnded) -> Speech | None:
     if speech is None:
         return None
     step.state.speeches.remove(speech)
+    step.state.account.usage.unreported += event.unreported
     said = event.status == "completed" and (not speech.must_contain or speech.released)
     if not said:
         _not_said(step, speech)
@@ -155,6 +161,8 @@ def _find(step: Step, speech_id: str) -> Speech | None:
 def _cancel(step: Step, speech: Speech, reason: str) -> None:
     step.state.speeches.remove(speech)
     if speech.requested:
+        # Of what the port was making nobody tells the length.
+        step.state.account.usage.unreported += speech.by_port
         step.effects.append(CancelSpeech(speech_id=speech.speech_id, reason=reason))
 
 
@@ -167,19 +175,26 @@ def _not_said(step: Step, speech: Speech) -> None:
         # Its audio is not kept any more: the model goes on in its own words.
         replies.want(step, ReplyPurpose.TURN, instructions=GO_ON)
         return
-    if speech.attempt < ATTEMPTS_MAX:
-        again = Speech(
-            speech_id=state.new_id("speech_"),
-            kind=speech.kind,
-            text=speech.text,
-            must_contain=speech.must_contain,
-            consent_id=speech.consent_id,
-            attempt=speech.attempt + 1,
-            told=speech.told,
-        )
-        state.speeches.insert(0, again)
+    by_port = speech.attempt >= ATTEMPTS_MAX
+    if speech.by_port or (by_port and not says_all(speech.text, speech.must_contain)):
+        # Said as they are, they would not say every value either.
+        step.escalate("words_not_spoken", rule="session.verbatim_speech")
         return
-    step.escalate("words_not_spoken", rule="session.verbatim_speech")
+    consent = state.consents.get(speech.consent_id)
+    if consent is not None and by_port:
+        # Each time that it is repeated the caller would wait for the model in vain.
+        consent.by_port = True
+    again = Speech(
+        speech_id=state.new_id("speech_"),
+        kind=speech.kind,
+        text=speech.text,
+        must_contain=speech.must_contain,
+        consent_id=speech.consent_id,
+        attempt=speech.attempt + 1,
+        told=speech.told,
+        by_port=by_port,
+    )
+    state.speeches.insert(0, again)
 
 
 def _tell_model(step: Step, speech: Speech) -> None:

@@ -63,7 +63,7 @@ def reached(step: Step, event: BudgetReached) -> None:
 def unreported(step: Step) -> None:
     """What the model was saying is lost with its connection: nobody will tell what it used."""
     state = step.state
-    asked = sum(speech.requested for speech in state.speeches)
+    asked = sum(speech.requested and not speech.by_port for speech in state.speeches)
     state.account.usage.unreported += asked + (state.reply is not None)
 
 

@@ -17,6 +17,7 @@ from ringback_session.domain.floor import Floor
 from ringback_session.domain.guarded import WordsCheck
 from ringback_session.domain.judged import ClientOutput, FactWait, Heard, Reading
 from ringback_session.domain.known import Known, SlotValue
+from ringback_session.domain.own_words import BoundValue, Speech
 from ringback_session.domain.past_actions import PastActions
 from ringback_session.domain.phases import ActionPhase, ConsentPhase, SpeechKind
 from ringback_session.domain.reply_state import PendingReply, Reply, ReplyPurpose
@@ -61,14 +62,6 @@ SPEECHES_QUEUED_MAX = 8
 TASKS_KEPT = 64
 
 
-class BoundValue(msgspec.Struct, frozen=True):
-    """A value that a read-back must say, and how it sounds."""
-
-    name: str
-    value: str
-    kind: Literal["id", "money", "date", "time", "phone", "number", "text"]
-
-
 class Utterance(msgspec.Struct):
     """What the caller said last."""
 
@@ -86,27 +79,6 @@ class Utterance(msgspec.Struct):
     words_max: int = 0
     # The read-back of which the caller had heard every value when they began to say this.
     heard_read_back: str = ""
-
-
-class Speech(msgspec.Struct):
-    """Words of our own on their way to the caller."""
-
-    speech_id: str
-    kind: SpeechKind
-    text: str
-    must_contain: tuple[BoundValue, ...] = ()
-    consent_id: str = ""
-    attempt: int = 1
-    requested: bool = False
-    released: bool = False
-    transcript: str = ""
-    item_id: str = ""
-    response_id: str = ""
-    resumes: str = ""
-    from_ms: int = 0
-    # The reply that is shown behind it; empty: it is said when nothing else is.
-    beside: str = ""
-    told: bool = True
 
 
 class Action(msgspec.Struct):
@@ -167,6 +139,8 @@ class Consent(msgspec.Struct):
     given_at_ms: int = 0
     reading: str = "open"
     answered_after: str = ""
+    # The model would not say it as it is: the text-to-speech port reads it.
+    by_port: bool = False
 
 
 class FactValue(msgspec.Struct):

@@ -43,7 +43,7 @@ class Tokens(msgspec.Struct, frozen=True, omit_defaults=True):
     image_cached: int = 0
     other_in: int = 0
     other_out: int = 0
-    # Audio that was transcribed and is billed by time.
+    # Audio that was transcribed, or made of a text, and is billed by time.
     audio_ms: int = 0
 
     def __add__(self, more: Tokens) -> Tokens:

@@ -14,6 +14,7 @@ from ringback_errors import Unavailable
 from ringback_realtime import EventIds, ProtocolError, ServerEvents
 
 from ringback_session.ports import Term
+from ringback_session.simulation.listening import QUESTION
 from ringback_session.simulation.model_words import (
     Answer,
     calls_in,
@@ -318,7 +319,8 @@ class Connection:
 
     def _own_words(self, asked: dict[str, Any]) -> Answer:
         words = str(asked.get("instructions") or "Aside.").removeprefix(_VERBATIM).removesuffix('"')
-        if self.world.quirk("wrong_words"):
+        garbles = self.weather.plan.garbles and words.endswith(QUESTION)
+        if garbles or self.world.quirk("wrong_words"):
             words = "Well, whatever."
         return Answer(words)
 

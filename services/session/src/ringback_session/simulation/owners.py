@@ -28,6 +28,7 @@ from ringback_session.simulation.stores import Bucket, BusOf, FactsOf, LateFacts
 from ringback_session.simulation.supervisor import CONSULT_RULES, SupervisorOf
 from ringback_session.simulation.tool_world import ToolsOf, ToolWorld
 from ringback_session.simulation.virtual_loop import VirtualClock
+from ringback_session.simulation.voice import VoiceOf
 from ringback_session.simulation.watching import StraightWatch, Watch
 from ringback_session.simulation.weather import Weather
 from ringback_session.usecases.call import Call, Limits
@@ -133,6 +134,7 @@ class Owner:
                 tools=ToolsOf(around.tools, weather, process),
                 memory=MemoryOf(around.stream, weather, process),
                 text=SupervisorOf(weather, process),
+                voice=VoiceOf(weather, process) if weather.plan.voice else None,
                 packs=_Packs(),
                 records=records,
                 facts=GatheredFacts(FactsOf(around.stream, process), clock),

@@ -86,7 +86,7 @@ class Plan(msgspec.Struct, frozen=True):
     `slots`: which decisions read slots, as the rules say: any, none, or none, and policy finds that some do; `stale`:
     what memory knows is past its time, and a tool can read it again. `results`: the gate of what tools return;
     `idle_ms`, `resume_ms`, `person_ms`: the rules `idle_prompt`, `false_interruption` and, how long one is awaited,
-    `person_wait`.
+    `person_wait`. `garbles`: the model says no read-back as it is; `voice`: the text-to-speech port is ready, slow, away or unusable; empty: there is none.
     """
 
     seed: int
@@ -109,6 +109,8 @@ class Plan(msgspec.Struct, frozen=True):
     idle_ms: int = 0
     resume_ms: int = 0
     person_ms: int = 0
+    garbles: bool = False
+    voice: str = ""
     moves: tuple[Move, ...] = ()
     answers: tuple[str, ...] = ()
 
@@ -144,6 +146,8 @@ def draw(seed: int) -> Plan:
         idle_ms=source.choice((0, 0, 0, 6_000)),
         resume_ms=source.choice((0, 0, 2_000)),
         person_ms=source.choice((0, 4_000, 15_000)),
+        garbles=source.random() < 0.15,
+        voice=source.choice(("", "ready", "ready", "ready", "ready", "slow", "away", "unusable")),
     )
 
 

@@ -41,6 +41,8 @@ _SETTINGS = (
     "idle_ms",
     "resume_ms",
     "person_ms",
+    "garbles",
+    "voice",
 )
 
 

@@ -33,6 +33,8 @@ _PLAIN: Final[dict[str, Any]] = {
     "idle_ms": 0,
     "resume_ms": 0,
     "person_ms": 0,
+    "garbles": False,
+    "voice": "",
 }
 _NAMES = re.compile(r"\b(item|resp|call|event|act|con|speech|reply)_\w+|\d+")
 

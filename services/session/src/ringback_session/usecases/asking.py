@@ -11,6 +11,7 @@ from ringback_realtime import Pcm, resolve_response
 from ringback_session.domain.effects import RequestReply, RequestSpeech
 from ringback_session.domain.inputs import SpeechEnded
 from ringback_session.usecases.model_link import ModelLink
+from ringback_session.usecases.voicing import Voicing
 from ringback_session.views.client import ClientView
 from ringback_session.views.model import ModelView
 from ringback_session.views.out import Out
@@ -24,7 +25,8 @@ log = logging.getLogger(__name__)
 class Asking:
     """Each request is announced to the client's view first, so that its answer is known when it comes."""
 
-    def __init__(self, *, view: ClientView, model_view: ModelView, link: ModelLink) -> None:
+    def __init__(self, *, view: ClientView, model_view: ModelView, link: ModelLink, voicing: Voicing) -> None:
+        self._voicing = voicing
         self._view = view
         self._model_view = model_view
         self._link = link
@@ -75,6 +77,7 @@ class Asking:
         return False
 
     def cancel(self, own_id: str, reason: str, out: Out) -> None:
+        self._voicing.drop(own_id)
         known_as = "client_cancelled" if reason == "unverified" else reason
         response_id = self._view.responses.cancel(own_id, known_as, out)
         if response_id:

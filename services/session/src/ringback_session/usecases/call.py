@@ -8,9 +8,8 @@ Audio goes past the core: it is counted, never decoded, and waits for nobody.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 import msgspec
 from ringback_errors import Unavailable
@@ -33,11 +32,13 @@ from ringback_session.ports import (
     Tools,
     Tracing,
 )
+from ringback_session.ports_voice import Voice
 from ringback_session.usecases.agent_audio import AgentAudio
 from ringback_session.usecases.agents import Agents
 from ringback_session.usecases.asking import Asking
 from ringback_session.usecases.bounds import FENCED, Limits
 from ringback_session.usecases.caller_audio import APPEND, CallerAudio
+from ringback_session.usecases.errands import Errands
 from ringback_session.usecases.feeding import Inbox
 from ringback_session.usecases.keeping import Keeper, Saved, save
 from ringback_session.usecases.model_side import ModelSide, RecentContext
@@ -46,6 +47,7 @@ from ringback_session.usecases.performing import TAKES_TIME, Performer
 from ringback_session.usecases.recording import Recorder, Unrecorded
 from ringback_session.usecases.timers import Timers
 from ringback_session.usecases.turn_trace import TurnTrace
+from ringback_session.usecases.voicing import Voicing
 from ringback_session.views.client import ClientView
 from ringback_session.views.metering import METERED, Metering
 from ringback_session.views.model import ModelView
@@ -72,6 +74,7 @@ class Call:
         tools: Tools,
         memory: Memory,
         agents: Agents,
+        voice: Voice | None,
         late_facts: LateFacts,
         models: Models,
         clock: Clock,
@@ -95,7 +98,8 @@ class Call:
         self._turns = TurnTrace(tracing)
         self._stop_following: Callable[[], Awaitable[None]] | None = None
         self._timers = Timers(clock, self._fired)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._errands = Errands(self._failed)
+        self._spawn = self._errands.spawn
         recent = RecentContext(memory)
         self._agent = AgentAudio(view, recorded=not isinstance(recorder, Unrecorded), event=self._model_event)
         self.model_frame = self._agent.take
@@ -112,7 +116,14 @@ class Call:
             give_up=self._close_client,
         )
         self._link = self._model.link
-        self._asking = Asking(view=view, model_view=model_view, link=self._link)
+        voicing = Voicing(
+            voice=voice,
+            view=view,
+            metering=metering,
+            flush=self._flush,
+            heard=lambda: self.client is not None,
+        )
+        self._asking = Asking(view=view, model_view=model_view, link=self._link, voicing=voicing)
         self._caller = CallerAudio(
             view, link=self._link, clock=clock, feed=self.feed, event=self._client_event
         )
@@ -129,6 +140,7 @@ class Call:
             feed=self.feed,
             limits=limits,
             metering=metering,
+            voicing=voicing,
         )
 
     # Beginning and end.
@@ -341,21 +353,9 @@ class Call:
         with suppress(Unavailable):
             self._stop_following = await self._late_facts.follow(self.pinned, self.feed)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(self._guarded(work))
-        self._tasks.add(task)
-        # Work that was cancelled before it began must not be taken for forgotten.
-        task.add_done_callback(lambda _: work.close())
-        task.add_done_callback(self._tasks.discard)
-
-    async def _guarded(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            self._tracing.failed(error)
-            self.end("failed")
+    def _failed(self, error: Exception) -> None:
+        self._tracing.failed(error)
+        self.end("failed")
 
     def _retire_old_tokens(self) -> None:
         if len(self.keeper.token_hashes) > 1:
@@ -380,8 +380,7 @@ class Call:
         self.over = True
         self._link.close()
         self._timers.stop_all()
-        for task in self._tasks - {asyncio.current_task()}:
-            task.cancel()
+        self._errands.stop()
 
     def _leave(self, close: Close | None = None) -> None:
         self._close_client(close)

@@ -351,6 +351,7 @@ class Calls:
             tools=services.tools,
             memory=services.memory,
             agents=self._agents,
+            voice=services.voice,
             late_facts=services.late_facts,
             models=services.models,
             clock=services.clock,

@@ -27,6 +27,7 @@ from ringback_session.usecases.bounds import Limits
 from ringback_session.usecases.feeding import Feed
 from ringback_session.usecases.keeping import Keeper
 from ringback_session.usecases.pulling import ContextPulls
+from ringback_session.usecases.voicing import Voicing
 from ringback_session.views.metering import Metering
 
 __all__ = ["TAKES_TIME", "Performer"]
@@ -41,6 +42,7 @@ TAKES_TIME = (
     Execute,
     effects.Journal,
     effects.PersistNow,
+    effects.SpeakByPort,
     FetchPacket,
     PullContext,
     Recall,
@@ -65,7 +67,9 @@ class Performer:
         feed: Feed,
         limits: Limits,
         metering: Metering,
+        voicing: Voicing,
     ) -> None:
+        self._voicing = voicing
         self._policy = policy
         self._tools = tools
         self._memory = memory
@@ -102,12 +106,14 @@ class Performer:
             case PullContext():
                 await self._pulls.pull(effect, self.pinned)
             case _:
-                await self._perform_for_agents(effect)
+                await self._perform_rest(effect)
 
-    async def _perform_for_agents(self, effect: effects.Effect) -> None:
+    async def _perform_rest(self, effect: effects.Effect) -> None:
         match effect:
             case FetchAgent():
                 await self._agent(effect)
+            case effects.SpeakByPort():
+                await self._voicing.speak(effect)
             case AskText():
                 answered = await self._agents.answer(effect)
                 self._feed(*self._metering.consulted(answered), answered)

@@ -23,6 +23,7 @@ from ringback_session.ports import (
     Tracing,
 )
 from ringback_session.ports_upkeep import Meters, Presence
+from ringback_session.ports_voice import Voice
 from ringback_session.usecases.admission import AdmissionLimits
 from ringback_session.usecases.bounds import Limits
 from ringback_session.usecases.ledger import Ledger
@@ -48,6 +49,7 @@ class Services(msgspec.Struct, frozen=True):
     meters: Meters
     prices: PriceTable
     text: TextModel | None = None
+    voice: Voice | None = None
     ledger: Ledger | None = None
     owners: Owners | None = None
     recorder: Callable[[CallState], Recorder] = Unrecorded

@@ -339,20 +339,17 @@ class ClientView:
                 if self._hearing.drop(effect.item_id):
                     out.model.append(self.model.delete(effect.item_id))
             case PlayAgain():
-                frames = self._retained.again(effect, self.config)
-                self.responses.want(
-                    Wanted(
-                        owner="speech",
-                        own_id=effect.speech_id,
-                        speech_kind="resumed",
-                        telephone=not isinstance(self.config.output_format, Pcm),
-                    )
-                )
-                for frame in frames:
-                    self.response_event(peek(frame), frame, out)
-                if not frames:
-                    self.responses.refused(effect.speech_id, out)
+                self.say(effect.speech_id, "resumed", self._retained.again(effect, self.config), out)
         return out
+
+    def say(self, own_id: str, kind: str, frames: Sequence[bytes], out: Out) -> None:
+        """Words of ours that no model was asked for, in the frames of one; without any they are not said."""
+        telephone = not isinstance(self.config.output_format, Pcm)
+        self.responses.want(Wanted(owner="speech", own_id=own_id, speech_kind=kind, telephone=telephone))
+        for frame in frames:
+            self.response_event(peek(frame), frame, out)
+        if not frames:
+            self.responses.refused(own_id, out)
 
     def _holds_sounds(self) -> bool:
         """Is a sound over the agent judged before the client, which would stop its playback, hears of it?"""

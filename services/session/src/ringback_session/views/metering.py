@@ -10,6 +10,7 @@ from ringback_session.domain.inputs import Input, TextAnswered
 from ringback_session.domain.prices import PriceTable
 from ringback_session.domain.upkeep import UsageReported
 from ringback_session.domain.usage import Tokens, charge
+from ringback_session.ports_voice import Spoken
 
 __all__ = ["METERED", "Metering"]
 
@@ -98,6 +99,10 @@ class Metering:
         )
         key = f"c:{answered.consult_id}:{answered.number}"
         return self._priced(tokens, answered.model or UNKNOWN, key, consult_id=answered.consult_id)
+
+    def spoken(self, speech_id: str, spoken: Spoken) -> list[Input]:
+        """What the text-to-speech port made, by its length: no endpoint of that kind tells what it charges for."""
+        return self._priced(Tokens(audio_ms=spoken.audio_ms), spoken.model or UNKNOWN, f"s:{speech_id}")
 
     def _configured(self, session: dict[str, Any]) -> None:
         self.model = _name(session.get("model")) or self.model
