@@ -15,6 +15,7 @@ from ringback_sockets import (
     RealtimeLink,
     accepted,
     dial,
+    front,
     json_answer,
     listen,
     read_upgrade,
@@ -112,3 +113,20 @@ def test_reading_a_head_is_total(head: bytes) -> None:
         return
     assert 0 <= length <= BODY_BYTES_MAX
     assert request.body == b""
+
+
+async def test_an_answer_that_nobody_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    # It is given up at the loop's next turn, in which no reader can have taken so much.
+    monkeypatch.setattr(front, "TAKEN_S", 0.0)
+
+    async def long(request: HttpRequest) -> HttpAnswer:
+        return HttpAnswer(HTTPStatus.OK, bytes(64 << 20))
+
+    server, port = await listen(_admit, host="127.0.0.1", port=0, on_request=long)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /v1/x HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        async with asyncio.timeout(25):
+            await reader.readexactly(64 << 20)
+    writer.close()
+    server.close()

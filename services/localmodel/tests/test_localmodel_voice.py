@@ -177,6 +177,16 @@ async def test_a_dictated_reply_is_spoken_out_of_band(base_url: str, voice: Loca
     await client.close()
 
 
+async def test_a_text_that_is_said_aloud_is_understood_again(base_url: str, voice: LocalVoice) -> None:
+    text = "You want to cancel the order with number 4 8 2 1. The refund is $120.50. Is that right?"
+    async with AsyncOpenAI(api_key="any", base_url=base_url) as client:
+        answer = await client.audio.speech.create(
+            model="any", voice="marin", input=text, response_format="pcm"
+        )
+    understood = voice.recogniser.transcribe(answer.content).text
+    assert _alike(text, understood), understood
+
+
 async def test_two_calls_at_once_do_not_mix(base_url: str, voice: LocalVoice) -> None:
     async def call(words: str) -> str:
         client = AsyncOpenAI(api_key="any", base_url=base_url)

@@ -45,6 +45,18 @@ def test_it_finds_a_yes_that_counts_before_the_port_has_said_the_value(monkeypat
     assert "never said yes" in "; ".join(simulate(plan).violations)
 
 
+def test_a_read_back_that_a_spent_budget_takes_back_in_the_same_moment_is_not_said():
+    moves = (
+        Move(1_000, "caller", "says", "Billing, please."),
+        Move(7_000, "caller", "says", "Billing, please."),
+        Move(28_000, "caller", "says", "Cancel 2."),
+        Move(28_700, "caller", "says", "Lose 1."),
+        Move(30_224, "caller", "noise"),
+    )
+    plan = Plan(seed=7300526, typed=True, budget_tokens=60, garbles=True, voice="ready", moves=moves)
+    assert not simulate(plan).violations
+
+
 def test_some_plans_have_such_a_model_with_and_without_a_port():
     drawn = [draw(seed) for seed in range(200)]
     with_port = {bool(plan.voice) for plan in drawn if plan.garbles}

@@ -44,20 +44,25 @@ class Voicing:
         self._asked: dict[str, asyncio.Task[Any]] = {}
 
     async def speak(self, effect: SpeakByPort) -> None:
-        """Ends in what the core is to know of it; in nothing if it was cancelled, or the client is gone."""
+        """Ends in what the core is to know of it; in nothing if nobody wants it any more."""
         view, out = self._view, Out()
         config = view.config
+        if not self._wanted(effect):
+            # It was taken back before its turn came.
+            return
         if config.output_modality == "text":
             frames = as_written(view.events, effect.speech_id, effect.text, config)
             view.say(effect.speech_id, effect.kind, frames, out)
             self._flush(out)
             return
         spoken = await self._ask(effect, config)
-        if not self._heard():
-            # Whoever comes back is asked anew.
+        if not self._wanted(effect):
             return
         out.inputs += self._metering.spoken(effect.speech_id, spoken)
-        if spoken.error or len(spoken.audio) > AUDIO_MS_MAX * bytes_per_ms(config):
+        if not self._heard():
+            # Whoever comes back is asked anew.
+            pass
+        elif spoken.error or len(spoken.audio) > AUDIO_MS_MAX * bytes_per_ms(config):
             failed = SpeechEnded(speech_id=effect.speech_id, status="failed", unreported=spoken.unreported)
             out.inputs.append(failed)
         else:
@@ -70,6 +75,9 @@ class Voicing:
         task = self._asked.pop(own_id, None)
         if task is not None:
             task.cancel()
+
+    def _wanted(self, effect: SpeakByPort) -> bool:
+        return any(speech.speech_id == effect.speech_id for speech in self._view.state.speeches)
 
     async def _ask(self, effect: SpeakByPort, config: SessionConfig) -> Spoken:
         if self._voice is None:
