@@ -193,6 +193,17 @@ async def test_it_is_cut_off_as_all_speech_is(world):
     assert item_id not in json.dumps(world.upstream.sent), "the model never held it"
 
 
+async def test_a_client_that_changes_its_format_meanwhile_hears_no_noise(world):
+    world.voice.hold = asyncio.Event()
+    call, client = await garbled(world)
+    audio = {"output": {"format": FORMATS["pcmu"]}}
+    call.client_frame(client_event("session.update", session={"type": "realtime", "audio": audio}))
+    world.voice.hold.set()
+    await world.settle()
+    assert not audio_of(client)
+    assert call.state.person_reason == "words_not_spoken"
+
+
 async def test_a_caller_who_hangs_up_stops_the_port(world):
     world.voice.hold = asyncio.Event()
     call, client = await garbled(world)

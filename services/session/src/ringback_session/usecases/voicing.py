@@ -62,7 +62,7 @@ class Voicing:
         if not self._heard():
             # Whoever comes back is asked anew.
             pass
-        elif spoken.error or len(spoken.audio) > AUDIO_MS_MAX * bytes_per_ms(config):
+        elif spoken.error or not _fits(spoken, config, view.config):
             failed = SpeechEnded(speech_id=effect.speech_id, status="failed", unreported=spoken.unreported)
             out.inputs.append(failed)
         else:
@@ -91,6 +91,12 @@ class Voicing:
             return await self._voice.speak(effect.text, voice=config.voice, sound=_sound(config))
         finally:
             self._asked.pop(effect.speech_id, None)
+
+
+def _fits(spoken: Spoken, asked: SessionConfig, now: SessionConfig) -> bool:
+    """Within the bound, and what the client still wants: in another format it would be noise."""
+    same = (asked.output_format, asked.output_modality) == (now.output_format, now.output_modality)
+    return same and len(spoken.audio) <= AUDIO_MS_MAX * bytes_per_ms(asked)
 
 
 def _sound(config: SessionConfig) -> Sound:
