@@ -95,11 +95,9 @@ class Call:
         self._on_over, self._recorder = on_over, recorder
         self._queue = Inbox()
         self._stepping = self._first_event_done = self.over = self._leaving = self._left = False
-        self._turns = TurnTrace(tracing)
+        self._turns, self._timers = TurnTrace(tracing), Timers(clock, self._fired)
         self._stop_following: Callable[[], Awaitable[None]] | None = None
-        self._timers = Timers(clock, self._fired)
         self._errands = Errands(self._failed)
-        self._spawn = self._errands.spawn
         recent = RecentContext(memory)
         self._agent = AgentAudio(view, recorded=not isinstance(recorder, Unrecorded), event=self._model_event)
         self.model_frame = self._agent.take
@@ -112,21 +110,13 @@ class Call:
             on_frame=self.model_frame,
             flush=self._flush,
             feed=self.feed,
-            spawn=self._spawn,
+            spawn=self._errands.spawn,
             give_up=self._close_client,
         )
-        self._link = self._model.link
-        voicing = Voicing(
-            voice=voice,
-            view=view,
-            metering=metering,
-            flush=self._flush,
-            heard=lambda: self.client is not None,
-        )
-        self._asking = Asking(view=view, model_view=model_view, link=self._link, voicing=voicing)
-        self._caller = CallerAudio(
-            view, link=self._link, clock=clock, feed=self.feed, event=self._client_event
-        )
+        link = self._link = self._model.link
+        voicing = Voicing(voice, view=view, metering=metering, flush=self._flush, heard=self._is_heard)
+        self._asking = Asking(view=view, model_view=model_view, link=link, voicing=voicing)
+        self._caller = CallerAudio(view, link=link, clock=clock, feed=self.feed, event=self._client_event)
         self.client_frame = self._caller.take
         wait_ms = limits.journal_wait_ms
         self.parting = Parting(self.keeper, wait_ms=wait_ms, stop=self._stop, leave=self._leave)
@@ -288,7 +278,7 @@ class Call:
                 self.keeper.soon()
                 self._finish_if_settled()
             case _ if isinstance(effect, TAKES_TIME):
-                self._spawn(self._performer.perform(effect))
+                self._errands.spawn(self._performer.perform(effect))
             case effects.RequestReply():
                 self._asking.reply(effect)
             case effects.RequestSpeech():
@@ -346,12 +336,15 @@ class Call:
             self.end("client_lost")
 
     def _look_after(self) -> None:
-        self._spawn(self.keeper.run())
-        self._spawn(self._follow_late_facts())
+        self._errands.spawn(self.keeper.run())
+        self._errands.spawn(self._follow_late_facts())
 
     async def _follow_late_facts(self) -> None:
         with suppress(Unavailable):
             self._stop_following = await self._late_facts.follow(self.pinned, self.feed)
+
+    def _is_heard(self) -> bool:
+        return self.client is not None
 
     def _failed(self, error: Exception) -> None:
         self._tracing.failed(error)
@@ -369,7 +362,7 @@ class Call:
     def _finish_if_settled(self) -> None:
         if self.state.ended and settled(self.state) and not self._leaving:
             self._leaving = True
-            self._spawn(self._last_write())
+            self._errands.spawn(self._last_write())
 
     async def _last_write(self) -> None:
         if await self.keeper.write_last(self._limits.journal_wait_ms):

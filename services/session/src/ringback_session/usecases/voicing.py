@@ -28,8 +28,8 @@ class Voicing:
 
     def __init__(
         self,
-        *,
         voice: Voice | None,
+        *,
         view: ClientView,
         metering: Metering,
         flush: Callable[[Out], None],
