@@ -86,7 +86,8 @@ class Plan(msgspec.Struct, frozen=True):
     `slots`: which decisions read slots, as the rules say: any, none, or none, and policy finds that some do; `stale`:
     what memory knows is past its time, and a tool can read it again. `results`: the gate of what tools return;
     `idle_ms`, `resume_ms`, `person_ms`: the rules `idle_prompt`, `false_interruption` and, how long one is awaited,
-    `person_wait`. `garbles`: the model says no read-back as it is; `voice`: the text-to-speech port is ready, slow, away or unusable; empty: there is none.
+    `person_wait`. `garbles`: the model says no read-back as it is; `voice`: the text-to-speech port is ready, slow,
+    away or unusable; empty: there is none.
     """
 
     seed: int
