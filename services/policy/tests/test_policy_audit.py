@@ -185,6 +185,22 @@ async def test_a_fallback_decision_of_a_session_is_audited_once():
     await bus.close()
 
 
+async def test_what_the_audit_could_not_take_is_taken_when_it_comes_again():
+    bus = FullBus(MemoryBroker())
+    chain = AuditChain(bus, replica="one")
+    recording = Recording(chain)
+    bus.full = True
+    chain.append(change("before"))
+    for _ in range(2):
+        with pytest.raises(Overloaded):
+            recording.record("control:7", change("theirs"))
+    bus.full = False
+    assert [recording.record("control:7", change("theirs")) for _ in range(2)] == [True, False]
+    await bus.flush()
+    assert [entry.change.kind for entry in entries(bus)] == ["before", "theirs"]
+    await bus.close()
+
+
 async def test_a_change_by_another_service_is_audited():
     bus = MemoryBus()
     chain = AuditChain(bus, replica="one")

@@ -46,6 +46,32 @@ def test_check_prints_findings_with_lines(folder, capsys):
     assert "rule cancel-flown: unknown field facts.reservation.segments_flow" in capsys.readouterr().out
 
 
+def test_a_file_that_nobody_would_read_is_named_with_the_one_that_was_probably_meant(folder, capsys):
+    (folder / "safety.yaml").rename(folder / "safety.yml")
+    assert author(["check", str(folder)]) == 1
+    out = capsys.readouterr().out
+    assert "safety.yaml:0: expected, but missing" in out
+    assert "safety.yml:0: unknown file; expected one of actions.yaml" in out
+    assert "did you mean 'safety.yaml'?" in out
+
+
+def test_what_yaml_reads_as_something_else_than_text_is_to_be_put_in_quotes(folder, capsys):
+    path = folder / "domain.yaml"
+    path.write_text(path.read_text().replace('version: "1"', "version: 1.10"))
+    assert author(["check", str(folder)]) == 1
+    assert (
+        capsys.readouterr().out == "domain.yaml:3: version: expected `str`, got `float`; put it in quotes\n"
+    )
+
+
+def test_a_broken_read_back_is_told_once(folder, capsys):
+    path = folder / "actions.yaml"
+    path.write_text(path.read_text().replace("{args.reservation_id|id}", "{args.reservation_id|id"))
+    assert author(["check", str(folder)]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "template: expected every { to be closed by }" in line
+
+
 @pytest.mark.parametrize(
     "text",
     ["cases: 3\n", "cases: [{name: a}]\n", "cases: [\n", "cases: [{name: a, gate: door, expect: {}}]\n"],

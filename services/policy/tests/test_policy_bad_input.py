@@ -6,6 +6,7 @@ import time
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback_errors import InvalidInput, NotFound
 from ringback_events import MemoryBroker, MemoryBus
@@ -16,6 +17,7 @@ from ringback_policy.domain.environment import fact_value, field_checks
 from ringback_policy.domain.subjects import Fact
 from ringback_policy.server.admin import PolicyAdminServicer
 from ringback_policy.server.policy import PolicyServicer
+from ringback_telemetry import names, setup
 
 PLAIN = b"version: '1'\nowner: team\n"
 ACTIONS = b"""
@@ -101,6 +103,22 @@ async def test_a_fallback_may_allow_and_is_counted_all_the_same(shop, items):
     assert answer.rule_error
 
 
+async def test_each_rule_that_took_its_fallback_is_counted(shop):
+    reader = InMemoryMetricReader()
+    telemetry = setup("policy", extra_reader=reader)
+    try:
+        for _ in range(3):
+            await shop.ask({"amount": 5, "items": 5})
+        await shop.ask({"amount": 5, "items": []})
+        found = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
+        points = next(each.data.data_points for each in found if each.name == names.Metric.FALLBACKS)
+        assert [(dict(point.attributes), point.value) for point in points] == [
+            ({names.Attr.REASON: "rule_error"}, 3)
+        ]
+    finally:
+        telemetry.shutdown()
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -139,6 +157,17 @@ async def test_a_megabyte_is_refused_wherever_it_stands(shop):
     with pytest.raises(InvalidInput) as refused:
         await shop.ask({"amount": 1, "note": huge})
     assert refused.value.field == "action.arguments_json"
+
+
+@pytest.mark.parametrize("name", ["totals", "slots", "consents"])
+async def test_a_list_that_is_longer_than_any_sessions_is_refused_whether_or_not_it_is_read(shop, name):
+    request = shop.request(gate=pb.GATE_INPUT)
+    request.utterance.text = "hello"
+    for _ in range(257):
+        getattr(request.session, name).add()
+    with pytest.raises(InvalidInput, match="at most 256 entries") as refused:
+        await shop.policy.Decide(request, None)
+    assert refused.value.field == f"session.{name}"
 
 
 async def test_a_megabyte_of_an_answer_is_unclear(shop):

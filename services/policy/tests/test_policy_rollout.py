@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from ringback.events.v1 import events_pb2
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback_errors import Conflict, InvalidInput, NotFound, Overloaded
-from ringback_events import MemoryBroker, MemoryBus, SpoolFull, control_subject
+from ringback_events import Entry, MemoryBroker, MemoryBus, SpoolFull, control_subject
 from ringback_identity import MacKeys, canonical_json, digest
 from ringback_policy.adapters.audit_trail import read_entries
 from ringback_policy.bootstrap import assemble
@@ -162,6 +163,16 @@ async def test_a_canary_of_one_tenant_leaves_the_others_alone(one):
     await one.order("StartCanary", percent=100, tenants=["acme"])
     assert await one.bundle_of("sess_1", tenant="acme") == one.stricter
     assert await one.bundle_of("sess_1", tenant="local") == one.active
+
+
+def test_the_same_sessions_are_not_in_every_canary():
+    first, second = (Rollout(digest="a", candidate=name, share=5_000) for name in ("b", "c"))
+    sessions = [f"sess_{at}" for at in range(200)]
+    inside = [
+        [bundle_for(rollout, tenant="t", session_id=one) == rollout.candidate for one in sessions]
+        for rollout in (first, second)
+    ]
+    assert inside[0] != inside[1]
 
 
 async def test_promoted_is_active_and_rolled_back_is_as_before(one):
@@ -499,6 +510,38 @@ def test_whatever_the_steps_a_session_gets_the_active_bundle_or_the_candidate(st
         assert given_to in {rollout.digest, rollout.candidate} - {""}
         assert rollout.share == 0 or rollout.candidate
         assert rollout.digest not in rollout.tightened
+
+
+def test_a_canary_that_begins_anew_has_failed_no_gate():
+    rollout = canaried(staged(Rollout(digest="a"), "b", tightening=False), percent=5, tenants=())
+    wider = canaried(gate_failed(rollout, "b", seq=1), percent=20, tenants=())
+    assert gate_failed(wider, "b", seq=2).candidate == "b"
+
+
+async def test_every_activation_is_told_with_what_was_active_before(one):
+    await one.order("StageBundle", bundle_digest=one.stricter)
+    await one.order("PromoteBundle")
+    await one.order("RollbackBundle")
+    await one.bus.flush()
+    found = []
+    for item in one.bus.broker.streams["CONTROL"].messages:
+        fact = events_pb2.ControlFact.FromString(item.message.payload)
+        if fact.WhichOneof("body") == "bundle_activated":
+            told = fact.bundle_activated
+            found.append((told.previous_digest, told.bundle_digest, told.actor))
+    assert found == [
+        ("", one.active, "ana"),
+        (one.active, one.stricter, "ana"),
+        (one.stricter, one.active, "ana"),
+    ]
+
+
+async def test_news_of_the_watch_that_comes_late_undoes_nothing(one):
+    before = one.parts.store._rollouts["shop"]
+    await one.order("StageBundle", bundle_digest=one.stricter)
+    await one.order("PromoteBundle")
+    await one.parts.store._on_active("active.shop", Entry(msgspec.json.encode(before), 1))
+    assert await one.bundle_of("sess_1") == one.stricter
 
 
 def test_a_gate_that_was_counted_counts_once():

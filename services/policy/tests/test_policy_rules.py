@@ -3,6 +3,7 @@
 import json
 import math
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -150,6 +151,24 @@ def test_no_fact_is_fetched_once_a_rule_has_denied(airline, bench_of):
 def test_a_fact_with_more_arguments_than_asked_for_still_fits(airline):
     fact = Fact("reservation", "get_reservation", '{"detail":"full","reservation_id":"482915"}', "{}", 1)
     assert not airline.ask(airline.action(), gate=Gate.ACTION, facts=(fact,)).needs_facts
+
+
+def test_of_facts_for_the_same_the_youngest_that_was_had_is_believed(airline):
+    facts = [
+        airline.fact(age_ms=1, unavailable=True),
+        airline.fact(age_ms=20, status="cancelled"),
+        airline.fact(age_ms=10),
+    ]
+    for order in (facts, facts[::-1]):
+        decision = airline.ask(airline.action(), gate=Gate.ACTION, facts=tuple(order))
+        assert decision.effect is Effect.CONFIRM
+
+
+def test_a_fact_that_another_tool_yielded_is_not_believed(airline):
+    told = airline.fact()
+    other = msgspec.structs.replace(told, tool="get_bag")
+    assert airline.ask(airline.action(), gate=Gate.ACTION, facts=(other,)).needs_facts
+    assert not airline.ask(airline.action(), gate=Gate.ACTION, facts=(told,)).needs_facts
 
 
 def test_personal_data_in_speech_is_redacted_where_it_stands(airline):

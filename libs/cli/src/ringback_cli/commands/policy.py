@@ -209,6 +209,8 @@ def diff(
     _print_changes([change for part in parts for change in part.changes], audited)
     total = sum(part.questions for part in parts)
     console.print(f"{total} questions, {changed} decisions change, {laxer} of them laxer", markup=False)
+    if not total:
+        console.print("no recorded question was asked, so this shows nothing", style="yellow")
     unrecorded = audited.unrecorded if audited else 0
     if 0 <= changed_max < changed or 0 <= laxer_max < laxer or 0 <= unrecorded_max < unrecorded:
         raise typer.Exit(1)

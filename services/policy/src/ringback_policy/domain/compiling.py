@@ -44,6 +44,7 @@ from ringback_policy.domain.rule_compiling import (
     compile_rule,
 )
 from ringback_policy.domain.slot_readers import slot_readers
+from ringback_policy.domain.suggesting import expected_one_of
 from ringback_policy.domain.together import Together
 from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 from ringback_policy.domain.yaml_lines import LinedDict, line_at
@@ -127,7 +128,7 @@ def _read(files: Mapping[str, bytes], findings: Findings) -> _Sources:
         findings.raise_if_broken()
     for name in files:
         if name not in FILE_NAMES and not name.startswith("tests/"):
-            findings.error(name, 0, f"unknown file; expected {', '.join(FILE_NAMES)}")
+            findings.error(name, 0, f"unknown file; {expected_one_of(name, FILE_NAMES)}")
     read: dict[str, Any] = {}
     documents: dict[str, LinedDict] = {}
     for name in FILE_NAMES:
@@ -332,7 +333,7 @@ def _check_tools(
         effective = max(declared or SideEffect.READ, action.side_effect or SideEffect.READ)
         if (
             effective is SideEffect.IRREVERSIBLE
-            and action.consent is None
+            and sources.actions.actions[name].consent is None
             and action.effect is not Effect.DENY
         ):
             findings.error("actions.yaml", line, f"{name}: consent: expected, because it is irreversible")

@@ -236,6 +236,8 @@ def compiled(source: str) -> Any:
         detail = next((line for line in lines if "ERROR" in line), lines[0]).split("Syntax error: ")[-1]
         if "Recursion limit" in detail:
             detail = "it is nested too deep"
+        # The engine lists every token that it could have taken.
+        detail = detail.split(" expecting {")[0]
         raise ConditionSyntaxError(f"expected a CEL expression: {detail[:200]}") from None
     except BaseException as error:
         if of_the_engine(error):

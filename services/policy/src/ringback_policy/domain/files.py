@@ -291,9 +291,13 @@ def _hint(form: Any, path: str, message: str, key: str) -> str:
         known = tuple(name for one in _alternatives(form) if _is_form(one) for name in one.__struct_fields__)
         return f"; {expected_one_of(key, known)}" if known else ""
     words = tuple(word for one in _alternatives(form) if get_origin(one) is Literal for word in get_args(one))
-    return (
-        f"; {expected_one_of(message.split(chr(39))[1], words)}" if words and "enum value" in message else ""
-    )
+    if words and "enum value" in message:
+        return f"; {expected_one_of(message.split(chr(39))[1], words)}"
+    return "; put it in quotes" if message in _UNQUOTED else ""
+
+
+# What YAML reads as something else than text: 1.10 would be 1.1, and no would be false.
+_UNQUOTED = {f"Expected `str`, got `{kind}`" for kind in ("int", "float", "bool")}
 
 
 def _inside(form: Any, step: str) -> Any:
