@@ -153,6 +153,25 @@ def test_a_fact_with_more_arguments_than_asked_for_still_fits(airline):
     assert not airline.ask(airline.action(), gate=Gate.ACTION, facts=(fact,)).needs_facts
 
 
+@pytest.mark.parametrize(
+    ("of_pack", "effect"), [(SideEffect.WRITE, Effect.ALLOW), (SideEffect.IRREVERSIBLE, Effect.DENY)]
+)
+def test_the_stricter_class_of_bundle_and_pack_holds(airline, bench_of, of_pack, effect):
+    bench = bench_of(actions="actions: {move: {side_effect: write}}\n")
+    decision = bench.ask(airline.action("move", {}, side_effect=of_pack), gate=Gate.ACTION)
+    assert decision.effect is effect
+    stricter = bench_of(actions="actions: {move: {side_effect: irreversible, effect: deny}}\n")
+    assert stricter.bundle.actions["move"].side_effect is SideEffect.IRREVERSIBLE
+    decision = stricter.ask(airline.action("move", {}, side_effect=of_pack), gate=Gate.ACTION)
+    assert (decision.effect, "irreversible" in decision.reason) == (Effect.DENY, True)
+
+
+def test_of_what_layers_declare_for_a_gate_with_policy_away_the_strictest_holds(bench_of):
+    for one, other in (("deny", "allow"), ("allow", "deny")):
+        bench = bench_of(domain=f"away: {{output: {one}}}\n", safety=f"away: {{output: {other}}}\n")
+        assert [(f.gate, f.effect) for f in bench.bundle.gate_fallbacks] == [(Gate.OUTPUT, Effect.DENY)]
+
+
 def test_of_facts_for_the_same_the_youngest_that_was_had_is_believed(airline):
     facts = [
         airline.fact(age_ms=1, unavailable=True),

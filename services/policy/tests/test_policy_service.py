@@ -305,6 +305,16 @@ async def test_decisions_go_on_without_the_bus_and_their_audit_is_delivered_afte
     assert chain_breaks(entries) == []
 
 
+async def test_a_stored_bundle_that_is_not_what_its_digest_says_is_not_loaded(replica, airline, caplog):
+    bundle = await replica.publish(airline.files("airline"))
+    bucket = replica.bus.bucket(bundle_store.BUCKET)
+    entry = await bucket.get(f"bundle.{bundle.removeprefix('sha256:')}")
+    await bucket.create(f"bundle.{'0' * 64}", entry.value)
+    await until(lambda: "has the content of" in caplog.text)
+    with pytest.raises(NotFound):
+        await replica.decide("sha256:" + "0" * 64, facts=False)
+
+
 async def test_a_replica_that_has_read_no_bundles_says_so_and_is_not_serving(broker, keys):
     broker.stop()
     waited = asyncio.Event()
