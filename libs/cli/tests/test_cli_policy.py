@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ringback.policy.v1 import audit_pb2, policy_pb2, policy_pb2_grpc
 from ringback_cli.audit import _hash, chain_breaks, entry_line, read_audit
 from ringback_cli.audited import joined
+from ringback_cli.commands.policy import app
 from ringback_cli.recorded import read_questions
 from ringback_cli.stack.nats_server import nats_program, write_config
 from ringback_cli.stack.paths import StackPaths
@@ -27,6 +28,7 @@ from ringback_cli.stack.provision import publish_and_activate
 from ringback_cli.stack.supervisor import Supervisor
 from ringback_cli.stack.tenancy import ensure_proof_keys
 from ringback_identity import canonical_json, digest
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[3]
 RESERVATION = {
@@ -81,6 +83,31 @@ def test_a_line_says_who_what_and_why():
     entry.decision.effect = policy_pb2.EFFECT_DENY
     line = entry_line(entry)
     assert all(word in line for word in ("decision", "local", "policy", "dec_1", "pay", "deny", "too-much"))
+
+
+@pytest.mark.parametrize(
+    ("moved", "reason", "told"),
+    [
+        (
+            ("sha256:aaaaaaaabbb", "sha256:ccccccccddd"),
+            "try it",
+            "stage shop sha256:aaaaaaaa → sha256:cccccccc: try it",
+        ),
+        (("", "sha256:cccccccc"), "", "stage shop none → sha256:cccccccc"),
+        (("sha256:aaaaaaaa", ""), "worse", "stage shop sha256:aaaaaaaa → none: worse"),
+        (("", ""), "", "stage shop"),
+    ],
+)
+def test_a_line_of_a_change_says_from_where_to_where(moved, reason, told):
+    entry = audit_pb2.AuditEntry(tenant="_operator", actor="ana")
+    entry.change.kind, entry.change.pack, entry.change.reason = "stage", "shop", reason
+    entry.change.from_digest, entry.change.to_digest = moved
+    assert entry_line(entry).endswith(f" {told}")
+
+
+def test_a_kind_of_entry_that_there_is_not_is_refused():
+    refused = CliRunner().invoke(app, ["audit", "--kind", "changes"])
+    assert (refused.exit_code, "'change'" in refused.output) == (2, True)
 
 
 def test_audited_decisions_lead_to_their_inputs_by_digest_and_the_others_are_counted():

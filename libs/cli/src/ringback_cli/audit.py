@@ -81,9 +81,10 @@ def entry_line(entry: audit_pb2.AuditEntry) -> str:
             what = f"{entry.consent.consent_id} {entry.consent.session_id} read {reading.lower()}"
         case _:
             change = entry.change
-            moved = f"{change.from_digest[:15]} → {change.to_digest[:15]}" if change.to_digest else ""
+            digests = [digest[:15] or "none" for digest in (change.from_digest, change.to_digest)]
+            moved = " → ".join(digests) if change.from_digest or change.to_digest else ""
             named = " ".join(part for part in (change.kind, change.pack, moved) if part)
-            what = f"{named}: {change.reason}"
+            what = f"{named}: {change.reason}" if change.reason else named
     return f"{at} {entry.WhichOneof('body') or 'entry':<9}{entry.tenant:<12}{entry.actor:<10} {what}"
 
 

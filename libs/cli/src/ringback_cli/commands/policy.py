@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from ringback.policy.v1 import policy_pb2 as pb
@@ -218,7 +218,9 @@ def diff(
 
 @app.command()
 def audit(
-    kind: Annotated[str, typer.Option(help="Only decision, consent or change.")] = "",
+    kind: Annotated[
+        Literal["decision", "consent", "change"] | None, typer.Option(help="Only entries of this kind.")
+    ] = None,
     last: Annotated[int, typer.Option(help="Print the last so many; 0: all.", min=0)] = 20,
     nats_url: Nats = "",
 ) -> None:
