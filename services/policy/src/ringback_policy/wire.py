@@ -132,6 +132,7 @@ def decide_response(request: Request, decision: Decision, proof: Proof | None) -
         response.rule_error = True
     if decision.needs_slots:
         response.needs_slots = True
+    response.done_already = decision.done_already
     for need in decision.needs_facts:
         response.needs_facts.add(
             name=need.name, tool=need.tool, arguments_json=need.arguments_json, ttl_ms=need.ttl_ms
@@ -267,6 +268,16 @@ class _View(SessionView):
         self._message = message
         self.session_id, self.tenant = message.session_id, message.tenant
 
+    def done_like(self, action: ActionSubject) -> bool:
+        """As the domain's, over the message itself: every change asks it, and most have nothing like it."""
+        return any(
+            past.tool == action.tool
+            and past.status == "ok"
+            and past.arguments_json == action.arguments_json
+            and past.action_id != action.action_id
+            for past in self._message.actions[-ACTIONS_SEEN_MAX:]
+        )
+
     def __getattr__(self, name: str) -> Any:
         value = _MEMBERS[name](self._message)
         setattr(self, name, value)
@@ -346,6 +357,7 @@ def _read_back(made: ReadBack, out: pb.ReadBack) -> None:
     out.expires_after_ms = made.expires_after_ms
     out.clarify_max = made.clarify_max
     out.states = made.states
+    out.once_more = made.once_more
     for value in made.must_contain:
         bound = out.must_contain.add()
         bound.name, bound.value, bound.kind = value.name, value.value, value.kind

@@ -118,6 +118,7 @@ def decided(answer: policy_pb2.DecideResponse, wait_ms: float) -> Decided:
             for need in answer.needs_facts
         ),
         needs_slots=answer.needs_slots,
+        done_already=answer.done_already,
         read_back=_read_back(answer.read_back) if answer.HasField("read_back") else None,
         proof=proof,
         forbid_irreversible=any(duty.forbid_irreversible for duty in answer.obligations),
@@ -170,6 +171,7 @@ def _read_back(message: policy_pb2.ReadBack) -> ReadBack:
         arguments_digest=message.arguments_digest,
         expires_after_ms=message.expires_after_ms or 30_000,
         clarify_max=message.clarify_max,
+        once_more=message.once_more,
     )
 
 

@@ -21,7 +21,7 @@ from ringback_policy.domain.environment import (
 )
 from ringback_policy.domain.facts import FACTS_MAX, FactsAtHand, resolve
 from ringback_policy.domain.model import ActionPolicy, Bundle, ConsentRule, FactSpec, Rule, RuleSet
-from ringback_policy.domain.readback import client_read_back, read_back
+from ringback_policy.domain.readback import client_read_back, once_more, read_back
 from ringback_policy.domain.speaking import ask_rule, fired
 from ringback_policy.domain.speech_gates import at_speech_gate
 from ringback_policy.domain.subjects import (
@@ -101,13 +101,16 @@ def _check_action(action: ActionSubject) -> None:
 def _decide_action(bundle: Bundle, request: Request, action: ActionSubject, renderer: Renderer) -> Decision:
     policy = bundle.actions.get(action.tool) if not action.client_tool else None
     side_effect = max(action.side_effect, (policy and policy.side_effect) or SideEffect.READ)
-    consent = _valid_consent(request, action, action.consent) if action.consent else None
+    repeats = side_effect > SideEffect.READ and request.session.done_like(action)
+    consent = _valid_consent(request, action, action.consent, own=repeats) if action.consent else None
     subject = subject_values(request, consented=consent is not None)
     wrong = misfit(subject["args"], policy.checks) if policy and policy.checks else ""
     if wrong:
         refused = _refused(bundle, "arguments", f"argument {wrong}")
         return _answer(refused, [refused])
     verdicts = [_base(bundle, request, action, policy, side_effect)]
+    if repeats:
+        verdicts.insert(0, REPEATED)
     rules = bundle.rules_for(Gate.ACTION, action.tool)
     specs = rules.facts_read_back if policy else rules.facts
     facts, values = _apply(rules, specs, request, subject, verdicts, renderer)
@@ -115,9 +118,12 @@ def _decide_action(bundle: Bundle, request: Request, action: ActionSubject, rend
         return _wanting(verdicts, facts)
     deciding = strictest(verdicts)
     if deciding.effect is Effect.CONFIRM:
+        if repeats and not (action.client_tool or (policy and policy.consent)):
+            return _done_already(verdicts)
         if consent is not None:
             return _consented(deciding, verdicts, request, action, consent)
-        return _confirm(bundle, request, action, policy, deciding, verdicts, facts, values, renderer)
+        asked = _confirm(bundle, request, action, policy, deciding, verdicts, facts, values, renderer)
+        return _once_more(bundle, asked) if repeats else asked
     decision = _answer(deciding, verdicts)
     if deciding.effect is Effect.ALLOW and side_effect > SideEffect.READ and not action.client_tool:
         return _allowed(decision, request, consent)
@@ -284,6 +290,20 @@ def _confirm(
     return _answer(deciding, verdicts, made)
 
 
+def _once_more(bundle: Bundle, asked: Decision) -> Decision:
+    """Asked for in words that say so."""
+    if asked.read_back is None:
+        return asked
+    return _replace(asked, read_back=once_more(asked.read_back, bundle.turn_rules.say_once_more))
+
+
+def _done_already(verdicts: list[Verdict]) -> Decision:
+    """There are no words to ask for it once more."""
+    decision = _answer(REPEATED, verdicts)
+    reason = f"{REPEATED.reason}, and the bundle has no read-back for it"
+    return _replace(decision, effect=Effect.DENY, reason=reason, done_already=True)
+
+
 def _check_had(facts: FactsAtHand, rule: ConsentRule) -> None:
     unreadable = facts.failure(rule.needs)
     if unreadable:
@@ -305,20 +325,24 @@ def _allowed(decision: Decision, request: Request, consent: Consent | None) -> D
     return _replace(decision, proof_until_ms=until, consent_id=consent.consent_id if consent else "")
 
 
-def _valid_consent(request: Request, action: ActionSubject, consent: Consent) -> Consent | None:
-    """The consent that came along, if it is for exactly these arguments, was given, and holds in this turn."""
+def _valid_consent(request: Request, action: ActionSubject, consent: Consent, *, own: bool) -> Consent | None:
+    """The consent that came along, if it is for exactly these arguments, was given, and holds in this turn.
+
+    `own`: the view must show it as this action's; the one that it repeats had the same arguments.
+    """
     if not consent.consent_id or request.session.irreversible_forbidden:
         return None
     if consent.arguments_digest != action.arguments_digest:
         return None
     if not consent.given_at_ms <= request.now_ms + CLOCK_SLACK_MS or request.now_ms >= consent.expires_at_ms:
         return None
+    shown = False
     for past in request.session.consents:
-        if past.consent_id == consent.consent_id and not _bears_out(
-            past.reading, past.action_id, action.action_id
-        ):
-            return None
-    return consent
+        if past.consent_id == consent.consent_id:
+            if not _bears_out(past.reading, past.action_id, action.action_id):
+                return None
+            shown = shown or past.action_id == action.action_id
+    return consent if shown or not own else None
 
 
 def _bears_out(reading: str, past_action: str, action: str) -> bool:
@@ -329,6 +353,7 @@ def _replace(decision: Decision, **changes: Any) -> Decision:
     return msgspec.structs.replace(decision, **changes)
 
 
+REPEATED = Verdict(Effect.CONFIRM, "once-more", Layer.ACTIONS, "it was done already in this call")
 RESTATED = Verdict(Effect.ALLOW, "", Layer.INTERACTION, obligations=Obligations(restate=True))
 NO_FACTS = FactsAtHand({}, [], {}, {})
 _EFFECT = attrgetter("effect")

@@ -33,6 +33,8 @@ _STEP = re.compile(r"\.[^.\[\]]+|\[[^\]]*\]")
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
 RuleId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)]
 Words = Annotated[str, Meta(max_length=2000)]
+# Never empty: it must be heard, like a value.
+OnceMoreWords = Annotated[str, Meta(pattern=r"\w", max_length=200)]
 EffectWord = Literal["allow", "confirm", "escalate", "deny"]
 GateWord = Literal["input", "action", "result", "output", "handoff"]
 SideEffectWord = Literal["read", "write", "irreversible"]
@@ -189,6 +191,7 @@ class TurnRulesEntry(Entry, frozen=True, forbid_unknown_fields=True):
     say_unavailable: Words | msgspec.UnsetType = msgspec.UNSET
     say_bridge: Words | msgspec.UnsetType = msgspec.UNSET
     say_consent_expired: Words | msgspec.UnsetType = msgspec.UNSET
+    say_once_more: OnceMoreWords | msgspec.UnsetType = msgspec.UNSET
     backchannel_window_ms: Annotated[int, Meta(ge=0, le=300)] | msgspec.UnsetType = msgspec.UNSET
     backchannel_ms_max: Annotated[int, Meta(ge=100, le=2_000)] | msgspec.UnsetType = msgspec.UNSET
     backchannel_level_min: Annotated[float, Meta(ge=-90, le=0)] | msgspec.UnsetType = msgspec.UNSET

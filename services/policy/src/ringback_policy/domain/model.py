@@ -167,6 +167,7 @@ class TurnRules(Model, frozen=True):
     say_unavailable: str = "I cannot do that right now, so nothing has been changed."
     say_bridge: str = "Sorry, I lost you for a moment. I am back."
     say_consent_expired: str = "I did not get your answer in time, so I have not done anything."
+    say_once_more: str = "This was already done in this call. Once more:"
     backchannel_window_ms: int = 0
     backchannel_ms_max: int = 650
     backchannel_level_min: float = -50.0

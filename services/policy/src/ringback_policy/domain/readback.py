@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from ringback_policy.domain.model import ConsentRule
-from ringback_policy.domain.subjects import ActionSubject, BoundValue, ReadBack
+from ringback_policy.domain.subjects import ONCE_MORE, ActionSubject, BoundValue, ReadBack
 from ringback_policy.domain.templates import Renderer, lookup
 
-__all__ = ["client_read_back", "read_back"]
+__all__ = ["client_read_back", "once_more", "read_back"]
 
 CLIENT_EXPIRES_AFTER_MS = 30_000
 
@@ -49,3 +51,9 @@ def client_read_back(action: ActionSubject, *, clarify_max: int) -> ReadBack:
         expires_after_ms=CLIENT_EXPIRES_AFTER_MS,
         clarify_max=clarify_max,
     )
+
+
+def once_more(made: ReadBack, words: str) -> ReadBack:
+    """The same, begun by words that say that it was done already; a caller who does not hear them must not agree."""
+    bound = (BoundValue(ONCE_MORE, words, "text"), *made.must_contain)
+    return msgspec.structs.replace(made, text=f"{words} {made.text}", must_contain=bound, once_more=words)

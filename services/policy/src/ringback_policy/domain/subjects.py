@@ -10,6 +10,7 @@ from ringback_policy.domain.vocabulary import Effect, Gate, Layer, SideEffect
 
 __all__ = [
     "ACTIONS_SEEN_MAX",
+    "ONCE_MORE",
     "UNKNOWN",
     "ActionSubject",
     "ActionTotals",
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 ACTIONS_SEEN_MAX = 32
+# Among the values of a read-back: its words that the same was done in this call already.
+ONCE_MORE = "once_more"
 
 
 class Frozen(msgspec.Struct, frozen=True, gc=False):
@@ -111,6 +114,16 @@ class SessionView:
     irreversible_forbidden: bool = False
     # The session did not wait for memory: `slots` are those of before, which a replay may read and a decision may not.
     slots_behind: bool = False
+
+    def done_like(self, action: "ActionSubject") -> bool:
+        """Whether the same tool succeeded in this call with the same arguments, as another action than this one."""
+        return any(
+            past.status == "ok"
+            and past.tool == action.tool
+            and past.arguments_json == action.arguments_json
+            and past.action_id != action.action_id
+            for past in self.actions
+        )
 
 
 class Consent(Frozen, frozen=True):
@@ -220,6 +233,7 @@ class ReadBack(Frozen, frozen=True):
     expires_after_ms: int
     clarify_max: int
     states: str = ""
+    once_more: str = ""
 
 
 class Span(Frozen, frozen=True):
@@ -258,6 +272,8 @@ class Decision(Frozen, frozen=True):
     # Set when another bundle than the pinned one decided.
     bundle_digest: str = ""
     needs_slots: bool = False
+    # Denied because it was done in this call, and there is no read-back in which to ask for it once more.
+    done_already: bool = False
 
 
 Json = Any

@@ -14,6 +14,7 @@ from ringback_session.domain import (
     decisions,
     doubts,
     facts,
+    once_more,
     outcomes,
     results,
 )
@@ -35,7 +36,6 @@ from ringback_session.domain.rules import Effect, SideEffect, Tool
 from ringback_session.domain.state import (
     Action,
     ActionPhase,
-    CallState,
     ConsentPhase,
     HistoryItem,
 )
@@ -82,11 +82,15 @@ def requested(step: Step, call: CallRequested) -> None:
     except InvalidInput as error:
         outcomes.answer(step, [call.call_id], outcomes.error("invalid_arguments", str(error)))
         return
-    action = _same_effect(step, call.tool, canonical.digest)
-    if action is not None:
+    action = once_more.met(state, call.tool, canonical.digest)
+    again = action is not None and once_more.wanted(state, action)
+    if action is not None and not again:
         _join(step, action, call)
         return
-    _admit(step, call, tool, canonical.json, canonical.digest)
+    if action is not None:
+        # The next one is told again first, whatever becomes of this.
+        action.told_in_turn = None
+    _admit(step, call, tool, canonical.json, canonical.digest, again=again)
 
 
 def decided(step: Step, decision: Decided) -> bool:
@@ -108,12 +112,11 @@ def decided(step: Step, decision: Decided) -> bool:
     if decision.needs_slots and action.action_id in state.known.unwaited:
         decisions.needs_slots(step, action)
         return True
-    effect = decision.effect
-    if effect is None:
-        effect = state.rules.fallback(action.side_effect).effect
-        if action.side_effect is not SideEffect.READ and effect is Effect.ALLOW:
-            effect = Effect.DENY
+    effect = decision.effect or _fallback(step, action)
     decisions.publish(step, decision, "ACTION", effect, action)
+    if once_more.unaskable(state, action, decision):
+        _not_again(step, action)
+        return True
     match effect:
         case Effect.ALLOW:
             _start(step, action, decision)
@@ -127,6 +130,12 @@ def decided(step: Step, decision: Decided) -> bool:
         case _:
             outcomes.not_started(step, action.action_id, "denied_by_policy", decision.say or decision.reason)
     return True
+
+
+def _fallback(step: Step, action: Action) -> Effect:
+    effect = step.state.rules.fallback(action.side_effect).effect
+    undecided = action.side_effect is not SideEffect.READ and effect is Effect.ALLOW
+    return Effect.DENY if undecided else effect
 
 
 def fact_fetched(step: Step, fact: FactFetched) -> None:
@@ -254,19 +263,6 @@ def reported_already(step: Step, call: CallRequested) -> bool:
     return any(entry.kind == "function_call" and entry.item_id == call.item_id for entry in like_it)
 
 
-def _same_effect(step: Step, tool: str, arguments_digest: str) -> Action | None:
-    """The action that this call repeats: open, done, or in doubt. Reads are new each time they are done."""
-    for action in reversed(step.state.actions.values()):
-        if action.tool != tool or action.arguments_digest != arguments_digest:
-            continue
-        if action.open:
-            return action
-        if action.side_effect is not SideEffect.READ and action.status in ("ok", "unknown"):
-            return action
-        return None
-    return None
-
-
 def _join(step: Step, action: Action, call: CallRequested) -> None:
     _publish_request(step, action, call.call_id, attached=True)
     if action.open:
@@ -278,12 +274,21 @@ def _join(step: Step, action: Action, call: CallRequested) -> None:
         step.effects.append(StartTimer(name="filler", delay_ms=step.state.rules.filler_after_ms))
         execute(step, action, attach_only=True)
         return
-    outcomes.answer(step, [call.call_id], outcomes.output(action, already_done=action.status == "ok"))
+    done = action.status == "ok"
+    if done:
+        once_more.told(step.state, action)
+    hint = once_more.TOLD if done else ""
+    outcomes.answer(step, [call.call_id], outcomes.output(action, already_done=hint))
 
 
-def _admit(step: Step, call: CallRequested, tool: Tool | None, arguments: str, digest: str) -> None:
+def _admit(
+    step: Step, call: CallRequested, tool: Tool | None, arguments: str, digest: str, *, again: bool
+) -> None:
     state = step.state
-    ordinal = _next_ordinal(state, call.tool, digest)
+    listed = [
+        a.ordinal for a in state.actions.values() if (a.tool, a.arguments_digest) == (call.tool, digest)
+    ]
+    ordinal = state.past.next_ordinal(call.tool, digest, listed, once_more=again)
     action = Action(
         action_id=make_action_id(
             session_id=state.session_id,
@@ -303,16 +308,12 @@ def _admit(step: Step, call: CallRequested, tool: Tool | None, arguments: str, d
         client_tool=call.client_tool,
         deadline_ms=tool.deadline_ms if tool else client_calls.DEADLINE_MS,
         agent=consults.agent_of(state, call.call_id),
+        once_more=again,
     )
     state.actions[action.action_id] = action
     _publish_request(step, action, call.call_id, attached=False)
     step.effects.append(StartTimer(name="filler", delay_ms=state.rules.filler_after_ms))
     decisions.decide(step, action)
-
-
-def _next_ordinal(state: CallState, tool: str, digest: str) -> int:
-    like_it = [a.ordinal for a in state.actions.values() if (a.tool, a.arguments_digest) == (tool, digest)]
-    return max(like_it) + 1 if like_it else state.past.next_ordinal(tool, digest)
 
 
 def _publish_request(step: Step, action: Action, call_id: str, *, attached: bool) -> None:
@@ -338,6 +339,16 @@ def _fetch_facts(step: Step, action: Action, decision: Decided) -> None:
         return
     action.phase = ActionPhase.FETCHING
     action.facts_awaited = facts.fetch(step, decision.needs_facts, for_id=action.action_id)
+
+
+def _not_again(step: Step, action: Action) -> None:
+    """Nobody can ask the caller for it: what came of it before is the answer."""
+    done = once_more.done_like(step.state, action)
+    calls, status = action.call_ids, "not_started"
+    outcomes.finish(step, action, status, "already_done", once_more.CANNOT, tell_model=done is None)
+    if done is not None:
+        once_more.told(step.state, done)
+        outcomes.answer(step, calls, outcomes.output(done, already_done=once_more.CANNOT))
 
 
 def _start(step: Step, action: Action, decision: Decided) -> None:

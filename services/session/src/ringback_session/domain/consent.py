@@ -55,6 +55,7 @@ def ask(step: Step, action: Action, read_back: ReadBack, say_first: str) -> None
         arguments_digest=read_back.arguments_digest,
         expires_after_ms=read_back.expires_after_ms,
         clarify_max=read_back.clarify_max,
+        once_more=bool(read_back.once_more),
     )
     state.consents[consent.consent_id] = consent
     action.consent_id = consent.consent_id

@@ -23,6 +23,8 @@ class ReadBack(msgspec.Struct, frozen=True):
     arguments_digest: str
     expires_after_ms: int
     clarify_max: int
+    # The part of the text that says that the same was done already in this call; empty: it says nothing of the kind.
+    once_more: str = ""
 
 
 class Decided(msgspec.Struct, frozen=True, tag=True):
@@ -38,6 +40,8 @@ class Decided(msgspec.Struct, frozen=True, tag=True):
     needs_facts: tuple[FactNeed, ...] = ()
     # Asked without what memory knows by now, and not to be decided without it.
     needs_slots: bool = False
+    # It was done in this call, and the bundle has no words to ask for it once more.
+    done_already: bool = False
     read_back: ReadBack | None = None
     proof: dict[str, str | int] | None = None
     forbid_irreversible: bool = False

@@ -132,7 +132,7 @@ def publish(step: Step, decision: Decided, gate: str, effect: Effect, action: Ac
 
 
 def _view_for(step: Step, action: Action, *, unwaited: bool) -> dict[str, Any]:
-    view = session_view(step.state, step.at)
+    view = session_view(step.state, step.at, action=action)
     if action.agent:
         view["agent"] = action.agent
     if unwaited:

@@ -142,14 +142,14 @@ def _close_task(step: Step, task: Task) -> None:
     step.publish("task_closed", task_id=task.task_id, outcome="done")
 
 
-def output(action: Action, *, already_done: bool = False) -> str:
-    """What the model gets to see of an ended action."""
+def output(action: Action, *, already_done: str = "") -> str:
+    """What the model gets to see of an ended action; `already_done`: what it has to know when it wanted that again."""
     if action.status == "ok":
         data = msgspec.json.decode(action.data_json) if action.data_json else {}
         message = action.message or (data.get("message", "") if isinstance(data, dict) else "")
         told = {"status": "ok", "message": message, "data": data}
         if already_done:
-            told["already_done"] = True
+            told |= {"already_done": True, "hint": already_done}
         return msgspec.json.encode(told).decode()
     return error(action.error_code or action.status, action.message, retryable=action.retryable)
 

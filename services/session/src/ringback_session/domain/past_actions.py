@@ -34,26 +34,44 @@ class Totals(msgspec.Struct, omit_defaults=True):
 
 
 class PastActions(msgspec.Struct, omit_defaults=True):
-    """`ordinals`: tool and arguments → the ordinal of the next action like it."""
+    """`ordinals`: tool and arguments → the ordinal of the next action like it.
+
+    `highest`: of those of which one changed the world, or may have, the highest that there was. The next like it is
+    that one again: its outcome is with tools.
+    """
 
     ordinals: dict[str, int] = {}
+    highest: dict[str, int] = {}
     totals: dict[str, Totals] = {}
 
     def drop(
         self, tool: str, digest: str, ordinal: int, *, status: str, stands: bool, arguments_json: str
     ) -> None:
-        """An action leaves the list. One that changed the world, or may have (`stands`), is met again under its own id:
-        its outcome is with tools."""
+        """An action leaves the list; `stands`: it changed the world, or may have."""
         key = _key(tool, digest)
         # The newest stays longest.
-        self.ordinals[key] = max(self.ordinals.pop(key, 1), ordinal + (not stands))
+        met, highest = self.ordinals.pop(key, 1), self.highest.pop(key, 0)
+        if stands or highest:
+            self.ordinals[key] = max(met, ordinal) if stands else met
+            self.highest[key] = max(highest, ordinal)
+        else:
+            self.ordinals[key] = max(met, ordinal + 1)
         while len(self.ordinals) > ORDINALS_KEPT:
-            del self.ordinals[next(iter(self.ordinals))]
+            oldest = next(iter(self.ordinals))
+            del self.ordinals[oldest]
+            self.highest.pop(oldest, None)
         self.totals.setdefault(tool, Totals()).count(status, arguments_json, digest)
 
-    def next_ordinal(self, tool: str, digest: str) -> int:
-        """For an action of which none like it is in the list."""
-        return self.ordinals.get(_key(tool, digest), 1)
+    def next_ordinal(self, tool: str, digest: str, listed: list[int], *, once_more: bool) -> int:
+        """For an action; `listed` are the ordinals of those like it in the list, of which none stands or another like
+        it is wanted (`once_more`)."""
+        key = _key(tool, digest)
+        highest = self.highest.get(key, 0)
+        if once_more:
+            return max([highest, self.ordinals.get(key, 1) - 1, *listed]) + 1
+        if highest or not listed:
+            return self.ordinals.get(key, 1)
+        return max(listed) + 1
 
 
 # Every question to policy adds up all actions of the call: their arguments are read once.

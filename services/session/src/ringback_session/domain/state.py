@@ -108,6 +108,10 @@ class Action(msgspec.Struct):
     retryable: bool = False
     attempts: int = 0
     finished_at_ms: int = 0
+    # The same was done before in this call: it starts on a yes to words that said so, and on nothing else.
+    once_more: bool = False
+    # Of one that is done: the turn in which the model, calling again, was told so.
+    told_in_turn: int | None = None
     deadline_ms: int = 0
     # The consulted agent that wants it; empty: the agent on the line.
     agent: str = ""
@@ -141,6 +145,7 @@ class Consent(msgspec.Struct):
     answered_after: str = ""
     # The model would not say it as it is: the text-to-speech port reads it.
     by_port: bool = False
+    once_more: bool = False
 
 
 class FactValue(msgspec.Struct):
@@ -230,6 +235,7 @@ class CallState(msgspec.Struct):
     seq: int = 0
     started_at_ms: int = 0
     turn: int = 0
+    spoke_turn: int = 0
     turn_id: str = ""
     ids_made: int = 0
     caller_speaking: bool = False
@@ -341,15 +347,9 @@ class CallState(msgspec.Struct):
         closed = [key for key, action in self.actions.items() if not action.open]
         for key in closed[: max(0, len(self.actions) - ACTIONS_KEPT)]:
             gone = self.actions.pop(key)
-            changed = gone.side_effect is not SideEffect.READ and gone.status in ("ok", "unknown")
-            self.past.drop(
-                gone.tool,
-                gone.arguments_digest,
-                gone.ordinal,
-                status=gone.status,
-                stands=changed,
-                arguments_json=gone.arguments_json,
-            )
+            named = (gone.tool, gone.arguments_digest, gone.ordinal)
+            stands = gone.side_effect is not SideEffect.READ and gone.status in ("ok", "unknown")
+            self.past.drop(*named, status=gone.status, stands=stands, arguments_json=gone.arguments_json)
         ended = [key for key, consent in self.consents.items() if consent.phase is ConsentPhase.ENDED]
         for key in ended[: max(0, len(self.consents) - ACTIONS_KEPT)]:
             del self.consents[key]

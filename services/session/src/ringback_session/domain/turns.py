@@ -9,6 +9,7 @@ from ringback_session.domain import (
     early,
     input_gate,
     on_record,
+    once_more,
     playback,
     prompting,
     replies,
@@ -197,6 +198,7 @@ def clear(step: Step) -> None:
         return
     state.floor.cut = None
     state.failed_rounds = 0
+    once_more.spoken(state)
     if early.let_in(step):
         state.reply_wanted = False
     elif state.reply_wanted:

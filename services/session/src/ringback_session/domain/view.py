@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ringback_session.domain.inputs import At
+from ringback_session.domain.once_more import done_like
 from ringback_session.domain.past_actions import Totals
 from ringback_session.domain.state import Action, ActionPhase, CallState, ConsentPhase, SlotValue
 
@@ -18,8 +19,13 @@ ACTIONS_SHOWN = 32
 TURNS_SHOWN = 24
 
 
-def session_view(state: CallState, at: At, *, of_utterance: bool = False) -> dict[str, Any]:
-    """Shape: policy.v1.SessionView, as plain data; `of_utterance`: it is the caller's last turn that is judged."""
+def session_view(
+    state: CallState, at: At, *, of_utterance: bool = False, action: Action | None = None
+) -> dict[str, Any]:
+    """Shape: policy.v1.SessionView, as plain data; `of_utterance`: it is the caller's last turn that is judged.
+
+    `action`: the one that is judged; what it repeats is always among those shown.
+    """
     return {
         "session_id": state.session_id,
         "tenant": state.tenant,
@@ -30,7 +36,7 @@ def session_view(state: CallState, at: At, *, of_utterance: bool = False) -> dic
         "as_of_seq": state.seq,
         "elapsed_ms": max(0, at.now_ms - state.started_at_ms),
         "caller_id": state.caller_id,
-        "actions": [_past(action, at) for action in list(state.actions.values())[-ACTIONS_SHOWN:]],
+        "actions": [_past(shown, at) for shown in _shown(state, action)],
         "totals": _totals(state),
         "slots": _slots(usable_slots(state, at, of_utterance=of_utterance), at),
         "consents": [
@@ -142,6 +148,14 @@ def _slots(slots: Mapping[str, SlotValue], at: At) -> list[dict[str, Any]]:
         }
         for slot in slots.values()
     ]
+
+
+def _shown(state: CallState, judged: Action | None) -> list[Action]:
+    shown = list(state.actions.values())[-ACTIONS_SHOWN:]
+    done = done_like(state, judged) if judged is not None and judged.once_more else None
+    if done is not None and not any(action is done for action in shown):
+        shown[0] = done
+    return shown
 
 
 def _past(action: Action, at: At) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class Caller:
     open_responses: set[str] = field(default_factory=set)
     responses: set[str] = field(default_factory=set)
     calls: dict[str, str] = field(default_factory=dict)
+    asked_to_run: list[tuple[str, str]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     # Of its calls: which item is whose output, and whose output it has deleted again.
     outputs: dict[str, str] = field(default_factory=dict)
@@ -92,7 +93,7 @@ class Caller:
 
     def _agrees(self, text: str) -> None:
         if read_answer(text) == "yes":
-            self.yeses.append(Said(self.weather.ms, self._value_heard()))
+            self.yeses.append(self._yes())
 
     def _type(self, text: str) -> None:
         self._own_items += 1
@@ -332,6 +333,7 @@ class Caller:
         if item["call_id"] in self.calls:
             self.weather.wrong(f"the client is asked twice for {item['call_id']}")
         self.calls[item["call_id"]] = item["name"]
+        self.asked_to_run.append((item["name"], item["arguments"]))
         self.weather.later(700, lambda: self._runs(item["call_id"]))
 
     def _runs(self, call_id: str) -> None:
@@ -362,12 +364,13 @@ class Caller:
         if kind == "yes_no":
             self.weather.later(wait_ms + 1_000, lambda: self.says("No, wait!"))
 
-    def _value_heard(self) -> str:
-        """The value of the read-back that was played last past its value."""
-        ahead_ms = 0 if self.weather.plan.typed else CLOCK_AHEAD_MS
-        read_backs = (item for item in reversed(self._playing) if item.text.endswith(QUESTION))
-        heard = (value_in(item, by_ms=self.weather.ms + ahead_ms) for item in read_backs)
-        return next((value for value in heard if value), "")
+    def _yes(self) -> Said:
+        """A yes to the read-back that was played last past its value."""
+        by_ms = self.weather.ms + (0 if self.weather.plan.typed else CLOCK_AHEAD_MS)
+        for item in reversed(self._playing):
+            if item.text.endswith(QUESTION) and (value := value_in(item, by_ms=by_ms)):
+                return Said(self.weather.ms, value, item.item_id, item.text)
+        return Said(self.weather.ms)
 
     _DOES: ClassVar[dict[str, Callable[[Caller], None]]] = {
         "noise": noise,

@@ -23,10 +23,12 @@ WORDS: Final = {
 
 @dataclass
 class Said:
-    """A yes of the caller's: when, and to which value, if they had heard it."""
+    """A yes of the caller's: when, to which value, and to which words in which item, if they had heard it."""
 
     at_ms: int
-    value: str
+    value: str = ""
+    item_id: str = ""
+    words: str = ""
 
 
 @dataclass

@@ -49,6 +49,8 @@ class ModelWorld:
         self.connections: list[Connection] = []
         self.quirks: list[str] = []
         self.hears: list[str] = []
+        # What it called last.
+        self.called: list[tuple[str, str]] = []
 
     def drop(self) -> None:
         """Lose the newest connection that is open."""
@@ -331,7 +333,11 @@ class Connection:
         calls = calls_in(heard) if may_call or self.world.quirk("calls_anyway") else []
         if calls and self.world.quirk("repeats_call"):
             calls = [*calls, calls[0]]
+        if may_call and (heard.startswith("Again") or (told and self.world.quirk("calls_again"))):
+            # What the caller wants once more, or nobody.
+            calls = self.world.called
         if calls:
+            self.world.called = calls
             return Answer("Let me see.", calls)
         if "Swear" in heard:
             return Answer("I may not do that. Damn it, so be it. Are you content now?")

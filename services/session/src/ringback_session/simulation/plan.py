@@ -35,8 +35,9 @@ SAYINGS: Final = (
     "Ask about 1.",
     "Ask to cancel 2.",
     "Ask to note 2.",
+    "Again, please.",
 )
-WEIGHTS: Final = (3, 8, 4, 3, 3, 4, 2, 2, 2, 3, 1, 2, 1, 0.3, 0.5, 1.5, 1.5, 1.5, 0.7)
+WEIGHTS: Final = (3, 8, 4, 3, 3, 4, 2, 2, 2, 3, 1, 2, 1, 0.3, 0.5, 1.5, 1.5, 1.5, 0.7, 3)
 ANSWERS: Final = ("yes", "no", "correction", "question", "silence", "mumble", "early_yes", "yes_no")
 ANSWER_WEIGHTS: Final = (10, 2, 2, 3, 1, 1, 1, 1)
 MODEL_QUIRKS: Final = (
@@ -52,6 +53,7 @@ MODEL_QUIRKS: Final = (
     "double_done",
     "incomplete",
     "cut_call",
+    "calls_again",
 )
 
 
@@ -256,6 +258,18 @@ def _pauses(source: random.Random) -> list[Move]:
     ]
 
 
+def _repeating(source: random.Random) -> list[Move]:
+    """The caller wants one thing several times: because the line was lost, or on purpose."""
+    wish, at_ms = source.choice(("Cancel 1.", "Note 1.", "Dim 1.", "Ask to cancel 2.")), _at(source)
+    moves = [Move(at_ms, "caller", "says", wish)]
+    if source.random() < 0.5:
+        moves.append(Move(at_ms + source.choice((3_000, 6_000, 9_000)), "line", "breaks", for_ms=1_000))
+    for _ in range(source.choice((1, 2, 3, 5))):
+        at_ms += source.choice((2_000, 6_000, 12_000, 12_000))
+        moves.append(Move(at_ms, "caller", "says", source.choice((wish, "Again, please."))))
+    return [move for move in moves if move.at_ms < TALK_MS]
+
+
 def _operators(source: random.Random) -> list[Move]:
     """A person looks into the call: says or notes something, switches a tool off and on, takes over and hands back.
 
@@ -287,4 +301,5 @@ _FAULTS: Final = (
     (_window("records", "away", "unknown_lost", "unknown_written", "unknown_late", "slow"), 0.35),
     (_window("bus", "away", "unacked"), 0.25),
     (_operators, 0.2),
+    (_repeating, 0.35),
 )

@@ -24,7 +24,7 @@ from ringback_session.simulation.process import Process
 from ringback_session.simulation.stores import Stream
 from ringback_session.simulation.weather import Weather
 
-__all__ = ["CURSE", "MemoryOf", "PolicyOf", "PolicyWorld", "read_answer"]
+__all__ = ["CURSE", "ONCE_MORE", "MemoryOf", "PolicyOf", "PolicyWorld", "read_answer", "read_back_text"]
 
 CONSENT_MS: Final = 15_000
 MEMORY_WAIT_MS: Final = 700
@@ -32,6 +32,9 @@ PROOF_MS: Final = 60_000
 FACT: Final = "reservation"
 CURSE: Final = "Damn"
 READ_SLOTS: Final = ("cancel_reservation", "add_note")
+ONCE_MORE: Final = "This was done already. Once more:"
+# The bundle has no words to ask for it in, but for a while when everything is asked.
+UNASKED: Final = ("add_note",)
 
 # One that a tool can read again, under the name of its result.
 STALE: Final = (
@@ -47,6 +50,12 @@ def read_answer(text: str) -> str:
     if words.startswith("yes"):
         return "yes"
     return "no" if words.startswith("no") else "unclear"
+
+
+def read_back_text(tool: str, number: str, *, once_more: bool) -> str:
+    """The words in which a change is read back."""
+    text = f"I will {tool.replace('_', ' ')} 48291{number}. Shall I do that?"
+    return f"{ONCE_MORE} {text}" if once_more else text
 
 
 @dataclass
@@ -146,10 +155,14 @@ class PolicyOf:
         if mode == "needs_facts" and not any(fact["name"] == FACT for fact in question.facts):
             need = FactNeed(name=FACT, tool="get_reservation", arguments_json='{"reservation":"9"}')
             return Decided(effect=Effect.ALLOW, needs_facts=(need,), **decided)
-        confirmed = self._confirmed(subject)
+        confirmed = self._confirmed(question)
+        once_more = _repeats(question)
+        if once_more and subject["tool"] in UNASKED and not confirmed and mode != "confirms_all":
+            return Decided(effect=Effect.DENY, done_already=True, **decided)
         risky = subject["side_effect"] == SideEffect.IRREVERSIBLE or mode == "confirms_all"
-        if risky and not confirmed:
-            return Decided(effect=Effect.CONFIRM, read_back=_read_back(subject), **decided)
+        if (risky or once_more) and not confirmed:
+            read_back = _read_back(subject, once_more=once_more)
+            return Decided(effect=Effect.CONFIRM, read_back=read_back, **decided)
         consent = subject["consent"] if confirmed else None
         proof: dict[str, str | int] = {
             "key_id": "k1",
@@ -167,21 +180,37 @@ class PolicyOf:
         }
         return Decided(effect=Effect.ALLOW, proof=proof, **decided)
 
-    def _confirmed(self, subject: dict[str, Any]) -> bool:
+    def _confirmed(self, question: AskPolicy) -> bool:
+        subject = question.subject
         consent = subject["consent"]
+        own = {"consent_id": consent["consent_id"], "action_id": subject["action_id"]} if consent else {}
         return (
             consent is not None
+            and own | {"reading": "yes"} in question.view["consents"]
             and consent["arguments_digest"] == subject["arguments_digest"]
             and consent["given_at_ms"] <= self._weather.now_ms < consent["expires_at_ms"]
         )
 
 
-def _read_back(subject: dict[str, Any]) -> ReadBack:
+def _repeats(question: AskPolicy) -> bool:
+    """Does the view show that the same was done, as another action?"""
+    subject = question.subject
+    return subject["side_effect"] != SideEffect.READ and any(
+        (past["tool"], past["arguments_json"], past["status"])
+        == (subject["tool"], subject["arguments_json"], "ok")
+        and past["action_id"] != subject["action_id"]
+        for past in question.view["actions"]
+    )
+
+
+def _read_back(subject: dict[str, Any], *, once_more: bool) -> ReadBack:
     number = msgspec.json.decode(subject["arguments_json"])["reservation"]
-    value = f"48291{number}"
+    value = BoundValue(name="reservation", value=f"48291{number}", kind="id")
+    said = BoundValue(name="once_more", value=ONCE_MORE, kind="text")
     return ReadBack(
-        text=f"I will {subject['tool'].replace('_', ' ')} {value}. Shall I do that?",
-        must_contain=(BoundValue(name="reservation", value=value, kind="id"),),
+        text=read_back_text(subject["tool"], number, once_more=once_more),
+        must_contain=(said, value) if once_more else (value,),
+        once_more=ONCE_MORE if once_more else "",
         arguments_digest=subject["arguments_digest"],
         expires_after_ms=CONSENT_MS,
         clarify_max=2,

@@ -7,6 +7,7 @@ from collections import Counter
 from ringback_session.domain import effects as fx
 from ringback_session.domain import inputs as ev
 from ringback_session.domain.inputs import At, Input
+from ringback_session.domain.once_more import done_like
 from ringback_session.domain.rules import SideEffect
 from ringback_session.domain.state import (
     ACTIONS_KEPT,
@@ -14,9 +15,12 @@ from ringback_session.domain.state import (
     HISTORY_KEPT,
     SPEECHES_QUEUED_MAX,
     TASKS_KEPT,
+    Action,
     CallState,
+    Consent,
     ConsentPhase,
 )
+from ringback_session.simulation.services import ONCE_MORE
 from ringback_session.simulation.weather import Weather
 from ringback_session.usecases.recording import Unrecorded
 
@@ -100,11 +104,19 @@ class Watch:
             self._wrong(f"{effect.tool} is begun twice")
         self._not_started.discard(effect.action_id)
         consent = self._state.consents.get(action.consent_id)
+        if done_like(self._state, action) is not None:
+            self._repeats(action, consent)
         if consent is None:
             if effect.side_effect is SideEffect.IRREVERSIBLE:
                 self._wrong(f"{effect.tool} is begun without consent")
         elif consent.phase is not ConsentPhase.GIVEN or consent.arguments_digest != action.arguments_digest:
             self._wrong(f"{effect.tool} is begun on a consent that is {consent.phase}")
+
+    def _repeats(self, action: Action, consent: Consent | None) -> None:
+        if consent is None or consent.action_id != action.action_id:
+            self._wrong(f"{action.tool} is begun once more without a yes of its own")
+        elif not consent.read_back.startswith(ONCE_MORE):
+            self._wrong(f"{action.tool} is begun once more on a yes to words that did not say so")
 
     def _bounds(self) -> None:
         state = self._state

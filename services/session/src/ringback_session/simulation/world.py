@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 from ringback.events.v1 import events_pb2
 from ringback.session.v1 import record_pb2
 
@@ -19,6 +20,7 @@ from ringback_session.simulation.caller import Caller
 from ringback_session.simulation.operators import operate
 from ringback_session.simulation.owners import SESSION, Line, Owner, Surroundings, answer
 from ringback_session.simulation.plan import TALK_MS, Move, Plan
+from ringback_session.simulation.services import read_back_text
 from ringback_session.simulation.virtual_loop import VirtualLoop, run_virtually
 from ringback_session.simulation.weather import Weather
 
@@ -310,9 +312,16 @@ class World:
             self.weather.wrong("the call has ended, and no fact says so")
 
     def _check_once(self) -> None:
-        for (tool, arguments), times in Counter(self.around.tools.effects).items():
-            if times > 1:
-                self.weather.wrong(f"{tool} {arguments} happened {times} times")
+        happened = Counter(self.around.tools.effects)
+        if self.weather.plan.client_tools == "confirm":
+            happened += Counter(self.caller.asked_to_run)
+        for (tool, arguments), times in happened.items():
+            number = msgspec.json.decode(arguments)["reservation"]
+            words = read_back_text(tool, number, once_more=True)
+            # Each time but the first on a yes of its own, said by a caller who has heard that it is one time more.
+            agreed = len({said.item_id for said in self.caller.yeses if said.words == words})
+            if times > 1 + agreed:
+                self.weather.wrong(f"{tool} {arguments} happened {times} times, {agreed} of them once more")
 
     def _check_effects(self) -> None:
         tools, stream = self.around.tools, self.around.stream

@@ -699,6 +699,7 @@ class DecideResponse(_message.Message):
     PROOF_FIELD_NUMBER: _builtins.int
     RULE_ERROR_FIELD_NUMBER: _builtins.int
     NEEDS_SLOTS_FIELD_NUMBER: _builtins.int
+    DONE_ALREADY_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     effect: Global___Effect.ValueType
     rule: _builtins.str
@@ -714,6 +715,10 @@ class DecideResponse(_message.Message):
     needs_slots: _builtins.bool
     """No decision yet (effect is UNSPECIFIED): the bundle reads slots, and the question came with slots_behind. Wait for
     memory and ask again.
+    """
+    done_already: _builtins.bool
+    """DENY, because the same was done in this call already and the bundle has no read-back in which to ask for it once
+    more: the answer is what came of it then.
     """
     @_builtins.property
     def obligations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Obligation]: ...
@@ -745,10 +750,11 @@ class DecideResponse(_message.Message):
         proof: Global___DecisionProof | None = ...,
         rule_error: _builtins.bool = ...,
         needs_slots: _builtins.bool = ...,
+        done_already: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["proof", b"proof", "read_back", b"read_back"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_digest", b"bundle_digest", "decision_id", b"decision_id", "effect", b"effect", "layer", b"layer", "needs_facts", b"needs_facts", "needs_slots", b"needs_slots", "obligations", b"obligations", "proof", b"proof", "read_back", b"read_back", "reason", b"reason", "rule", b"rule", "rule_error", b"rule_error", "say", b"say"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_digest", b"bundle_digest", "decision_id", b"decision_id", "done_already", b"done_already", "effect", b"effect", "layer", b"layer", "needs_facts", b"needs_facts", "needs_slots", b"needs_slots", "obligations", b"obligations", "proof", b"proof", "read_back", b"read_back", "reason", b"reason", "rule", b"rule", "rule_error", b"rule_error", "say", b"say"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -794,6 +800,7 @@ class ReadBack(_message.Message):
     EXPIRES_AFTER_MS_FIELD_NUMBER: _builtins.int
     CLARIFY_MAX_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
+    ONCE_MORE_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The text to speak, rendered for the ear from the bound arguments."""
     arguments_digest: _builtins.str
@@ -804,6 +811,10 @@ class ReadBack(_message.Message):
     """Unclear answers before a person is offered."""
     states: _builtins.str
     """The part of text that states what the caller only told (a reason, a complaint); empty when nothing is."""
+    once_more: _builtins.str
+    """The part of text, at its start, that says that the same was done in this call already; empty when it was not.
+    It is among must_contain.
+    """
     @_builtins.property
     def must_contain(self) -> _containers.RepeatedCompositeFieldContainer[Global___BoundValue]:
         """Values that the spoken transcript must contain, in the order in which they are spoken."""
@@ -817,10 +828,11 @@ class ReadBack(_message.Message):
         expires_after_ms: _builtins.int = ...,
         clarify_max: _builtins.int = ...,
         states: _builtins.str = ...,
+        once_more: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_digest", b"arguments_digest", "clarify_max", b"clarify_max", "expires_after_ms", b"expires_after_ms", "must_contain", b"must_contain", "states", b"states", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arguments_digest", b"arguments_digest", "clarify_max", b"clarify_max", "expires_after_ms", b"expires_after_ms", "must_contain", b"must_contain", "once_more", b"once_more", "states", b"states", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1334,6 +1346,7 @@ class TurnRules(_message.Message):
     PERSON_LATE_FIELD_NUMBER: _builtins.int
     SAY_CALLBACK_FIELD_NUMBER: _builtins.int
     SAY_NOBODY_FREE_FIELD_NUMBER: _builtins.int
+    SAY_ONCE_MORE_FIELD_NUMBER: _builtins.int
     filler_after_ms: _builtins.int
     silence_ms_max: _builtins.int
     words_max: _builtins.int
@@ -1392,6 +1405,8 @@ class TurnRules(_message.Message):
     say_callback: _builtins.str
     """Said then."""
     say_nobody_free: _builtins.str
+    say_once_more: _builtins.str
+    """Begins the read-back of what was done in this call already; policy puts it there itself."""
     @_builtins.property
     def fillers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Spoken in turn; none implies completion."""
@@ -1458,10 +1473,11 @@ class TurnRules(_message.Message):
         person_late: _builtins.str = ...,
         say_callback: _builtins.str = ...,
         say_nobody_free: _builtins.str = ...,
+        say_once_more: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["backchannel_confidence_min", b"backchannel_confidence_min", "backchannel_level_min", b"backchannel_level_min", "backchannel_ms_max", b"backchannel_ms_max", "backchannel_unsure", b"backchannel_unsure", "backchannel_window_ms", b"backchannel_window_ms", "backchannel_words", b"backchannel_words", "clarify_max", b"clarify_max", "client_instructions", b"client_instructions", "client_tools", b"client_tools", "confidence_min", b"confidence_min", "consent_without_confidence", b"consent_without_confidence", "decision_timeout_ms", b"decision_timeout_ms", "filler_after_ms", b"filler_after_ms", "fillers", b"fillers", "hold_audio_ms", b"hold_audio_ms", "hold_prompt_after_ms", b"hold_prompt_after_ms", "hold_prompts", b"hold_prompts", "idle_ms", b"idle_ms", "idle_prompts", b"idle_prompts", "idle_prompts_max", b"idle_prompts_max", "input_gate", b"input_gate", "interruption_words", b"interruption_words", "model_slow_after_ms", b"model_slow_after_ms", "output_gate", b"output_gate", "output_tokens_max", b"output_tokens_max", "person_late", b"person_late", "person_wait_ms_max", b"person_wait_ms_max", "progress_texts", b"progress_texts", "questions_max", b"questions_max", "questions_over", b"questions_over", "result_gate", b"result_gate", "resume_within_ms", b"resume_within_ms", "say_bridge", b"say_bridge", "say_callback", b"say_callback", "say_consent_expired", b"say_consent_expired", "say_goodbye", b"say_goodbye", "say_nobody_free", b"say_nobody_free", "say_person", b"say_person", "say_unavailable", b"say_unavailable", "silence_ms_max", b"silence_ms_max", "words_max", b"words_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["backchannel_confidence_min", b"backchannel_confidence_min", "backchannel_level_min", b"backchannel_level_min", "backchannel_ms_max", b"backchannel_ms_max", "backchannel_unsure", b"backchannel_unsure", "backchannel_window_ms", b"backchannel_window_ms", "backchannel_words", b"backchannel_words", "clarify_max", b"clarify_max", "client_instructions", b"client_instructions", "client_tools", b"client_tools", "confidence_min", b"confidence_min", "consent_without_confidence", b"consent_without_confidence", "decision_timeout_ms", b"decision_timeout_ms", "filler_after_ms", b"filler_after_ms", "fillers", b"fillers", "hold_audio_ms", b"hold_audio_ms", "hold_prompt_after_ms", b"hold_prompt_after_ms", "hold_prompts", b"hold_prompts", "idle_ms", b"idle_ms", "idle_prompts", b"idle_prompts", "idle_prompts_max", b"idle_prompts_max", "input_gate", b"input_gate", "interruption_words", b"interruption_words", "model_slow_after_ms", b"model_slow_after_ms", "output_gate", b"output_gate", "output_tokens_max", b"output_tokens_max", "person_late", b"person_late", "person_wait_ms_max", b"person_wait_ms_max", "progress_texts", b"progress_texts", "questions_max", b"questions_max", "questions_over", b"questions_over", "result_gate", b"result_gate", "resume_within_ms", b"resume_within_ms", "say_bridge", b"say_bridge", "say_callback", b"say_callback", "say_consent_expired", b"say_consent_expired", "say_goodbye", b"say_goodbye", "say_nobody_free", b"say_nobody_free", "say_once_more", b"say_once_more", "say_person", b"say_person", "say_unavailable", b"say_unavailable", "silence_ms_max", b"silence_ms_max", "words_max", b"words_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

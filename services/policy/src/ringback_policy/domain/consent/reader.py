@@ -53,7 +53,7 @@ from ringback_policy.domain.consent.words import (
     TRAVELLING_VERBS,
     WH_LEADS,
 )
-from ringback_policy.domain.subjects import BoundValue
+from ringback_policy.domain.subjects import ONCE_MORE, BoundValue
 from ringback_policy.domain.vocabulary import Reading, SideEffect
 
 __all__ = ["UTTERANCE_CHARS_MAX", "ConsentAnswer", "ConsentQuestion", "read_consent"]
@@ -61,6 +61,12 @@ __all__ = ["UTTERANCE_CHARS_MAX", "ConsentAnswer", "ConsentQuestion", "read_cons
 # Nobody consents in a speech; what is longer is asked again.
 UTTERANCE_CHARS_MAX = 600
 READ_BACK_CHARS_MAX = 2000
+
+_TELLS_DONE = re.compile(r"\b(?:already|before|earlier|done|did|happened|went through)\b", re.IGNORECASE)
+_AGAIN = re.compile(
+    r"\b(?:once more|once again|one more time|(?:a|another|the) (?:second|third|other) time|another time|again)\b",
+    re.IGNORECASE,
+)
 
 
 class ConsentQuestion(msgspec.Struct, frozen=True):
@@ -73,6 +79,11 @@ class ConsentQuestion(msgspec.Struct, frozen=True):
     side_effect: SideEffect = SideEffect.WRITE
     confidence_min: float = 0.0
     without_confidence: str = "repeat_value"
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the read-back said that it was done already, and asked for it once more."""
+        return any(value.name == ONCE_MORE for value in self.bound_values)
 
 
 class ConsentAnswer(msgspec.Struct, frozen=True):
@@ -113,6 +124,9 @@ def read_consent(question: ConsentQuestion, *, contains: Contains) -> ConsentAns
     answer = _read_words(question)
     if answer.reading is not Reading.YES:
         return answer
+    if question.repeats and _TELLS_DONE.search(question.utterance) and not _AGAIN.search(question.utterance):
+        # "Okay, it was done already, good" is content with the first time.
+        return ConsentAnswer(Reading.UNCLEAR, f"only says that it was done: {answer.evidence}")
     return _enough(question, answer, contains)
 
 
@@ -126,7 +140,8 @@ def _enough(question: ConsentQuestion, answer: ConsentAnswer, contains: Contains
     if question.without_confidence == "unclear":
         return ConsentAnswer(Reading.UNCLEAR, f"unknown confidence: {answer.evidence}")
     if question.side_effect is SideEffect.IRREVERSIBLE:
-        repeated = any(contains(question.utterance, v.value, v.kind) for v in question.bound_values)
+        values = [value for value in question.bound_values if value.name != ONCE_MORE]
+        repeated = any(contains(question.utterance, v.value, v.kind) for v in values)
         if not repeated:
             return ConsentAnswer(
                 Reading.UNCLEAR, f"unknown confidence and no value repeated: {answer.evidence}"
@@ -137,6 +152,9 @@ def _enough(question: ConsentQuestion, answer: ConsentAnswer, contains: Contains
 def _read_words(question: ConsentQuestion) -> ConsentAnswer:
     said = said_values(question.read_back[:READ_BACK_CHARS_MAX])
     folded = fold(question.utterance)
+    if question.repeats:
+        # That it is to be once more was read back: it changes nothing, and is no yes by itself.
+        folded = _AGAIN.sub(" ", folded)
     found = _classed(clauses_of(folded), said)
     acts = {item.act for item in found}
     changed = new_values(folded, said)
