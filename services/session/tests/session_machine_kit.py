@@ -8,10 +8,11 @@ from ringback_session.domain.conversation import step
 from ringback_session.domain.inputs import At
 from ringback_session.domain.rules import Effect, SideEffect
 from ringback_session.domain.state import restore, snapshot
-from session_core_kit import PROOF, START_MS, read_back
+from session_core_kit import PROOF, READ_BACK, START_MS, read_back
 
 __all__ = ["Watched"]
 
+ONCE_MORE = "This was already done in this call. Once more:"
 ASKING = (fx.AskPolicy, fx.ReadConsent, fx.FetchFact, fx.Execute, fx.Journal, fx.FetchPacket)
 
 
@@ -65,7 +66,7 @@ class Watched:
             case fx.ReturnResult():
                 assert effect.call_id not in self.results, "a call is answered once"
                 self.results[effect.call_id] = json.loads(effect.output_json)
-            case fx.Execute():
+            case fx.Execute() | fx.DeliverClientCall():
                 self.may_execute(effect)
             case fx.RequestReply() | fx.RequestSpeech() | fx.SpeakByPort():
                 self.requested.append(effect)
@@ -76,6 +77,10 @@ class Watched:
             del self.asked[:-40]
 
     def may_execute(self, effect):
+        if isinstance(effect, fx.DeliverClientCall):
+            called = (a for a in self.state.actions.values() if effect.call_id in a.call_ids)
+            self.may_happen(next(called))
+            return
         if effect.side_effect is SideEffect.READ:
             return
         action = self.state.actions[effect.action_id]
@@ -83,6 +88,7 @@ class Watched:
             assert effect.action_id in self.resumed_since, "attached to only by a new owner"
             return
         assert effect.action_id in self.journalled, "no side effect before the journal"
+        self.may_happen(action)
         if effect.side_effect is SideEffect.IRREVERSIBLE and action.consent_id:
             consent = self.state.consents[action.consent_id]
             assert consent.arguments_digest == action.arguments_digest
@@ -91,6 +97,18 @@ class Watched:
         assert runs == 0 or effect.action_id in self.resumed_since, "executed once"
         self.executed[effect.action_id] = runs + 1
         self.resumed_since.discard(effect.action_id)
+
+    def may_happen(self, action):
+        """Once; again only on a yes of its own to words that said so, whatever policy answers."""
+        like_it = (action.tool, action.arguments_digest)
+        for other in self.state.actions.values():
+            if other is not action and (other.tool, other.arguments_digest) == like_it:
+                assert not other.open, "one at a time"
+                assert other.status != "unknown", "what may have happened is not done again"
+                if other.status == "ok":
+                    consent = self.state.consents[action.consent_id]
+                    assert self.consented.get(consent.consent_id) == action.action_id
+                    assert consent.read_back.startswith(ONCE_MORE)
 
     def fresh(self, kind):
         self.count += 1
@@ -158,6 +176,22 @@ class Watched:
             )
         )
 
+    @staticmethod
+    def repeats(asked):
+        subject = asked.subject
+        return any(
+            (past["tool"], past["arguments_json"], past["status"])
+            == (subject["tool"], subject["arguments_json"], "ok")
+            for past in asked.view["actions"]
+        )
+
+    def words_for(self, asked):
+        """A read-back; of what is repeated it says so, but for one in four: a policy of an older release."""
+        digest = asked.subject["arguments_digest"]
+        if self.repeats(asked) and self.count % 4:
+            return read_back(digest, text=f"{ONCE_MORE} {READ_BACK}", once_more=ONCE_MORE)
+        return read_back(digest)
+
     def policy_answers(self, asked, effect, good):
         decision = {"decision_id": asked.decision_id, "effect": effect, "say": "Well."}
         if effect is None:
@@ -165,7 +199,9 @@ class Watched:
         if asked.gate == "input" and effect is Effect.CONFIRM:
             decision |= {"effect": Effect.ALLOW}
         if asked.gate == "action":
-            decision |= {"proof": PROOF, "read_back": read_back(asked.subject["arguments_digest"])}
+            decision |= {"proof": PROOF, "read_back": self.words_for(asked)}
+            # A policy that has no words to ask for it in, or does not know that there are to be any.
+            decision |= {"done_already": effect is Effect.DENY and good and self.repeats(asked)}
             irreversible = asked.subject["side_effect"] is SideEffect.IRREVERSIBLE
             if effect is Effect.ALLOW and irreversible and asked.subject["consent"] is None:
                 # Policy never lets one through without consent: that is what its bundle tests promise.

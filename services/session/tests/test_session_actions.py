@@ -374,6 +374,8 @@ def test_a_clients_own_tool_is_handed_to_it_after_policy_agreed(with_client_tool
     call = with_client_tool
     assert not call.new(fx.DeliverClientCall)
     call.decides(Effect.ALLOW)
+    assert not call.new(fx.DeliverClientCall), "the record is written first"
+    call.journals()
     delivered = call.one(fx.DeliverClientCall)
     assert (delivered.call_id, delivered.tool, json.loads(delivered.arguments_json)) == (
         "call_1",
@@ -388,6 +390,7 @@ def test_a_clients_own_tool_is_handed_to_it_after_policy_agreed(with_client_tool
 def test_a_repeated_call_of_a_clients_tool_is_answered_with_it(with_client_tool):
     call = with_client_tool
     call.decides(Effect.ALLOW)
+    call.journals()
     call.calls("call_2", "dim", {"level": 3}, client_tool=True)
     call.do(ev.ClientCallOutput(call_id="call_1", output='{"ok":true}'))
     assert list(call.results()) == ["call_2"]
@@ -406,6 +409,7 @@ def test_a_clients_tool_does_not_keep_a_call_open_after_its_end(with_client_tool
 
     call = with_client_tool
     call.decides(Effect.ALLOW)
+    call.journals()
     call.do(ev.ClientGone(reason="client_closed"))
     assert settled(call.state)
     assert not call.facts("task_opened")

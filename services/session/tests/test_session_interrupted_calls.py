@@ -105,6 +105,7 @@ def test_a_client_that_never_answers_its_own_call_does_not_keep_the_caller_waiti
     call = CoreCall(client_tools="confirm", audio=False)
     call.calls("call_1", "dim", "{}", client_tool=True)
     call.decides(Effect.ALLOW)
+    call.journals()
     call.pass_ms(client_calls.DEADLINE_MS + 1)
     assert (call.action().open, call.action().status) == (False, "unknown")
     assert not call.results(), "the call stays the client's to answer"
@@ -117,6 +118,7 @@ def test_a_client_call_that_was_lost_with_its_line_has_an_end_too():
     call = CoreCall(client_tools="confirm", audio=False)
     call.calls("call_1", "dim", "{}", client_tool=True)
     call.decides(Effect.ALLOW)
+    call.journals()
     call.timers.clear()
     call.do(ev.Resumed(epoch=2, owner="session-1"))
     call.pass_ms(client_calls.DEADLINE_MS + 1)

@@ -25,6 +25,7 @@ def answered(output, *, result_gate="blocking", **rules):
     call.calls("call_1", "dim", {"level": 3}, reply_id=wanted.reply_id, client_tool=True)
     call.do(ev.ReplyEnded(reply_id=wanted.reply_id, status="completed"))
     call.decides(Effect.ALLOW)
+    call.journals()
     call.do(ev.ClientCallOutput(call_id="call_1", output=output, item_id="item_c", withheld=True))
     call.do(ev.ReplyWanted(request_key="req_1"))
     return call

@@ -22,6 +22,7 @@ def handed(client_tools="allow", **rules):
     if client_tools == "confirm":
         call.calls("call_1", "dim", {"level": 3}, client_tool=True)
         call.decides(Effect.ALLOW)
+        call.journals()
     else:
         item = HistoryItem(item_id="i", kind="function_call", call_id="call_1", name="dim", data="{}")
         call.do(ev.ItemNoted(item=item))
@@ -69,6 +70,16 @@ def test_a_call_that_waits_for_policy_or_for_a_yes_is_not_the_clients_to_answer(
     other = resumed(call)
     other.pass_ms(LOST_AFTER_MS)
     assert not other.results()
+
+
+def test_a_call_that_the_client_may_have_been_handed_is_never_handed_to_it_again():
+    call = CoreCall(client_tools="confirm", audio=False)
+    call.calls("call_1", "dim", {"level": 3}, client_tool=True)
+    call.decides(Effect.ALLOW)
+    other = resumed(call)
+    assert not [*other.new(fx.DeliverClientCall), *other.new(fx.AskPolicy), *other.new(fx.Execute)]
+    other.pass_ms(LOST_AFTER_MS)
+    assert other.results()["call_1"]["error_code"] == "client_silent"
 
 
 @pytest.mark.parametrize("gate", ["off", "blocking"])

@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from ringback_session.domain import effects as fx
 from ringback_session.domain import guarded
 from ringback_session.domain import inputs as ev
-from ringback_session.domain.rules import Effect, TurnRules
+from ringback_session.domain.rules import Effect, SideEffect, TurnRules
 from ringback_session.domain.state import (
     ACTIONS_KEPT,
     FACTS_KEPT,
@@ -198,6 +198,23 @@ class AnyCall(Watched, RuleBasedStateMachine):
         )
         for _ in range(1 + twice):
             self.give(event)
+
+    @precondition(lambda self: self.done())
+    @rule(spoken=st.booleans(), agreed=st.booleans())
+    def what_was_done_is_wanted_once_more(self, spoken, agreed):
+        """By a caller who insists, or by the model alone."""
+        tool, arguments = self.done()
+        for wanted in (True, spoken, agreed):
+            if wanted:
+                self.model_calls(tool, arguments, twice=False)
+                self.caller_says("Once more.")
+                self.all_are_answered_well(Effect.ALLOW, "ok")
+
+    def done(self):
+        for action in reversed(self.state.actions.values()):
+            if action.status == "ok" and action.side_effect is not SideEffect.READ:
+                return action.tool, action.arguments_json
+        return None
 
     @rule(luck=st.integers(0, 3))
     def model_is_lost(self, luck):

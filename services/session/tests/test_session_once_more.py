@@ -5,7 +5,7 @@ from ringback_session.domain import effects as fx
 from ringback_session.domain import inputs as ev
 from ringback_session.domain.rules import Effect, SideEffect
 from ringback_session.domain.state import ACTIONS_KEPT
-from session_core_kit import BOUND, PROOF, READ_BACK, BoundValue, read_back
+from session_core_kit import BOUND, READ_BACK, BoundValue, read_back
 
 ONCE_MORE = "This was already done in this call. Once more:"
 AGAIN = read_back(
@@ -311,7 +311,8 @@ def test_a_tool_of_the_clients_own_is_asked_for_likewise(call):
 
     call.says("Dim it.")
     dims("call_1")
-    call.decides(Effect.ALLOW, proof=PROOF)
+    call.decides(Effect.ALLOW)
+    call.journals()
     assert call.one(fx.DeliverClientCall).call_id == "call_1"
     call.do(ev.ClientCallOutput(call_id="call_1", output='{"dimmed":true}'))
     call.says("Again.")
@@ -325,4 +326,5 @@ def test_a_tool_of_the_clients_own_is_asked_for_likewise(call):
     call.says("Yes.")
     call.reads("yes")
     call.decides(Effect.ALLOW)
+    call.journals()
     assert call.one(fx.DeliverClientCall).call_id == "call_3"

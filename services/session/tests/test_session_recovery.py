@@ -157,6 +157,7 @@ def test_a_clients_call_under_way_stays_the_clients():
     call.new(fx.RequestReply)
     call.calls("call_1", "dim", {}, client_tool=True)
     call.decides(Effect.ALLOW)
+    call.journals()
     other = resumed(call)
     assert not other.new(fx.Execute)
     other.do(ev.ClientCallOutput(call_id="call_1", output="dimmed"))

@@ -60,6 +60,27 @@ def test_a_call_without_faults_does_what_the_caller_wants():
     assert outcome.counts["consent_asked"] == 1
 
 
+def test_a_caller_who_insists_has_it_once_for_each_yes_to_words_that_say_so():
+    again = [says(at_ms, "Cancel 1.") for at_ms in (1_000, 12_000, 18_000, 30_000, 36_000)]
+    outcome = simulate(Plan(seed=1, moves=tuple(again), answers=("yes", "yes", "no")), keeps_log=True)
+    assert not outcome.violations, "\n".join(outcome.log)
+    assert (outcome.counts["consent_asked"], outcome.counts["effects"]) == (3, 2)
+
+
+def test_it_finds_a_second_effect_on_a_yes_to_words_that_did_not_say_so(monkeypatch):
+    real = services._read_back
+
+    def plain(subject, *, once_more):
+        claimed = services.ONCE_MORE if once_more else ""
+        return msgspec.structs.replace(real(subject, once_more=False), once_more=claimed)
+
+    monkeypatch.setattr(services, "_read_back", plain)
+    again = [says(at_ms, "Cancel 1.") for at_ms in (1_000, 12_000, 18_000)]
+    found = violations_of(*again)
+    assert "did not say so" in found
+    assert "happened 2 times, 0 of them once more" in found
+
+
 def says(at_ms, text):
     return Move(at_ms, "caller", "says", text)
 
@@ -150,7 +171,8 @@ def test_what_is_told_of_a_failure_holds_its_seed_its_moves_and_what_happened(mo
     assert explain(7) == "seed 7: all is well"
     runs_again(monkeypatch)
     told = explain(7)
-    assert told.startswith("seed 7: ") and "add_note" in told.splitlines()[0]
+    assert told.startswith("seed 7: ")
+    assert "add_note" in told.splitlines()[0]
     for part in (*map(str, moves), "start add_note", "Journalled", "violations:"):
         assert part in told
 

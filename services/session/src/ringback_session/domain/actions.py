@@ -182,7 +182,11 @@ def execute(step: Step, action: Action, *, attach_only: bool = False) -> None:
 
 def journalled(step: Step, event: Journalled) -> None:
     action = step.state.actions.get(event.action_id)
-    if action is not None and action.phase is ActionPhase.JOURNALLING:
+    if action is None or action.phase is not ActionPhase.JOURNALLING:
+        return
+    if action.client_tool:
+        client_calls.deliver(step, action)
+    else:
         execute(step, action)
 
 
@@ -353,9 +357,7 @@ def _not_again(step: Step, action: Action) -> None:
 
 def _start(step: Step, action: Action, decision: Decided) -> None:
     action.proof = decision.proof
-    if action.client_tool:
-        client_calls.deliver(step, action)
-    elif action.side_effect is SideEffect.READ:
+    if action.side_effect is SideEffect.READ:
         execute(step, action)
     else:
         action.phase = ActionPhase.JOURNALLING

@@ -190,8 +190,9 @@ def _last_turn_was_answered(state: CallState) -> bool:
 def _go_on(step: Step, action: Action) -> None:
     given = step.state.consents.get(action.consent_id)
     match action.phase:
-        case ActionPhase.RUNNING if action.client_tool:
-            # The client has the call and answers it when it can.
+        case ActionPhase.RUNNING | ActionPhase.JOURNALLING if action.client_tool:
+            # The client has the call, or may have it, and answers it when it can. It is not handed over again.
+            action.phase = ActionPhase.RUNNING
             client_calls.wait(step, action)
         case ActionPhase.RUNNING | ActionPhase.JOURNALLING:
             # Tools know whether it ran. It starts again only after a fresh decision.
