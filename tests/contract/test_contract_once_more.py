@@ -33,6 +33,9 @@ class Ledger:
     def __init__(self) -> None:
         self.effects: list[str] = []
 
+    def lacking(self, connector: Any) -> str:
+        return ""
+
     async def call(self, call: Any) -> Answered:
         if call.side_effect.value == "read":
             return Answered(RESERVATION, status=200, body=RESERVATION)
