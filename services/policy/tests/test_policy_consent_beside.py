@@ -174,3 +174,21 @@ def test_what_was_read_back_may_be_said_again_by_its_kind(utterance):
 )
 def test_what_is_said_again_otherwise_is_no_yes(utterance):
     assert reading(utterance) is not Reading.YES
+
+
+@pytest.mark.parametrize(
+    ("read_back", "utterance"),
+    [
+        ("You want 3 tickets to the match in Leeds. Is that right?", "Yes. Make that one ticket."),
+        ("You want 3 tickets to the match in Leeds. Is that right?", "Yes, the one ticket"),
+        ("One room at the Mill for 2 days. Is that right?", "Yes. I would like two rooms."),
+    ],
+)
+def test_another_count_of_the_same_thing_is_never_a_yes(read_back, utterance):
+    question = ConsentQuestion(read_back, utterance, 0.9)
+    assert read_consent(question, contains=says_value).reading is not Reading.YES
+
+
+def test_that_one_still_stands_for_the_thing():
+    assert reading("Yes, that one works.") is Reading.YES
+    assert reading("Yes, that one please.") is Reading.YES

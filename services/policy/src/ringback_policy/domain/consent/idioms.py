@@ -60,8 +60,11 @@ IDIOMS = (
     _idiom(
         "that",
         " one",
+        # "Make that one ticket" counts.
         r"(?<!just )(?<!only )(?:this|that|the|right|same|which|correct) one"
-        r"(?! (?:hundred|thousand|day|week|person|people))",
+        r"(?= *(?:[.,?!;]|$| (?:please|thanks|now|then|is|was|has|will|would|works?|sounds?|looks?|seems?|suits?|fits?"
+        r"|for|with|at|in|on|to|of|from|it|and|but|i|we|you|there|here|that|which|right|yes|okay|again|what|how|when|where"
+        r"|who|can|could|do|does|are|any|also|tell|find|let|go)\b))",
     ),
     # "A shared one" is no number, and still says what it is.
     _idiom(r"\1", " one", r"((?:a|an) [a-z]+(?:ed|able|free)) one"),

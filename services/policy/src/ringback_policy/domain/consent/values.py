@@ -160,9 +160,10 @@ def _pairs(units: tuple[Unit, ...]) -> list[tuple[str, str]]:
 
 def _re_paired(units: tuple[Unit, ...], said: _Numbers) -> list[str]:
     """A number that the read-back holds, but for something else: "two people" where it said seven."""
-    nouns = {noun: number for number, noun in said.pairs}
+    held = {(number, stem(noun)) for number, noun in said.pairs}
+    nouns = {noun for _, noun in held}
     return [
         f"{number} {noun}"
         for number, noun in _pairs(units)
-        if noun in nouns and (number, noun) not in said.pairs
+        if stem(noun) in nouns and (number, stem(noun)) not in held
     ]
