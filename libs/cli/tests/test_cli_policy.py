@@ -153,6 +153,7 @@ def test_the_authors_commands_pass_on_what_the_compiler_says(tmp_path):
 
 
 @pytest.mark.stack
+@pytest.mark.timeout(300)
 async def test_a_bundle_goes_from_stage_over_canary_to_promoted_and_back(tmp_path):
     paths = StackPaths(tmp_path)
     paths.make()
