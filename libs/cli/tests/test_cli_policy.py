@@ -191,6 +191,8 @@ def walk(folder, policy, nats):
     assert ringback("rollback", "airline", *at)[0] == 0
     code, said = ringback("status", "airline", *at)
     assert "candidate    none" in said
+    code, said = ringback("status", "airlin", *at)
+    assert (code, "no bundle of pack airlin; it has those of: airline" in said) == (1, True), said
     code, said = ringback("audit", "--kind", "change", "--nats-url", nats)
     assert (code, "every chain holds" in said) == (0, True), said
     assert [word for word in ("stage", "canary", "promote", "rollback") if word not in said] == []

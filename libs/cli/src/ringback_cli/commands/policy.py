@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import typer
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback.policy.v1 import policy_pb2_grpc
+from ringback_errors import NotFound
 from ringback_packs import load_pack
 
 from ringback_cli.audit import read_audit
@@ -79,7 +80,14 @@ def explain(
 @app.command()
 def status(pack: Pack, policy: Address = "") -> None:
     """Where a pack's rollout stands."""
-    _print(ask(policy, lambda stub: _rollout(stub, pack)))
+
+    async def do(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub) -> pb.Rollout:
+        rollout = await _rollout(stub, pack)
+        if not rollout.revision:
+            await _known(stub, pack)
+        return rollout
+
+    _print(ask(policy, do))
 
 
 @app.command()
@@ -251,6 +259,14 @@ def _author(*arguments: str) -> None:
 
 async def _rollout(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub, pack: str) -> pb.Rollout:
     return (await stub.GetRollout(pb.GetRolloutRequest(pack=pack), timeout=TIMEOUT_S)).rollout
+
+
+async def _known(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub, pack: str) -> None:
+    """Raises NotFound for a pack of which policy holds no bundle."""
+    listed = (await stub.ListBundles(pb.ListBundlesRequest(), timeout=TIMEOUT_S)).bundles
+    packs = sorted({bundle.pack for bundle in listed})
+    if pack not in packs:
+        raise NotFound(f"policy has no bundle of pack {pack}; it has those of: {', '.join(packs) or 'none'}")
 
 
 async def _order(
