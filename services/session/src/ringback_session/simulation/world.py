@@ -318,8 +318,9 @@ class World:
         for (tool, arguments), times in happened.items():
             number = msgspec.json.decode(arguments)["reservation"]
             words = read_back_text(tool, number, once_more=True)
-            # Each time but the first on a yes of its own, said by a caller who has heard that it is one time more.
-            agreed = len({said.item_id for said in self.caller.yeses if said.words == words})
+            # Each time but the first on a yes of its own, said by a caller who has heard that it is one time more,
+            # also behind other words: "Are you still there?"
+            agreed = len({said.item_id for said in self.caller.yeses if said.words.endswith(words)})
             if times > 1 + agreed:
                 self.weather.wrong(f"{tool} {arguments} happened {times} times, {agreed} of them once more")
 
