@@ -88,6 +88,8 @@ class World:
             await self._comes_back()
             await self._is_answered()
             await self._is_left_alone()
+            # A budget may have ended the call in between: the caller learns it from the tokens that lead nowhere.
+            await self._comes_back()
             self._check_calm()
             self.caller.hangs_up()
         await self._settles()
