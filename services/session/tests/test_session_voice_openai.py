@@ -6,10 +6,10 @@ import logging
 from contextlib import asynccontextmanager
 
 import pytest
+from ringback_audio import g711
 from ringback_calling import BreakerState
 from ringback_session.adapters import voice_openai
 from ringback_session.adapters.voice_openai import FAILURES_MAX, OPEN_MS, VoiceOverHttp
-from ringback_speech import g711
 from ringback_testkit import FakeClock
 
 TEXT = "I will cancel reservation 482915."

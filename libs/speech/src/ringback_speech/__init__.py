@@ -1,4 +1,4 @@
-"""Local speech: voice activity, recognition, synthesis, resampling.
+"""Local speech: voice activity, recognition, synthesis.
 
 Importing this package loads no model. Where a model file is missing, the first use raises ModelFileError,
 a ConfigError that says which file, where it was looked for and what to run.
@@ -21,7 +21,6 @@ from ringback_speech.ports import (
     milliseconds,
 )
 from ringback_speech.recording import Track, mix, read_wav, stereo, write_wav
-from ringback_speech.resampling import Resampler, resample
 from ringback_speech.sentences import sentences
 from ringback_speech.twins import (
     EnergyVoiceActivity,
@@ -41,7 +40,6 @@ __all__ = [
     "LocalVoice",
     "ModelFileError",
     "Recogniser",
-    "Resampler",
     "ScriptedRecogniser",
     "SpeechChunk",
     "SpeechStarted",
@@ -61,7 +59,6 @@ __all__ = [
     "missing",
     "mix",
     "read_wav",
-    "resample",
     "sentences",
     "stereo",
     "tone_voice",

@@ -7,11 +7,11 @@ from types import MappingProxyType
 
 import numpy as np
 from hibari import Hibari  # type: ignore[import-untyped]
+from ringback_audio import Samples, resample, to_pcm16
 from ringback_errors import InvalidInput
 from ringback_spoken import speakable
 
 from ringback_speech.ports import SAMPLES_PER_SECOND, SpeechChunk
-from ringback_speech.resampling import Samples, resample, to_pcm16
 from ringback_speech.sentences import sentences
 
 CHARS_MAX = 20_000

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from ringback_audio import Samples, from_pcm16, resample
 from ringback_errors import InvalidInput
 
 from ringback_speech import models
 from ringback_speech.ports import BYTES_PER_SAMPLE, SAMPLES_PER_SECOND, Token, Transcript
-from ringback_speech.resampling import Samples, from_pcm16, resample
 
 MODEL_RATE = 16_000
 SECONDS_MAX = 120

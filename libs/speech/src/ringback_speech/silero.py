@@ -1,11 +1,11 @@
 """Owns voice activity by the Silero model."""
 
 import numpy as np
+from ringback_audio import Resampler, Samples, from_pcm16
 
 from ringback_speech import models
 from ringback_speech.endpointing import WINDOW_SAMPLES, Endpointer
 from ringback_speech.ports import SAMPLES_PER_SECOND, VadEvent, VadParameters
-from ringback_speech.resampling import Resampler, Samples, from_pcm16
 
 _MODEL_RATE = 16_000
 _WINDOW = 512

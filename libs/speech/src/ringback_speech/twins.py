@@ -7,6 +7,7 @@ spoken call runs without a model; `EnergyVoiceActivity` hears them as speech.
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from ringback_audio import Samples, from_pcm16, to_pcm16
 from ringback_errors import InvalidInput
 
 from ringback_speech.endpointing import Endpointer, WindowCutter
@@ -18,7 +19,6 @@ from ringback_speech.ports import (
     VadEvent,
     VadParameters,
 )
-from ringback_speech.resampling import Samples, from_pcm16, to_pcm16
 from ringback_speech.sentences import sentences
 
 _SYMBOL_SAMPLES = 240  # 10 ms; tones are whole multiples of 100 Hz, so that symbols do not disturb each other

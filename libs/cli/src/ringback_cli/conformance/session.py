@@ -133,8 +133,7 @@ async def both_modalities(lab: Lab) -> str:
 
 @check("C22", "G.711 μ-law in and out works at 8 kHz.")
 async def mu_law(lab: Lab) -> str:
-    from ringback_speech import g711
-    from ringback_speech.resampling import from_pcm16, resample, to_pcm16
+    from ringback_audio import from_pcm16, g711, resample, to_pcm16
 
     def to_8k(pcm: bytes) -> bytes:
         return g711.encode(to_pcm16(resample(from_pcm16(pcm), source=24_000, target=8_000)), law="u")
@@ -158,8 +157,8 @@ async def mu_law(lab: Lab) -> str:
 
 async def _spoken_back(probe: Probe) -> str:
     """What the server says in μ-law, understood again by a recogniser."""
-    from ringback_speech import g711, load_voice
-    from ringback_speech.resampling import from_pcm16, resample, to_pcm16
+    from ringback_audio import from_pcm16, g711, resample, to_pcm16
+    from ringback_speech import load_voice
 
     mark = probe.send("response.create", response=say_exactly("The weather in Paris is sunny today."))
     await probe.done(after=mark)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from ringback_audio import resample
 from ringback_errors import ConfigError
-from ringback_speech import resample
 
 from ringback_cli.caller.audio import SAMPLE_RATE
 from ringback_cli.caller.voice import CallerVoice, trimmed

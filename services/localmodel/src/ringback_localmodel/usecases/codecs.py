@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from ringback_audio import Resampler, from_pcm16, g711, to_pcm16
 from ringback_realtime import AudioFormat, Pcm, Pcmu, decode_audio
-from ringback_speech import g711
-from ringback_speech.resampling import Resampler, from_pcm16, to_pcm16
 
 from ringback_localmodel.domain.audio import RATE
 

@@ -161,8 +161,7 @@ def _check(pcm: bytearray, text: str) -> None:
 
 def _on_telephone(pcm: bytes, sound: Sound) -> bytes:
     """G.711 at 8 kHz of PCM16 at 24 kHz."""
-    from ringback_speech import g711
-    from ringback_speech.resampling import from_pcm16, resample, to_pcm16
+    from ringback_audio import from_pcm16, g711, resample, to_pcm16
 
     narrow = to_pcm16(resample(from_pcm16(pcm), source=24_000, target=g711.RATE))
     return g711.encode(narrow, law="u" if sound == "pcmu" else "a")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ringback_speech.g711 import Law, decode, encode
+from ringback_audio.g711 import Law, decode, encode
 
 LAWS: list[Law] = ["u", "a"]
 
