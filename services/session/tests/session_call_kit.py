@@ -39,6 +39,21 @@ ADAPTERS = {
 CALLER = Caller(tenant="local", packs=("airline", "passthrough"), default_pack="airline")
 LEASE_MS = 60_000
 FRAME_40_MS = b"\0\1" * 960
+# What a client sees of a reply of one spoken message.
+SPOKEN_ORDER = [
+    "response.created",
+    "response.output_item.added",
+    "conversation.item.added",
+    "response.content_part.added",
+    "response.output_audio_transcript.delta",
+    "response.output_audio.delta",
+    "response.output_audio.done",
+    "response.output_audio_transcript.done",
+    "response.content_part.done",
+    "conversation.item.done",
+    "response.output_item.done",
+    "response.done",
+]
 __all__ = ["CHUNK", "LEASE_MS", "UpstreamTwin", "models_at"]
 
 

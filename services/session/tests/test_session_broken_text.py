@@ -2,18 +2,10 @@
 
 import pytest
 from ringback_session.domain.rules import TurnRules
-from session_call_kit import World, check_chain, client_event
+from session_call_kit import check_chain, client_event
 
 TEXT = client_event("session.update", session={"type": "realtime", "output_modalities": ["text"]})
 SAID = "The flight leaves at"
-
-
-@pytest.fixture
-async def world():
-    world = World()
-    yield world
-    assert not world.tracing.errors
-    await world.close()
 
 
 async def written(world, words=SAID, kind="text", **rules):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ringback_realtime import EventIds, ServerEvents, peek
 from ringback_session.domain.rules import TurnRules
 from ringback_session.views.portions import RESPONSE_BYTES_MAX, Portions, TooLargeError
-from session_call_kit import World, append, check_chain, client_event
+from session_call_kit import append, check_chain, client_event
 
 FRAME_BYTES_MAX = 1024 * 1024
 MIB_2 = 2 * 1024 * 1024
@@ -19,14 +19,6 @@ ARGUMENTS = "response.function_call_arguments.delta"
 FIVE_SECONDS = bytes(range(250)) * 960
 TELEPHONE = {"type": "realtime", "audio": {"output": {"format": {"type": "audio/pcmu"}}}}
 TOOL = {"type": "function", "name": "dim", "description": "d", "parameters": {"type": "object"}}
-
-
-@pytest.fixture
-async def world():
-    world = World()
-    yield world
-    assert not world.tracing.errors
-    await world.close()
 
 
 class Talker:

@@ -4,23 +4,9 @@ import base64
 import json
 
 import pytest
-from session_call_kit import CHUNK, World, check_chain, client_event
+from session_call_kit import CHUNK, SPOKEN_ORDER, World, check_chain, client_event
 
-AUDIO_ORDER = [
-    "response.created",
-    "response.output_item.added",
-    "conversation.item.added",
-    "response.content_part.added",
-    "response.output_audio_transcript.delta",
-    "response.output_audio.delta",
-    "response.output_audio.done",
-    "response.output_audio_transcript.done",
-    "response.content_part.done",
-    "conversation.item.done",
-    "response.output_item.done",
-    "response.done",
-]
-TEXT_ORDER = [kind.replace("audio_transcript", "text") for kind in AUDIO_ORDER if "_audio." not in kind]
+TEXT_ORDER = [kind.replace("audio_transcript", "text") for kind in SPOKEN_ORDER if "_audio." not in kind]
 TOOL = {"type": "function", "name": "dim", "description": "d", "parameters": {"type": "object"}}
 
 
@@ -75,7 +61,7 @@ async def test_audio_without_any_beginning_or_end_of_item_and_part(world, sloppy
     sloppy.begins()
     pieces(sloppy)
     sloppy.ends()
-    assert client.types() == AUDIO_ORDER
+    assert client.types() == SPOKEN_ORDER
     done = client.of("response.done")[0]["response"]
     assert done["output"][0]["content"] == [{"type": "output_audio", "transcript": "Hello."}]
     assert (done["output"][0]["status"], done["metadata"]) == ("completed", {"mine": "1"})
@@ -92,7 +78,7 @@ async def test_items_that_begin_but_never_end(world, sloppy):
     sloppy.says("response.output_item.added", response_id="resp_s", output_index=0, item=item)
     pieces(sloppy, output_index=0)
     sloppy.ends()
-    assert client.types() == AUDIO_ORDER
+    assert client.types() == SPOKEN_ORDER
 
 
 async def test_items_that_end_but_never_begin(world, sloppy):
@@ -103,7 +89,7 @@ async def test_items_that_end_but_never_begin(world, sloppy):
     pieces(sloppy)
     sloppy.says("response.output_item.done", response_id="resp_s", output_index=0, item=item)
     sloppy.ends(output=[item])
-    assert client.types() == AUDIO_ORDER
+    assert client.types() == SPOKEN_ORDER
 
 
 async def test_a_response_in_one_piece(world, sloppy):

@@ -11,7 +11,7 @@ from ringback_session.domain.state import ConsentPhase
 from ringback_session.domain.usage import Price
 from ringback_session.ports_voice import Spoken
 from ringback_session.settings import SessionSettings
-from session_call_kit import World, append, check_chain, client_event
+from session_call_kit import SPOKEN_ORDER, World, append, check_chain, client_event
 from session_core_kit import READ_BACK
 from session_voice_kit import VoiceTwin
 
@@ -20,20 +20,6 @@ FORMATS = {
     "pcmu": {"type": "audio/pcmu"},
     "pcma": {"type": "audio/pcma"},
 }
-IN_ORDER = [
-    "response.created",
-    "response.output_item.added",
-    "conversation.item.added",
-    "response.content_part.added",
-    "response.output_audio_transcript.delta",
-    "response.output_audio.delta",
-    "response.output_audio.done",
-    "response.output_audio_transcript.done",
-    "response.content_part.done",
-    "conversation.item.done",
-    "response.output_item.done",
-    "response.done",
-]
 
 
 @pytest.fixture
@@ -91,7 +77,7 @@ async def test_it_comes_as_any_response_of_the_agent_with_the_words_and_all_of_t
     call, client = await garbled(world)
     news = client.news()
     kinds = [frame["type"] for frame in news]
-    assert [kind for at, kind in enumerate(kinds) if kind not in kinds[:at]] == IN_ORDER
+    assert [kind for at, kind in enumerate(kinds) if kind not in kinds[:at]] == SPOKEN_ORDER
     (done,) = [frame["response"] for frame in news if frame["type"] == "response.done"]
     (item,) = done["output"]
     assert (item["role"], item["status"]) == ("assistant", "completed")

@@ -59,15 +59,9 @@ class Voicing:
         if not self._wanted(effect):
             return
         out.inputs += self._metering.spoken(effect.speech_id, spoken)
-        if not self._heard():
-            # Whoever comes back is asked anew.
-            pass
-        elif spoken.error or not _fits(spoken, config, view.config):
-            failed = SpeechEnded(speech_id=effect.speech_id, status="failed", unreported=spoken.unreported)
-            out.inputs.append(failed)
-        else:
-            frames = as_spoken(view.events, effect.speech_id, effect.text, spoken.audio, config)
-            view.say(effect.speech_id, effect.kind, frames, out)
+        # Whoever is gone is asked anew when they come back.
+        if self._heard():
+            self._show(effect, spoken, config, out)
         self._flush(out)
 
     def drop(self, own_id: str) -> None:
@@ -75,6 +69,15 @@ class Voicing:
         task = self._asked.pop(own_id, None)
         if task is not None:
             task.cancel()
+
+    def _show(self, effect: SpeakByPort, spoken: Spoken, config: SessionConfig, out: Out) -> None:
+        view = self._view
+        if spoken.error or not _fits(spoken, config, view.config):
+            failed = SpeechEnded(speech_id=effect.speech_id, status="failed", unreported=spoken.unreported)
+            out.inputs.append(failed)
+            return
+        frames = as_spoken(view.events, effect.speech_id, effect.text, spoken.audio, config)
+        view.say(effect.speech_id, effect.kind, frames, out)
 
     def _wanted(self, effect: SpeakByPort) -> bool:
         return any(speech.speech_id == effect.speech_id for speech in self._view.state.speeches)
