@@ -252,6 +252,7 @@ async def test_words_that_call_for_a_person_bring_one(world):
     await world.settle()
     await judge.says(Effect.ESCALATE, escalate="the agent made a threat", say="One moment.")
     assert client.of(AUDIO) == []
+    await world.until(lambda: world.facts("escalated_to_person"))
     assert world.facts("escalated_to_person")[0].escalated_to_person.reason == "the agent made a threat"
 
 

@@ -20,7 +20,7 @@ PINNED = Pinned(
 
 
 def fact(seq, *, epoch=1, kind="session_ended"):
-    body = {"reason": "x", "turns": 1}
+    body = {"reason": "x", "turns": 1} if kind == "session_ended" else {"reason": "x"}
     if kind == "consent_answered":
         body = {
             "consent_id": "con_1",
@@ -212,6 +212,20 @@ async def test_an_answer_to_a_read_back_is_told_once_the_record_holds_it_and_in_
     assert [entry.seq for entry in (await shelf.load("sess_1")).outbox] == [1, 2, 3]
     kept.publish(fact(4))
     assert told(facts) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("kind", ["escalated_to_person", "task_opened"])
+async def test_a_person_is_asked_once_the_record_holds_it_and_the_next_owner_tells_the_same_fact(shelf, kind):
+    facts = FactsTwin()
+    kept = keeper(shelf, await made(shelf), facts=facts)
+    kept.publish(fact(1, kind=kind))
+    assert told(facts) == [], "who dies now leaves the asking to the next owner, who asks once"
+    await kept.write()
+    assert told(facts) == [1]
+    heir = keeper(shelf, await shelf.load("sess_1"), facts=(again := FactsTwin()))
+    heir.republish()
+    ((first, _),), ((second, _),) = facts.published, again.published
+    assert (first.kind, first.epoch, first.seq) == (second.kind, second.epoch, second.seq)
 
 
 async def test_what_waits_for_a_write_is_told_before_the_record_says_that_the_call_has_ended(shelf):

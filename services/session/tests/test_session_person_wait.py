@@ -4,7 +4,7 @@ import pytest
 from ringback_session.domain import effects as fx
 from ringback_session.domain import inputs as ev
 from ringback_session.domain.rules import Effect, TurnRules
-from ringback_session.domain.state import SpeechKind
+from ringback_session.domain.state import SpeechKind, restore, snapshot
 from ringback_session.domain.upkeep import (
     OperatorHandedBack,
     OperatorSaid,
@@ -150,10 +150,109 @@ def test_a_new_owner_goes_on_waiting_and_gathers_what_the_person_is_to_know(wait
     assert len(waiting.facts("task_opened")) == 1
 
 
-def test_a_caller_who_hangs_up_is_awaited_no_more(waiting):
+def kinds(call):
+    """What was told of the hand-over, in its order."""
+    of_it = ("escalated_to_person", "task_opened", "session_ended")
+    return [e.kind for e in call.effects if isinstance(e, fx.Publish) and e.kind in of_it]
+
+
+@pytest.mark.parametrize("reason", ["client_closed", "client_lost", "session_expired", "failed"])
+@pytest.mark.parametrize("late", ["callback", "agent"])
+def test_who_is_gone_before_a_person_came_is_to_be_called_back(reason, late):
+    call = waits(person_late=late)
+    call.do(ev.PacketReady(packet_json='{"reason":"asked"}'))
+    call.do(ev.ClientGone(reason=reason))
+    assert kinds(call) == ["escalated_to_person", "task_opened", "session_ended"]
+    (task,) = call.facts("task_opened")
+    assert (task["title"], task["owed_by"], task["reason"]) == (
+        "Call the caller back: asked",
+        "person",
+        "hang_up",
+    )
+    assert prompts(call, 200_000) == []
+    assert len(call.facts("task_opened")) == 1
+
+
+def test_who_calls_back_learns_what_the_call_was_about_though_nothing_was_gathered_yet(waiting):
     waiting.do(ev.ClientGone(reason="client_closed"))
-    assert prompts(waiting, 100_000) == []
+    assert kinds(waiting) == ["escalated_to_person", "task_opened", "session_ended"]
+    (told,) = waiting.facts("escalated_to_person")
+    assert "I want a person." in told["packet_json"]
+    assert told["reason"] == "asked"
+    waiting.do(ev.PacketReady(packet_json="{}"))
+    assert len(waiting.facts("escalated_to_person")) == 1
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        OperatorTookOver(**ANNA),
+        OperatorHandedBack(actor="anna"),
+        OperatorTransferred(actor="anna", reason="billing", agent="billing"),
+    ],
+)
+def test_who_was_given_somebody_is_not_called_back(waiting, meanwhile):
+    waiting.do(meanwhile)
+    waiting.do(ev.ClientGone(reason="client_closed"))
     assert not waiting.facts("task_opened")
+    waiting.do(ev.PacketReady(packet_json="{}"))
+    assert len(waiting.facts("escalated_to_person")) == 1
+
+
+def test_a_promised_callback_is_not_promised_again_at_the_end(waiting):
+    prompts(waiting, 72_000)
+    waiting.do(ev.ClientGone(reason="client_closed"))
+    assert [task["reason"] for task in waiting.facts("task_opened")] == ["nobody_came"]
+
+
+@pytest.mark.parametrize("written", ["before the end", "behind it"])
+def test_a_crash_around_the_end_leaves_one_task(waiting, written):
+    before = snapshot(waiting.state)
+    waiting.do(ev.ClientGone(reason="client_closed"))
+    record = before if written == "before the end" else snapshot(waiting.state)
+    heir = CoreCall(state=restore(record), started=False)
+    heir.do(ev.Resumed(epoch=2, owner="session-1"), ev.ClientGone(reason="expired"))
+    opened = [*waiting.facts("task_opened"), *heir.facts("task_opened")]
+    assert len({task["task_id"] for task in opened}) == 1
+    assert len(heir.facts("task_opened")) == (1 if written == "before the end" else 0)
+    assert kinds(heir)[-1] == "session_ended"
+
+
+def test_the_promise_is_written_down_at_once(waiting):
+    assert waiting.new(fx.Persist)
+
+
+@pytest.mark.parametrize("by", ["a prompt", "the caller", "an operator"])
+def test_the_time_to_the_next_prompt_counts_from_what_was_said_last(waiting, by):
+    waiting.pass_ms(18_000)
+    if by == "a prompt":
+        assert prompts(waiting, 3_000) == ["Please hold."]
+    elif by == "the caller":
+        waiting.says("Are you there?")
+    else:
+        waiting.do(OperatorSaid(actor="anna", text="One minute, I am reading your case."))
+        assert waiting.speaks().kind is SpeechKind.OPERATOR
+    assert prompts(waiting, 16_500) == []
+    assert len(prompts(waiting, 5_000)) == 1
+
+
+def test_the_first_prompt_counts_from_the_end_of_the_sentence_that_promised_a_person():
+    call = CoreCall(state=new_state(rules=TurnRules(**RULES)))
+    call.says("I want a person.", gate=None)
+    call.gate(Effect.ESCALATE, escalate="asked", rule="safety.person")
+    call.pass_ms(8_000)
+    assert call.speaks().text == call.state.rules.say_person, "the model took its time"
+    assert prompts(call, 19_000) == []
+    assert prompts(call, 2_000) == ["Please hold."]
+
+
+def test_a_person_who_comes_before_it_was_gathered_still_gets_what_is_known(waiting):
+    waiting.do(OperatorTookOver(**ANNA))
+    waiting.new(fx.FetchPacket)
+    waiting.do(ev.Resumed(epoch=2, owner="session-1"))
+    assert waiting.one(fx.FetchPacket)
+    waiting.do(ev.PacketReady(packet_json="{}"))
+    assert [told["reason"] for told in waiting.facts("escalated_to_person")] == ["asked"]
 
 
 async def test_a_whole_call_waits_hears_prompts_and_has_its_task():
@@ -176,6 +275,7 @@ async def test_a_whole_call_waits_hears_prompts_and_has_its_task():
         True
     ] * 2
     assert len(client.of("response.done")) == len(heard)
+    await world.until(lambda: world.facts("task_opened"))
     (opened,) = world.facts("task_opened")
     assert opened.task_opened.title == "Call the caller back: billing"
     assert not call.state.handed_over

@@ -26,6 +26,7 @@ from ringback_session.domain import (
     judging,
     notes,
     on_record,
+    person_wait,
     playback,
     prompting,
     recalling,
@@ -71,6 +72,7 @@ def step(state: CallState, event: Input, at: At) -> Effects:
     replies.pump(now)
     fillers.watch(now)
     prompting.watch(now)
+    person_wait.watch(now)
     return now.effects
 
 

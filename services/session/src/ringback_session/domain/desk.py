@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringback_session.domain import consent, handoffs, outcomes, person_wait, replies, speaking
+from ringback_session.domain import consent, escalation, handoffs, person_wait, replies, speaking
 from ringback_session.domain.effects import Note, Persist, StartTimer, StopTimer
 from ringback_session.domain.rules import RuleName
 from ringback_session.domain.state import Desk, HistoryItem, ReplyPurpose, SpeechKind
@@ -48,7 +48,8 @@ def took_over(step: Step, event: OperatorTookOver) -> None:
     state = step.state
     held = state.desk.actor
     if held != event.actor:
-        state.desk = Desk(actor=event.actor, since_ms=step.at.now_ms)
+        packet_due = state.desk.packet_due
+        state.desk = Desk(actor=event.actor, since_ms=step.at.now_ms, packet_due=packet_due)
     taken_from = f"from {held}" if held not in ("", event.actor) else ""
     _acted(step, "take_over", event.actor, event.reason, taken_from)
     if not held:
@@ -75,13 +76,13 @@ def handed_back(step: Step, event: OperatorHandedBack) -> None:
 def nobody_came(step: Step) -> None:
     """A person was awaited for as long as the rules say: the caller is told, and the agent has the call again."""
     state = step.state
-    rules, reason = state.rules, state.person_reason
+    rules = state.rules
     waited_ms = step.at.now_ms - state.person_asked_at_ms
     callback = rules.person_late == "callback"
     step.applied(RuleName.PERSON_WAIT, rules.person_late, count=state.desk.prompts, wait_ms=waited_ms)
     _acted(step, "hand_back", "session", "nobody_came")
     if callback:
-        outcomes.open_task(step, f"Call the caller back: {reason}", "", reason="nobody_came")
+        person_wait.owe_callback(step, reason="nobody_came")
     _let_go(step)
     speaking.speak(step, SpeechKind.NOTICE, rules.say_callback if callback else rules.say_nobody_free)
     _tell_model(step, "system", _NOBODY_CAME.format(promised=_PROMISED if callback else ""))
@@ -148,6 +149,7 @@ def _go_on(step: Step) -> None:
 
 def _let_go(step: Step) -> None:
     state = step.state
+    escalation.tell_at_last(step)
     person_wait.over(step)
     if state.desk.actor:
         step.effects.append(StopTimer(name=TIMER))

@@ -12,7 +12,8 @@ class Desk(msgspec.Struct, omit_defaults=True):
 
     actor: str = ""
     since_ms: int = 0
-    # While nobody has it and a person is awaited: how often the caller was told so, and whether what is known of the
-    # call is still to be gathered for the person.
+    # While nobody has it and a person is awaited: how often the caller was told so, and whether nothing is said now.
     prompts: int = 0
+    silent: bool = False
+    # What is known of the call is still to be gathered for the person.
     packet_due: bool = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from ringback_session.domain import consent, person_wait, replies, speaking
 from ringback_session.domain.effects import FetchPacket, Persist
 from ringback_session.domain.inputs import PacketReady
@@ -9,7 +11,7 @@ from ringback_session.domain.state import SpeechKind
 from ringback_session.domain.step import Step
 from ringback_session.domain.view import own_packet
 
-__all__ = ["packet_ready", "resumed", "to_person"]
+__all__ = ["caller_gone", "packet_ready", "resumed", "tell_at_last", "to_person"]
 
 
 def to_person(step: Step, *, reason: str, rule: str, say: str = "") -> None:
@@ -27,22 +29,45 @@ def to_person(step: Step, *, reason: str, rule: str, say: str = "") -> None:
     speaking.speak(step, SpeechKind.NOTICE, say or state.rules.say_person)
     person_wait.begin(step)
     _fetch_packet(step)
+    # Whoever owns the call next keeps the promise.
+    step.effects.append(Persist())
 
 
 def resumed(step: Step) -> None:
-    """A new owner: the caller still waits for a person, who is to know what the call is about."""
+    """A new owner: the caller may still wait for a person, who is to know what the call is about."""
     person_wait.begin(step)
-    if person_wait.awaited(step.state) and step.state.desk.packet_due:
+    if step.state.desk.packet_due:
         _fetch_packet(step)
 
 
 def packet_ready(step: Step, event: PacketReady) -> None:
+    """Told once: from when the record holds the fact its outbox sees to it that it arrives."""
+    if step.state.desk.packet_due:
+        _tell(step, event.packet_json)
+
+
+def tell_at_last(step: Step) -> None:
+    """Nobody waits for the packet any longer: it is told with what the core knows itself, if it was not yet."""
+    state = step.state
+    if state.desk.packet_due:
+        _tell(step, msgspec.json.encode(own_packet(state, state.person_reason)).decode())
+
+
+def caller_gone(step: Step) -> None:
+    """The call ends: who was promised a person, and got none, is to be called back."""
+    tell_at_last(step)
+    if person_wait.awaited(step.state):
+        person_wait.owe_callback(step, reason="hang_up")
+        person_wait.over(step)
+
+
+def _tell(step: Step, packet_json: str) -> None:
     step.state.desk.packet_due = False
     step.publish(
         "escalated_to_person",
         reason=step.state.person_reason,
         rule=step.state.person_rule,
-        packet_json=event.packet_json,
+        packet_json=packet_json,
         duration_ms=float(max(0, step.at.now_ms - step.state.person_asked_at_ms)),
     )
     step.effects.append(Persist())

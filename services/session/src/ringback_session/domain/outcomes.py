@@ -99,10 +99,10 @@ def still_unknown(step: Step, action: Action, message: str) -> None:
         step.effects.append(Persist())
 
 
-def open_task(step: Step, title: str, action_id: str, *, reason: str) -> None:
+def open_task(step: Step, title: str, action_id: str, *, reason: str, task_id: str = "") -> None:
     """Something is owed to the caller after this turn."""
     task = Task(
-        task_id=step.state.new_id("task_"),
+        task_id=task_id or step.state.new_id("task_"),
         title=title,
         kind="promise",
         owed_by="person",

@@ -1,21 +1,37 @@
 """The rule `person_wait`: who was promised a person hears that one is sought, and in the end that nobody came.
 
-Meanwhile the model is silent, and what the caller says goes on record for whoever takes the call up.
+Meanwhile the model is silent, and what the caller says goes on record for whoever takes the call up. A promise that
+nobody keeps during the call is owed after it: somebody is to call back.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from ringback_session.domain import playback, speaking
+from ringback_identity import derive_id
+
+from ringback_session.domain import outcomes, playback, speaking
 from ringback_session.domain.effects import StartTimer, StopTimer
 from ringback_session.domain.rules import RuleName
 from ringback_session.domain.state import CallState, SpeechKind
 from ringback_session.domain.step import Step
 
-__all__ = ["TIMER", "awaited", "begin", "due", "over"]
+__all__ = [
+    "CALL_BACK",
+    "LATE_TIMER",
+    "TIMER",
+    "awaited",
+    "begin",
+    "due",
+    "nobody_came",
+    "over",
+    "owe_callback",
+    "watch",
+]
 
 TIMER: Final = "person"
+LATE_TIMER: Final = "person_late"
+CALL_BACK: Final = "Call the caller back"
 
 
 def awaited(state: CallState) -> bool:
@@ -25,40 +41,60 @@ def awaited(state: CallState) -> bool:
 
 def begin(step: Step) -> None:
     """From now on a person is awaited; a new owner goes on with it."""
-    if awaited(step.state):
-        _watch(step)
+    step.state.desk.silent = False
+    left_ms = _left_ms(step)
+    if awaited(step.state) and left_ms is not None:
+        step.effects.append(StartTimer(name=LATE_TIMER, delay_ms=max(0, left_ms)))
 
 
 def over(step: Step) -> None:
     """Somebody has the call, a person or the agent."""
-    step.effects.append(StopTimer(name=TIMER))
+    step.effects += [StopTimer(name=TIMER), StopTimer(name=LATE_TIMER)]
 
 
-def due(step: Step) -> bool:
-    """Says once more that a person is sought. True: the wait is over, and nobody came."""
+def watch(step: Step) -> None:
+    """At the end of every step: begin to wait once nothing is said any more, stop when something is."""
     state = step.state
-    if not awaited(state) or state.account.spent:
-        return False
+    silent = bool(state.rules.hold_prompt_after_ms and state.rules.hold_prompts) and _silent(state)
+    if silent and not state.desk.silent:
+        delay_ms = playback.remaining_ms(step) + state.rules.hold_prompt_after_ms
+        step.effects.append(StartTimer(name=TIMER, delay_ms=delay_ms))
+    elif state.desk.silent and not silent:
+        step.effects.append(StopTimer(name=TIMER))
+    state.desk.silent = silent
+
+
+def due(step: Step) -> None:
+    """Nothing was said for `hold_prompt_after_ms`: say once more that a person is sought."""
+    state = step.state
+    if not state.desk.silent:
+        return
+    # The end of this step begins to wait anew.
+    state.desk.silent = False
+    if not step.at.samples or playback.audible(step):
+        # Who only types is not spoken to; and samples may lag behind the owner's clock.
+        return
+    texts = state.rules.hold_prompts
+    # As a filler: what cuts it off, or crowds it out, loses nothing.
+    speaking.speak(step, SpeechKind.FILLER, texts[state.desk.prompts % len(texts)])
+    state.desk.prompts += 1
+    waited_ms = step.at.now_ms - state.person_asked_at_ms
+    step.applied(RuleName.PERSON_WAIT, "said", count=state.desk.prompts, wait_ms=waited_ms)
+
+
+def nobody_came(step: Step) -> bool:
+    """Is a person still awaited, for as long as the rules say?"""
     left_ms = _left_ms(step)
-    if left_ms is not None and left_ms <= 0:
-        return True
-    if _is_time(step) and state.rules.hold_prompts:
-        texts = state.rules.hold_prompts
-        # As a filler: what cuts it off, or crowds it out, loses nothing.
-        speaking.speak(step, SpeechKind.FILLER, texts[state.desk.prompts % len(texts)])
-        state.desk.prompts += 1
-        waited_ms = step.at.now_ms - state.person_asked_at_ms
-        step.applied(RuleName.PERSON_WAIT, "said", count=state.desk.prompts, wait_ms=waited_ms)
-    _watch(step)
-    return False
+    return awaited(step.state) and not step.state.account.spent and left_ms is not None and left_ms <= 0
 
 
-def _watch(step: Step) -> None:
-    after_ms = step.state.rules.hold_prompt_after_ms
-    prompt_ms = playback.remaining_ms(step) + after_ms if after_ms else None
-    moments = [ms for ms in (prompt_ms, _left_ms(step)) if ms is not None]
-    if moments:
-        step.effects.append(StartTimer(name=TIMER, delay_ms=max(0, min(moments))))
+def owe_callback(step: Step, *, reason: str) -> None:
+    """Somebody is to call the caller back: one task for each time that a person was promised, whoever opens it."""
+    state = step.state
+    task_id = derive_id("task_", state.session_id, "call_back", state.person_asked_at_ms)
+    if task_id not in state.tasks:
+        title = f"{CALL_BACK}: {state.person_reason}"
+        outcomes.open_task(step, title, "", reason=reason, task_id=task_id)
 
 
 def _left_ms(step: Step) -> int | None:
@@ -69,8 +105,9 @@ def _left_ms(step: Step) -> int | None:
     return state.person_asked_at_ms + state.rules.person_wait_ms_max - step.at.now_ms
 
 
-def _is_time(step: Step) -> bool:
-    """Is nothing said or heard? Who only types is not spoken to."""
-    state = step.state
-    said = state.caller_speaking or state.speeches or playback.audible(step)
-    return step.at.samples > 0 and not said and bool(state.rules.hold_prompt_after_ms)
+def _silent(state: CallState) -> bool:
+    """Does the caller wait, and is nothing said or about to be? What was sent may still be heard."""
+    waits = awaited(state) and not state.account.spent
+    unheard = state.utterance is not None and not state.utterance.cleared
+    speaks = state.caller_speaking or state.floor.overlap is not None or unheard
+    return waits and not (speaks or state.reply or state.speeches)

@@ -8,6 +8,7 @@ from ringback_session.domain import (
     client_calls,
     consent,
     decisions,
+    escalation,
     judging,
     on_record,
     outcomes,
@@ -129,6 +130,7 @@ def client_gone(step: Step, event: ClientGone) -> None:
     state = step.state
     if state.ended:
         return
+    escalation.caller_gone(step)
     state.ended = event.reason
     consent.void_all(step, "hang_up")
     on_record.unjudged(step)

@@ -6,8 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-__all__ = ["ActionFallback", "Effect", "RuleName", "SideEffect", "Tool", "TurnRules"]
-__all__ = ["ActionFallback", "Effect", "GateFallback", "SideEffect", "Tool", "TurnRules"]
+__all__ = ["ActionFallback", "Effect", "GateFallback", "RuleName", "SideEffect", "Tool", "TurnRules"]
 
 
 class SideEffect(StrEnum):

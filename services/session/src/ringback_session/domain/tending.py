@@ -50,7 +50,9 @@ def timer(step: Step, name: str) -> bool:
         case desk.TIMER:
             desk.silent(step)
         case person_wait.TIMER:
-            if person_wait.due(step):
+            person_wait.due(step)
+        case person_wait.LATE_TIMER:
+            if person_wait.nobody_came(step):
                 desk.nobody_came(step)
         case _:
             return False

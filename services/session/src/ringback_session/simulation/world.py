@@ -20,6 +20,7 @@ from ringback_session.simulation.caller import Caller
 from ringback_session.simulation.operators import operate
 from ringback_session.simulation.owners import SESSION, Line, Owner, Surroundings, answer
 from ringback_session.simulation.plan import TALK_MS, Move, Plan
+from ringback_session.simulation.promises import broken_promises
 from ringback_session.simulation.services import read_back_text
 from ringback_session.simulation.virtual_loop import VirtualLoop, run_virtually
 from ringback_session.simulation.weather import Weather
@@ -297,6 +298,8 @@ class World:
         if not self._lost_with_bus:
             self._check_facts()
             self._check_effects()
+            for what in broken_promises(self.around.stream.order):
+                self.weather.wrong(what)
         for owner in self.owners:
             if owner.process.alive and owner.calls.running:
                 self.weather.wrong(f"{owner.name} still holds the call that has ended")

@@ -23,8 +23,9 @@ RETRY_MS = 250
 GATHER_MS = 40
 # A write that nobody waits for lets what is done for the caller go first, but not for longer.
 GIVE_WAY_MS = 250
-# A yes counts from when the record holds it: told before, it would also be told by an owner who is none any more.
-RECORDED_FIRST = frozenset({"consent_answered"})
+# A yes counts from when the record holds it: told before, it would also be told by an owner who is none any more. What
+# a person is asked to do is told from then on, too: the next owner would ask for it once more under another number.
+RECORDED_FIRST = frozenset({"consent_answered", "escalated_to_person", "task_opened"})
 # How far the record may be behind a call in which something happens, and how long one of a call without goes unwritten.
 BEHIND_MS_MAX = 5_000
 UNWRITTEN_MS_MAX = 200_000
