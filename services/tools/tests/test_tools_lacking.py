@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 from ringback_events import MemoryBus, load_topology
 from ringback_packs import PackStore, load_pack, publish_pack
-from ringback_tools.adapters import mcp_server
+from ringback_tools.adapters import mcp_server, packs
 from ringback_tools.adapters.connectors import ConnectorsByKind
 from ringback_tools.adapters.credentials import Credentials
 from ringback_tools.adapters.function import FunctionConnector
@@ -115,13 +115,16 @@ def test_list_tools_says_why_a_tool_without_an_address_cannot_be_had(world, kit)
 
 
 class Preparing:
-    """A connector that counts how often it was told to get ready."""
+    """A connector that keeps what it was told to get ready for."""
 
     def __init__(self):
-        self.times = 0
+        self.specs = []
 
-    async def prepare(self):
-        self.times += 1
+    async def prepare(self, specs):
+        self.specs.append([spec.options["url"] for spec in specs])
+
+    def lacking(self, spec):
+        return ""
 
 
 async def test_connectors_get_ready_when_a_pack_that_names_them_is_loaded():
@@ -137,7 +140,30 @@ async def test_connectors_get_ready_when_a_pack_that_names_them_is_loaded():
         await catalogue.warm()
     finally:
         await bus.close()
-    assert (http.times, mcp.times) == (1, 0)
+    assert len(http.specs) == 1
+    assert "/reservations/{arguments.reservation_id}" in http.specs[0]
+    assert mcp.specs == []
+
+
+async def test_a_pack_that_is_published_later_is_loaded_before_anybody_asks_for_it(monkeypatch):
+    monkeypatch.setattr(packs, "LOOK_AGAIN_S", 0.01)
+    bus, prepared = MemoryBus(), asyncio.Event()
+
+    async def prepare(tools):
+        prepared.set()
+
+    catalogue = PackCatalogue(PackStore(bus), prepare=prepare)
+    keeping = asyncio.create_task(catalogue.keep_warm())
+    try:
+        # Not there yet for whoever looks, and then with nothing in it.
+        await asyncio.sleep(0)
+        await bus.ensure(load_topology(), "cli")
+        await publish_pack(bus, load_pack(PACKS / "airline"))
+        await asyncio.wait_for(prepared.wait(), 25)
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await bus.close()
 
 
 async def test_getting_ready_for_mcp_imports_its_package_beforehand(monkeypatch, tmp_path):
@@ -145,7 +171,7 @@ async def test_getting_ready_for_mcp_imports_its_package_beforehand(monkeypatch,
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(mcp_server, "_PACKAGE", "slowly_imported")
     connector = McpConnector(addresses={}, credentials=Credentials(None))
-    await connector.prepare()
+    await connector.prepare([])
     assert sys.modules.pop("slowly_imported", None)
     monkeypatch.setattr(mcp_server, "_PACKAGE", "not_installed")
-    await connector.prepare()
+    await connector.prepare([])

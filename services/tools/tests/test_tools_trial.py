@@ -54,8 +54,14 @@ async def test_each_step_of_a_read_and_a_write_is_a_line(backend):
         "data",
         "spoken",
     ]
-    code, out = await trial(backend, "cancel_reservation", "--args", '{"reservation_id": "482915"}', "--yes")
+    assert f"http GET {backend}/reservations/482915  " in out
+    with_password = backend.replace("http://", "http://desk:hush@")
+    code, out = await trial(
+        with_password, "cancel_reservation", "--args", '{"reservation_id": "482915"}', "--yes"
+    )
     assert code == 0
+    assert f"http POST {backend}/reservations/482915/cancel  " in out
+    assert "hush" not in out
     assert "journal      attempting(1)" in out
     assert "journal      finished(1): ok" in out
 

@@ -123,7 +123,7 @@ class Connectors(Protocol):
         """Run one attempt; every failure of the system behind it is a `Failed`, not an exception."""
 
     def lacking(self, spec: ConnectorSpec) -> str:
-        """What an operator must set before such a call can go out, empty if nothing; asks nobody."""
+        """Why such a call could not go out now, empty if it could; asks nobody."""
 
 
 class Catalogue(Protocol):

@@ -79,17 +79,14 @@ class Told:
         return self._connectors.lacking(spec)
 
     async def call(self, call: Call) -> Answer:
-        options = call.spec.options
-        shown = [
-            str(options[name])
-            for name in ("method", "url", "entry_point", "subject", "tool")
-            if name in options
-        ]
         key = f" {call.key_field}: {call.key}" if call.key else ""
         # Whoever watches the execution says first that an attempt begins.
         for _ in range(_TURNS):
             await asyncio.sleep(0)
-        say("connector", f"{call.spec.kind} {' '.join(shown)}  {call.timeout_ms} ms left{key}")
+        say(
+            "connector",
+            f"{call.spec.kind} {self._connectors.described(call)}  {call.timeout_ms} ms left{key}",
+        )
         began = time.monotonic()
         try:
             answer = await self._connectors.call(call)
@@ -127,7 +124,7 @@ async def main() -> None:
         sys.exit(2)
     connectors = ConnectorsByKind(connectors_of(settings))
     try:
-        await connectors.prepare([tool.connector.kind])
+        await connectors.prepare([tool])
         result = await _through(pack, tool, request, keys, connectors)
     finally:
         await connectors.close()

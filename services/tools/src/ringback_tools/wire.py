@@ -183,6 +183,7 @@ def offer_to_wire(offer: Offer) -> tools_pb2.Tool:
         dependency=tool.dependency,
         available=not offer.unavailable_reason,
         unavailable_reason=offer.unavailable_reason,
+        caution=offer.caution,
         internal=tool.internal,
     )
 

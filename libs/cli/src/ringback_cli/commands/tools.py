@@ -68,6 +68,7 @@ def list_tools(
         effect = policy_pb2.SideEffect.Name(tool.side_effect).removeprefix("SIDE_EFFECT_").lower()
         name = f"{tool.name} (internal)" if tool.internal else tool.name
         state = "yes" if tool.available else f"no: {tool.unavailable_reason}"
+        state += f"; {tool.caution}" if tool.caution else ""
         row = (name, tool.version, effect, f"{tool.deadline_ms} ms", state)
         table.add_row(*(escape(text) for text in row))
     console.print(table)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from ringback_tools.domain.catalogue import ConnectorSpec, SideEffect
+from ringback_tools.domain.catalogue import ConnectorSpec, SideEffect, Tool
+from ringback_tools.domain.checking import caution
 from ringback_tools.domain.results import Answer, ErrorCode, Failed
 from ringback_tools.ports import Call
 
@@ -22,10 +23,13 @@ class Connector(Protocol):
         """Run one attempt."""
 
     def lacking(self, spec: ConnectorSpec) -> str:
-        """What an operator must set before such a call can go out, empty if nothing; asks nobody."""
+        """Why such a call could not go out now: what is not set, a server not there. Empty if it could; asks nobody."""
 
-    async def prepare(self) -> None:
-        """Do beforehand what the first call need not wait for; a pack that is there names this kind."""
+    def described(self, call: Call) -> str:
+        """Where the call goes, for an operator: no secret in it."""
+
+    async def prepare(self, specs: Sequence[ConnectorSpec]) -> None:
+        """Do beforehand what the first call need not wait for; what takes long goes on in the background."""
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -51,14 +55,24 @@ class ConnectorsByKind:
             return Failed(ErrorCode.INTERNAL, in_doubt=in_doubt, detail=type(error).__name__)
 
     def lacking(self, spec: ConnectorSpec) -> str:
-        """What an operator must set before such a call can go out."""
+        """Why such a call could not go out now."""
         connector = self._connectors.get(spec.kind)
         return connector.lacking(spec) if connector else f"no connector of kind {spec.kind} here"
 
-    async def prepare(self, kinds: Iterable[str]) -> None:
-        """Get ready for calls of these kinds."""
-        for kind in sorted(set(kinds) & set(self._connectors)):
-            await self._connectors[kind].prepare()
+    def described(self, call: Call) -> str:
+        """Where the call goes."""
+        connector = self._connectors.get(call.spec.kind)
+        return connector.described(call) if connector else ""
+
+    async def prepare(self, tools: Iterable[Tool]) -> None:
+        """Get ready for these tools, and log of which writes nobody could find out what became of them."""
+        specs: dict[str, list[ConnectorSpec]] = {}
+        for tool in tools:
+            specs.setdefault(tool.connector.kind, []).append(tool.connector)
+            if tool.check and (lacks := self.lacking(tool.check.connector)):
+                _log.warning("%s %s: %s", tool.name, tool.version, caution(tool, check_lacks=lacks))
+        for kind in sorted(specs.keys() & self._connectors.keys()):
+            await self._connectors[kind].prepare(specs[kind])
 
     async def close(self) -> None:
         """Close every connector."""

@@ -117,7 +117,11 @@ class FunctionConnector:
         wants = bool(spec.options.get("credential"))
         return _NO_CONTEXT if wants and "context" not in inspect.signature(function).parameters else ""
 
-    async def prepare(self) -> None:
+    def described(self, call: Call) -> str:
+        """The function."""
+        return str(call.spec.options.get("entry_point", ""))
+
+    async def prepare(self, specs: Sequence[ConnectorSpec]) -> None:
         """Nothing: there is nothing to wait for."""
 
     async def close(self) -> None:

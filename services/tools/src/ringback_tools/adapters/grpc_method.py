@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import grpc
@@ -121,7 +121,12 @@ class GrpcConnector:
             return no_address(reference).detail
         return self._credentials.lacking(spec)
 
-    async def prepare(self) -> None:
+    def described(self, call: Call) -> str:
+        """The method and the server's address."""
+        address = self._addresses.get(str(call.spec.options.get("target_ref", "")), "")
+        return f"{call.spec.options.get('method', '')} at {address or 'no address'}"
+
+    async def prepare(self, specs: Sequence[ConnectorSpec]) -> None:
         """Nothing: there is nothing to wait for."""
 
     async def close(self) -> None:

@@ -11,7 +11,7 @@ import logging
 import re
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -109,7 +109,14 @@ class HttpConnector:
             return no_address(reference).detail
         return self._credentials.lacking(spec)
 
-    async def prepare(self) -> None:
+    def described(self, call: Call) -> str:
+        """The request's line, without the user's part of an address, which may be a password."""
+        request = self._request(call)
+        if isinstance(request, Failed):
+            return request.detail
+        return f"{request.method} {request.url.copy_with(username=None, password=None)}"
+
+    async def prepare(self, specs: Sequence[ConnectorSpec]) -> None:
         """Nothing: there is nothing to wait for."""
 
     async def close(self) -> None:

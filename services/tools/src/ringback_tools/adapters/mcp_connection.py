@@ -1,7 +1,8 @@
 """Owns one connection to an MCP server, over stdio or streamable HTTP, and how it is let go.
 
 A connection that broke, or whose credential was replaced, takes no new calls and closes when the last one in
-flight has ended; each of those has its own deadline.
+flight has ended; each of those has its own deadline. One that nobody uses is looked at now and then, so that a
+server that died is known before the next call.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ __all__ = ["Login", "McpConnection", "NotConnectedError", "NotReadyError", "is_s
 _log = logging.getLogger(__name__)
 # A server that is started may take its time; calls wait for it no longer than they have, and find it ready later.
 CONNECT_S: Final = 30.0
+# How often a server that nobody calls is looked at, and how long its answer may take.
+LOOK_S: Final = 30.0
+LOOK_WAIT_S: Final = 10.0
+# The package's own codes for a connection that closed and an answer that did not come.
+_NO_ANSWER: Final = (-32000, -32001)
 _STDIO: Final = "stdio"
 _NOT_LET_IN: Final = (401, 403)
 
@@ -48,7 +54,8 @@ class Login:
 class McpConnection:
     """One connection; a task of its own holds it, since the package ties a connection to the task that opened it."""
 
-    def __init__(self, address: str, login: Login, mcp: Any) -> None:
+    def __init__(self, name: str, address: str, login: Login, mcp: Any) -> None:
+        self._name = name
         self._address = address
         self._login = login
         self._mcp = mcp
@@ -57,6 +64,7 @@ class McpConnection:
         self._in_flight = 0
         self._retired = False
         self._refusals = 0
+        self._failure = ""
 
     @property
     def login(self) -> Login:
@@ -78,6 +86,31 @@ class McpConnection:
         """Whether nothing of it is left."""
         return self._holder is None or self._holder.done()
 
+    @property
+    def lacking(self) -> str:
+        """Why a call would have to wait or would fail now; empty if it is connected."""
+        if self._failure:
+            return f"its MCP server is away: {self._failure}"
+        ready = self.usable and self._client is not None and self._client.done()
+        return "" if ready else "its MCP server is starting"
+
+    def open(self) -> None:
+        """Begin to connect, unless it has begun."""
+        if self._holder is None:
+            self._client = asyncio.get_running_loop().create_future()
+            self._holder = asyncio.create_task(self._hold(self._client), name="mcp")
+
+    async def settled(self) -> None:
+        """Return when it has connected, or has not."""
+        assert self._client is not None, "it was opened"
+        assert self._holder is not None, "it was opened"
+        await asyncio.wait((self._client, self._holder), return_when=asyncio.FIRST_COMPLETED)
+
+    async def gone(self) -> None:
+        """Return when it is no more."""
+        assert self._holder is not None, "it was opened"
+        await asyncio.wait((self._holder,))
+
     @asynccontextmanager
     async def client(self, *, wait_s: float) -> AsyncIterator[Any]:
         """The connected client, for one call; raises what kept it from connecting.
@@ -86,9 +119,7 @@ class McpConnection:
         """
         self._in_flight += 1
         try:
-            if self._holder is None:
-                self._client = asyncio.get_running_loop().create_future()
-                self._holder = asyncio.create_task(self._hold(self._client), name="mcp")
+            self.open()
             assert self._client is not None
             try:
                 async with asyncio.timeout(wait_s):
@@ -123,14 +154,27 @@ class McpConnection:
                     target = await self._target(opened)
                     client = await opened.enter_async_context(self._mcp.Client(target))
                 connected.set_result(client)
-                await asyncio.Event().wait()
+                await self._look_now_and_then(client)
         except Exception as error:
             cause = _cause(error)
-            _log.warning("MCP server is gone: %s", type(cause).__name__)
+            _log.warning("MCP server %s is gone: %s", self._name, type(cause).__name__)
+            self._failure = _words(cause)
             if not connected.done():
-                connected.set_exception(NotConnectedError(_words(cause)))
+                connected.set_exception(NotConnectedError(self._failure))
                 # Read here too, for when whoever waited has gone.
                 connected.exception()
+
+    async def _look_now_and_then(self, client: Any) -> None:
+        """Return never; raise what shows that the server is gone. A server at work may have no time to answer."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                async with asyncio.timeout(LOOK_WAIT_S):
+                    await client.session.list_tools()
+            except Exception as error:
+                answered = isinstance(error, self._mcp.MCPError) and error.code not in _NO_ANSWER
+                if not answered and not self._in_flight:
+                    raise
 
     async def _target(self, opened: AsyncExitStack) -> Any:
         if is_stdio(self._address):

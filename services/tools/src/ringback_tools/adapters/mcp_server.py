@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -27,6 +27,7 @@ from ringback_tools.adapters.mcp_connection import (
     NotReadyError,
     is_stdio,
 )
+from ringback_tools.adapters.mcp_keeping import McpKeeping
 from ringback_tools.domain.catalogue import ConnectorSpec
 from ringback_tools.domain.messages import clean_text
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
@@ -48,7 +49,7 @@ _NOT_LET_IN: Final = Failed(
 
 
 class McpConnector:
-    """Keeps one connection per server and credential, made when it is first called and again after it broke."""
+    """Keeps one connection per server and credential, made when a pack declares it and again after it broke."""
 
     def __init__(self, *, addresses: Mapping[str, str], credentials: Credentials) -> None:
         self._addresses = addresses
@@ -56,6 +57,7 @@ class McpConnector:
         self._connections: dict[tuple[str, ...], McpConnection] = {}
         # Replaced, and with calls still in flight.
         self._retired: list[McpConnection] = []
+        self._keeping = McpKeeping()
 
     async def call(self, call: Call) -> Answer:
         """One attempt."""
@@ -79,7 +81,7 @@ class McpConnector:
         return answer
 
     def lacking(self, spec: ConnectorSpec) -> str:
-        """The address or the secret that is not set, or the package that is not installed."""
+        """The address or secret that is not set, the package that is not installed, the server that is not there."""
         reference = str(spec.options.get("server_ref", ""))
         address = self._addresses.get(reference, "")
         if not address:
@@ -87,15 +89,28 @@ class McpConnector:
         login = self._login(spec, address)
         if isinstance(login, Failed):
             return login.detail
-        return "" if importlib.util.find_spec(_PACKAGE) else _NO_PACKAGE
+        if not importlib.util.find_spec(_PACKAGE):
+            return _NO_PACKAGE
+        known = self._connections.get(_key(spec))
+        return known.lacking if known else ""
 
-    async def prepare(self) -> None:
-        """Import the package: that takes a second or two, which no attempt has."""
-        with suppress(ModuleNotFoundError):
-            await _imported()
+    def described(self, call: Call) -> str:
+        """The server's reference and its tool."""
+        options = call.spec.options
+        return f"{options.get('tool', '')} of {options.get('server_ref', '')}"
+
+    async def prepare(self, specs: Sequence[ConnectorSpec]) -> None:
+        """Import the package, which takes a second or two that no attempt has, and begin to connect to the servers."""
+        try:
+            mcp = await _imported()
+        except ModuleNotFoundError:
+            return
+        for spec in specs:
+            self._keeping.keep(_key(spec), partial(self._wanted, spec, mcp))
 
     async def close(self) -> None:
         """Close every connection, and with it the servers that this process started."""
+        await self._keeping.close()
         for connection in (*self._connections.values(), *self._retired):
             await connection.close()
         self._connections.clear()
@@ -114,18 +129,29 @@ class McpConnector:
         detail = "credential_env: expected the variable in which a server over stdio gets its credential"
         return Failed(ErrorCode.TOOL_UNAVAILABLE, blames=False, detail=detail)
 
+    def _wanted(self, spec: ConnectorSpec, mcp: Any) -> McpConnection | None:
+        """The connection that calls would use; None while an address or a secret is not set."""
+        address = self._addresses.get(str(spec.options.get("server_ref", "")), "")
+        login = self._login(spec, address) if address else None
+        return self._connection(spec, address, login, mcp) if isinstance(login, Login) else None
+
     def _connection(self, spec: ConnectorSpec, address: str, login: Login, mcp: Any) -> McpConnection:
         """The connection for new calls. A new secret gets a new one; calls in flight keep theirs."""
-        named = ("server_ref", "credential", "credential_header", "credential_scheme", "credential_env")
-        key = tuple(str(spec.options.get(name, "")) for name in named)
+        key = _key(spec)
         known = self._connections.get(key)
         if known is not None and known.usable and known.login == login:
             return known
         if known is not None:
             known.retire()
             self._retired = [each for each in (*self._retired, known) if not each.closed]
-        found = self._connections[key] = McpConnection(address, login, mcp)
+        found = self._connections[key] = McpConnection(key[0], address, login, mcp)
         return found
+
+
+def _key(spec: ConnectorSpec) -> tuple[str, ...]:
+    """What tells one connection from another."""
+    named = ("server_ref", "credential", "credential_header", "credential_scheme", "credential_env")
+    return tuple(str(spec.options.get(name, "")) for name in named)
 
 
 async def _imported() -> Any:

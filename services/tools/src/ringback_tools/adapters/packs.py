@@ -33,17 +33,18 @@ __all__ = ["PackCatalogue", "tool_from_spec", "tools_from_pack"]
 _log = logging.getLogger(__name__)
 
 PACKS_MAX: Final = 64
+LOOK_AGAIN_S: Final = 30.0
 
 
 class PackCatalogue:
-    """Tools of published packs; `prepare` is told of the kinds of connectors that each pack names."""
+    """Tools of published packs; `prepare` is told of the tools of each, beside whoever asks for the pack."""
 
     def __init__(
         self,
         store: PackStore,
         *,
         settle_ms: int | None = None,
-        prepare: Callable[[Iterable[str]], Coroutine[Any, Any, None]] | None = None,
+        prepare: Callable[[Iterable[Tool]], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self._store = store
         self._settle_ms = settle_ms
@@ -59,6 +60,15 @@ class PackCatalogue:
             except RingbackError as error:
                 _log.warning("pack %s was not loaded ahead: %s", name, error)
         await asyncio.gather(*self._preparing, return_exceptions=True)
+
+    async def keep_warm(self) -> None:
+        """Load what is published later, too, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_AGAIN_S)
+            try:
+                await self.warm()
+            except RingbackError as error:
+                _log.info("packs are looked for again later: %s", error)
 
     async def tools(self, pack_digest: str) -> tuple[Tool, ...]:
         return (await self._pack(pack_digest))[1]
@@ -89,8 +99,7 @@ class PackCatalogue:
         if self._prepare is None:
             return
         # Beside whoever asks for the pack: a session that starts does not wait for it.
-        kinds = {tool.connector.kind for tool in tools}
-        task = asyncio.create_task(self._prepare(kinds), name="prepare connectors")
+        task = asyncio.create_task(self._prepare(tools), name="prepare connectors")
         self._preparing.add(task)
         task.add_done_callback(self._preparing.discard)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import nats
@@ -90,7 +90,11 @@ class WorkerConnector:
             return "subject: expected a worker's own"
         return ""
 
-    async def prepare(self) -> None:
+    def described(self, call: Call) -> str:
+        """The subject."""
+        return str(call.spec.options.get("subject", ""))
+
+    async def prepare(self, specs: Sequence[ConnectorSpec]) -> None:
         """Nothing: there is nothing to wait for."""
 
     async def close(self) -> None:

@@ -27,10 +27,11 @@ async def work(
     """Open the bus, say so by `opened`, and go on until cancelled. No action starts before switches are known."""
     await open_bus(bus, owner="tools")
     await until_there(lambda: follow_switches(bus, service.switches))
-    await catalogue.warm()
+    await until_there(catalogue.warm)
     opened.set()
     await until_there(lambda: siblings.follow(service.executor.heard))
     await until_there(lambda: queue.consume(service.executor.run_job))
     async with asyncio.TaskGroup() as group:
         group.create_task(service.reconciler.run())
         group.create_task(service.jobs.watch())
+        group.create_task(catalogue.keep_warm())

@@ -163,11 +163,6 @@ class Tool:
         return self.effectful or self.background
 
     @property
-    def settleable(self) -> bool:
-        """Whether an attempt in doubt can be repeated or looked up."""
-        return self.may_retry or self.check is not None
-
-    @property
     def keyed(self) -> bool:
         """Whether the backend itself refuses to do the same thing twice."""
         return bool(self.key_field)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 
-from ringback_tools.domain.catalogue import CheckRule, Condition
+from ringback_tools.domain.catalogue import CheckRule, Condition, Tool
 from ringback_tools.domain.results import Answer, Failed
 from ringback_tools.domain.templates import ABSENT, lookup
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Verdict", "caution", "judge"]
 
 
 class Verdict(Enum):
@@ -27,6 +27,18 @@ def judge(rule: CheckRule, answer: Answer) -> Verdict:
     if rule.not_done_when is not None and _met(rule.not_done_when, answer):
         return Verdict.NOT_DONE
     return Verdict.SILENT
+
+
+def caution(tool: Tool, *, check_lacks: str) -> str:
+    """Why it may stay unknown what became of a write, empty if it cannot; `check_lacks`: why its check cannot run."""
+    if not tool.effectful or (tool.check is None and tool.keyed):
+        return ""
+    if tool.check is None:
+        return "neither a key nor a check: attempted once, a lost answer stays unknown"
+    if not check_lacks:
+        return ""
+    then = "a lost answer" if tool.keyed else "attempted once, a lost answer"
+    return f"its check cannot run ({check_lacks}): {then} stays unknown until it can"
 
 
 def _met(condition: Condition, answer: Answer) -> bool:

@@ -85,6 +85,10 @@ class Attempts:
         # Of a write it is certain that nothing was begun.
         return Failed(ErrorCode.TOOL_UNAVAILABLE, retryable=tool.journalled, blames=False, detail=detail)
 
+    def checkable(self, tool: Tool) -> bool:
+        """Whether its check can be asked: one that lacks an address or a secret is as good as none."""
+        return tool.check is not None and not self._connectors.lacking(tool.check.connector)
+
     def refused(self, tool: Tool, *, priority: Priority) -> Failed | None:
         """How an execution would end that begins now and gets neither a slot nor a place in the queue."""
         if barred := self.barred(tool):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ringback_tools.domain.catalogue import Tool, visible
+from ringback_tools.domain.checking import caution
 from ringback_tools.ports import Catalogue, Connectors
 from ringback_tools.usecases.breakers import Breakers
 from ringback_tools.usecases.switches import Switches
@@ -18,10 +19,11 @@ REASON_CHARS_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A tool, and why it cannot be had, if it cannot."""
+    """A tool, why it cannot be had, if it cannot, and what an operator should know of it, if anything."""
 
     tool: Tool
     unavailable_reason: str = ""
+    caution: str = ""
 
 
 class Listing:
@@ -39,7 +41,7 @@ class Listing:
         """What this agent may use with these scopes; raises NotFound for an unknown pack or agent."""
         allowed = await self._catalogue.agent_tools(pack_digest, agent)
         tools = visible(await self._catalogue.tools(pack_digest), allowed=allowed, scopes=scopes)
-        return [Offer(tool, self._reason(tool)) for tool in tools]
+        return [Offer(tool, self._reason(tool), self._caution(tool)) for tool in tools]
 
     def open_breakers(self) -> tuple[str, ...]:
         """Dependencies that are refused now."""
@@ -52,3 +54,7 @@ class Listing:
         if lacking := self._connectors.lacking(tool.connector):
             return lacking[:REASON_CHARS_MAX]
         return f"{tool.dependency} does not answer" if tool.dependency in self._breakers.open() else ""
+
+    def _caution(self, tool: Tool) -> str:
+        lacks = self._connectors.lacking(tool.check.connector) if tool.check else ""
+        return caution(tool, check_lacks=lacks)[:REASON_CHARS_MAX]

@@ -187,7 +187,7 @@ class Writing:
         key nor check is admitted first: a first write that may or may not have been stored must not read as
         an attempt in doubt, since nobody could ever settle that.
         """
-        if execution.tool.settleable:
+        if execution.tool.may_retry or self._attempts.checkable(execution.tool):
             await self._pauses.at("admitted")
             # From here on it cannot be cancelled: the record says that something may have gone out.
             execution.sent = True
@@ -273,7 +273,7 @@ class Writing:
     async def _settle(self, execution: Execution, stored: Stored) -> bool:
         """Find out what became of the attempt; "not done" counts only after the settling time."""
         rule = execution.tool.check
-        if rule is None:
+        if rule is None or not self._attempts.checkable(execution.tool):
             return await self._end(execution, stored, self._finisher.in_doubt(execution), definitive=False)
         settled_at_ms = stored.record.attempt_deadline_ms + rule.settle_ms
         # One check is always made; the caller is not kept past the tool's deadline, the reconciler goes on then.

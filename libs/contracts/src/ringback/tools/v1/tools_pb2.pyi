@@ -200,6 +200,7 @@ class Tool(_message.Message):
     AVAILABLE_FIELD_NUMBER: _builtins.int
     UNAVAILABLE_REASON_FIELD_NUMBER: _builtins.int
     INTERNAL_FIELD_NUMBER: _builtins.int
+    CAUTION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     """MAJOR.MINOR; the major version is part of an action's identity."""
@@ -214,10 +215,12 @@ class Tool(_message.Message):
     """After this long Execute reports `slow`, ms."""
     dependency: _builtins.str
     available: _builtins.bool
-    """False: switched off, or its breaker is open."""
+    """False: switched off, no address or secret set, its server not there, or its breaker open."""
     unavailable_reason: _builtins.str
     internal: _builtins.bool
     """Only for facts and the platform; not offered to the model."""
+    caution: _builtins.str
+    """What an operator should know although it can be had: why it may stay unknown what became of a write."""
     def __init__(
         self,
         *,
@@ -232,10 +235,11 @@ class Tool(_message.Message):
         available: _builtins.bool = ...,
         unavailable_reason: _builtins.str = ...,
         internal: _builtins.bool = ...,
+        caution: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "deadline_ms", b"deadline_ms", "dependency", b"dependency", "description", b"description", "internal", b"internal", "name", b"name", "parameters_json", b"parameters_json", "side_effect", b"side_effect", "slow_after_ms", b"slow_after_ms", "unavailable_reason", b"unavailable_reason", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "caution", b"caution", "deadline_ms", b"deadline_ms", "dependency", b"dependency", "description", b"description", "internal", b"internal", "name", b"name", "parameters_json", b"parameters_json", "side_effect", b"side_effect", "slow_after_ms", b"slow_after_ms", "unavailable_reason", b"unavailable_reason", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
