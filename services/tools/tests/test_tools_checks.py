@@ -155,6 +155,9 @@ def test_a_write_without_a_key_is_settled_by_a_check_that_refuses(keyless, kit):
     asked = []
 
     class Refusing:
+        def lacking(self, spec):
+            return ""
+
         async def call(self, call):
             asked.append(call.spec.kind)
             if call.spec.kind == "grpc":
