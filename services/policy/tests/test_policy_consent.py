@@ -205,6 +205,42 @@ def test_contrasts_read_as_they_should(family):
     assert len(wrong) <= allowed, wrong[:10]
 
 
+AFFIRMING = [made for family in FAMILIES.values() for made in family if made.allowed == {Reading.YES}]
+
+
+def contrasted(made, utterance, confidence=0.9):
+    question = ConsentQuestion(
+        made.read_back, utterance, confidence, made.bound_values, made.side_effect, 0.6
+    )
+    return read_consent(question, contains=says_value).reading
+
+
+@given(made=st.sampled_from(AFFIRMING), number=st.integers(min_value=5_000, max_value=99_999))
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_said_beside_a_yes_another_number_makes_it_none(made, number):
+    for text in (
+        f"{made.utterance} for {number}",
+        f"{made.utterance}. {number}",
+        f"{number}. {made.utterance}",
+    ):
+        assert contrasted(made, text) is not Reading.YES
+
+
+@given(
+    made=st.sampled_from(AFFIRMING), no=st.sampled_from(["no", "don't do it", "not that", "stop", "i refuse"])
+)
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_said_beside_a_yes_a_negation_takes_it_back(made, no):
+    for text in (f"{made.utterance}. {no}.", f"{no}. {made.utterance}"):
+        assert contrasted(made, text) is not Reading.YES
+
+
+@given(made=st.sampled_from(AFFIRMING), confidence=st.floats(max_value=0.5999) | st.just(float("nan")))
+@settings(max_examples=100, deadline=None)
+def test_whatever_is_said_beside_a_yes_low_confidence_makes_it_none(made, confidence):
+    assert contrasted(made, made.utterance, confidence) is not Reading.YES
+
+
 def test_public_read_backs_without_any_signs_give_no_false_yes(shared_data):
     lines = (shared_data / "sgd" / "consent_dev.jsonl").read_text().splitlines()
     refusals = [row for row in map(json.loads, lines) if row["label"] == "negate"]

@@ -22,10 +22,19 @@ def answered_beside(read_backs: Sequence[str], yes: Sequence[str]) -> dict[str, 
         "a remark beside it": (read_backs, _after(clear, _REMARKS), {Reading.YES}),
         "asked in other ways": (read_backs, _after(clear, _TOLD), {Reading.YES}),
         "said again with its kind": (bus, _after(("yes,", "yes."), _AGAIN), {Reading.YES}),
+        "told of oneself and asked": (read_backs, _after(clear, _REASONS), {Reading.YES}),
+        "one that counts nothing": (read_backs, _after(clear, _PRONOUNS), {Reading.YES}),
         "near to a yes in letters": (read_backs, _said(_NEAR), _NO_YES),
         "a remark that finds fault": (read_backs, _after((*yes, *clear), _FAULTS), _NO_YES),
         "asked for more than that": (read_backs, _after((*yes, *clear), _MORE), _NO_YES),
         "said again otherwise": (bus, _after(("yes,", "yes.", "okay"), _OTHERWISE), _NO_YES),
+        "another of its kind": (read_backs, _after((*yes, *clear), _OTHERS), _NO_YES),
+        "more of the same kind": (bus, _after((*yes, *clear), _MORE_OF_IT), _NO_YES),
+        "wanted otherwise": (read_backs, _after((*yes, *clear), _WISHED), _NO_YES),
+        "told of oneself, and it takes the yes back": (read_backs, _after(clear, _NO_REASONS), _NO_YES),
+        "one that counts": (bus, _after((*yes, *clear), _COUNTED), _NO_YES),
+        "thought, and no more": (read_backs, _after(("", *yes, *clear), _THOUGHT), _NO_YES),
+        "interest alone": (read_backs, _said(_INTEREST), _NO_YES),
     }
 
 
@@ -67,3 +76,36 @@ what about a window|continue searching|
 once more please|i need help|with conditions|confirm the number"""
 _OTHERWISE = """i would prefer it in business|i prefer york to leeds|a ticket from leeds to hull|a ticket from york|
 a seat by the window|the train to york|one seat|three tickets from leeds|the coach to hull"""
+# What one is or has, lacks or has never seen, is why one asks.
+_REASONS = """i am a vegetarian. do they have anything for me?|we have a dog with us. are dogs allowed?|
+i have never been there. what is the address?|i am not familiar with the area. where is it?|
+where is it? i have never heard of it|i am very hungry. how long does it take?|
+i am curious, who runs it?|that sounds intriguing. what is their website?|
+excuse me, where is it?|pardon me but where is it?|may i know how many stops it makes?|
+would you say it is quiet?|would this be an open place?|what would you call that style?|
+would you be able to give me their number?|can i get beer there?|can you confirm the city for me?|
+send me their contacts|is there a wait?|i think that is perfect|i believe everything is correct"""
+_PRONOUNS = (
+    """is that one quiet?|does this one have parking?|when does that one close?|is it a furnished one?"""
+)
+_OTHERS = """can we look elsewhere|is there something in hull|what is available on the coast|any more?|
+are there any additional places?|show me some options|is that the only one?|is there anything in hull?|
+i have a better idea|i found a better one|check union city|take me to the airport|find the airport hotel"""
+_MORE_OF_IT = """are there any more buses?|do you have a faster bus?|find me some buses|are there other coaches|
+is there a night bus?|can you find a coach"""
+_WISHED = """i would like to have it outside|we would love to have it in hull|i want to have it by the window|
+would it be possible to sit outside|would it be better on a friday|would you be able to change it|
+are you able to move it|i want a nice one|what can you do about it|how can you make it cheaper|
+where do i cancel|may i know how to cancel"""
+_NO_REASONS = """i have doubts. what is the address?|i have a complaint. what is the number?|
+i am very unsure. what is the address?|i have another plan. what is the number?|
+we have four children. what is the address?|i have never wanted that. what is the address?|
+i do not want it. what is the address?|i have not decided. what is the address?|
+i am a little late. what is the address?"""
+_COUNTED = """is that one ticket?|does this one seat cost more|make that one seat|just a single one|
+is this one person?"""
+_THOUGHT = """i think so|i think|i believe so|i think that is wrong|i think it is too late|i believe it is for three|
+i guess that is fine|i think it would be better outside|i think you are joking"""
+_INTEREST = """i am interested|i am curious|that sounds interesting|sounds intriguing|excuse me|pardon me|so far|
+i am interested in the other one|yes, i am interested in a later one|not so far so good|it is not all clear|
+would you say that it is okay|yes, i am not interested"""

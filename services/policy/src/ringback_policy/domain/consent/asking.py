@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 from ringback_policy.domain.consent.clauses import Clause
 from ringback_policy.domain.consent.patterns import AFFIRM_PHRASES, INFO_LEAD, INFO_PATTERN
+from ringback_policy.domain.consent.remarks import telling
 from ringback_policy.domain.consent.values import SaidValues, stem
 from ringback_policy.domain.consent.words import (
     ACTION_VERBS,
     AFFIRM_WORDS,
     AFTER_PREPOSITIONS,
+    AMENITIES,
     ASK_LEADS,
     ASKING_SUBJECTS,
     BEFORE_LEADS,
@@ -17,6 +19,7 @@ from ringback_policy.domain.consent.words import (
     CHANGING_VERBS,
     GETTING_VERBS,
     INFO_NOUNS,
+    KIND_FAMILIES,
     KIND_WORDS,
     MODAL_LEADS,
     NEUTRAL_WORDS,
@@ -33,7 +36,17 @@ from ringback_policy.domain.consent.words import (
     WH_LEADS,
 )
 
-__all__ = ["asks", "asks_for_more", "bare", "commands", "lacks", "requests_change", "waits_for"]
+__all__ = [
+    "asks",
+    "asks_for_its_like",
+    "asks_for_more",
+    "bare",
+    "commands",
+    "lacks",
+    "reason",
+    "requests_change",
+    "waits_for",
+]
 
 
 def asks(clause: Clause, said: SaidValues) -> bool:
@@ -47,7 +60,9 @@ def asks(clause: Clause, said: SaidValues) -> bool:
         return not AFFIRM_PHRASES.match(clause.text) or clause.asked
     if lead in MODAL_LEADS or lead in ASK_LEADS:
         return not _is_order(words[words.index(lead) :]) and not _only_affirms(words)
-    if INFO_PATTERN.search(clause.text) and (INFO_NOUNS & set(words) or INFO_LEAD.match(clause.text)):
+    if INFO_PATTERN.search(clause.text) and (
+        INFO_NOUNS & set(words) or INFO_LEAD.match(clause.text) or _PLACE_TOLD.search(clause.text)
+    ):
         return not _wants_another(clause, said)
     if _TO_BE_TOLD.search(clause.text) and not _IN_DOUBT.search(clause.text):
         return True
@@ -61,9 +76,19 @@ def asks(clause: Clause, said: SaidValues) -> bool:
 
 
 def lacks(clause: Clause) -> bool:
-    """ "I don't have their number": why one asked to be told, and no refusal."""
+    """ "I don't have their number", "I have never been there": why one asked to be told, and no refusal."""
+    if _STRANGE.fullmatch(clause.text):
+        return True
     match = _LACKS.fullmatch(clause.text)
-    return match is not None and bool(set(match.group(1).split()) & INFO_NOUNS)
+    return match is not None and match.group(1).split()[-1] in INFO_NOUNS
+
+
+def reason(clause: Clause) -> bool:
+    """ "I am a vegetarian", before one asks what the kitchen has: what one is or has, and no wish."""
+    if lacks(clause):
+        return True
+    match = _OF_ONESELF.fullmatch(clause.text)
+    return match is not None and not clause.contrast and not telling(match.group("what"))
 
 
 def waits_for(clause: Clause) -> bool:
@@ -87,10 +112,10 @@ def asks_for_more(clause: Clause, said: SaidValues) -> bool:
     verb = next((word for word in words[lead + 2 :] if word not in BESIDE_WORDS), "")
     if all(said.has(word) or word in NEUTRAL_WORDS for word in words):
         return False
-    if words[lead + 1] in {"i", "we"} and _WITH_ME.search(clause.text):
-        # "Can I call them", "can I take my dog with me" asks whether one may.
-        return False
-    if verb in TELLING_VERBS and "to" not in words and not _names(words[words.index(verb) + 1 :], said):
+    if words[0] in WH_LEADS and words[lead + 1] == "you":
+        # "What would you call it" asks what you think; "what can you do about it" asks for something.
+        return verb in (GETTING_VERBS | CHANGING_VERBS | ACTION_VERBS) - {"call"}
+    if _asks_how_it_is(clause, lead) or _to_be_told(words, verb, said):
         return False
     if words[lead + 1] in {"they", "he", "she"} and verb not in CHANGING_VERBS:
         # "Can they colour hair" asks what others do.
@@ -102,6 +127,28 @@ def asks_for_more(clause: Clause, said: SaidValues) -> bool:
     if words[lead + 1] != "you" and verb not in GETTING_VERBS | TRAVELLING_VERBS:
         return False
     return not (set(words) & (INFO_NOUNS | WH_LEADS) or _TOLD.search(clause.text))
+
+
+def _asks_how_it_is(clause: Clause, lead: int) -> bool:
+    words = clause.words
+    if _HOW_IT_WOULD_BE.match(clause.text) or (words[-1] == "there" and words[-2] in AMENITIES):
+        # "Would this be an overnight bus", "can I get liquor there".
+        return True
+    # "Can I call them", "can I take my dog with me" asks whether one may.
+    return words[lead + 1] in {"i", "we"} and _WITH_ME.search(clause.text) is not None
+
+
+def _to_be_told(words: tuple[str, ...], verb: str, said: SaidValues) -> bool:
+    if verb not in TELLING_VERBS or "to" in words:
+        return False
+    told = _PLACE_TOLD.sub(" ", " ".join(words[words.index(verb) + 1 :]))
+    return not _names(told.split(), said)
+
+
+def asks_for_its_like(text: str, said: SaidValues) -> bool:
+    """ "Do you have a bigger car", "find me some flights": another one of the kind that was read back."""
+    wanted = {stem(word) for found in _ONE_OF.finditer(text) for word in found.group(1).split()}
+    return any(family & said.words and wanted & _KIND_STEMS[family] for family in KIND_FAMILIES)
 
 
 def requests_change(text: str, said: SaidValues) -> bool:
@@ -181,6 +228,7 @@ def _is_order(words: tuple[str, ...]) -> bool:
         words[0] == "do"
         and len(words) > 1
         and words[1] in {"it", "that", "this", "so", "not", "please", "nothing"}
+        and not (words[1] == "it" and set(words[2:3]) & {"have", "allow", "serve"})
     )
 
 
@@ -190,6 +238,8 @@ def _only_affirms(words: tuple[str, ...]) -> bool:
     rest = text.split()
     if not rest:
         return True
+    if words[1:2] == ("you",) and words[2:3] in {("say",), ("think",)}:
+        return False
     if (
         words[0] in MODAL_LEADS | ASK_LEADS
         and len(words) > 1
@@ -209,6 +259,7 @@ def _restates(words: tuple[str, ...], said: SaidValues) -> bool:
 _WITH_ME = re.compile(
     r"\b(?:call|phone|contact|text|email|reach) (?:them|him|her|there|the \w+)(?: \w+)?$"
     r"|\b(?:take|bring) (?:\w+ ){1,3}(?:with (?:me|us)|along|inside)\b"
+    r"|\b(?:take|bring) (?:my|our) \w+ there$"
 )
 # "I was also wondering which city it is in": whoever wants to be told waits for no one else.
 _TO_BE_TOLD = re.compile(
@@ -222,18 +273,49 @@ _LACKS = re.compile(
     r"(?:have|know|find|remember|recall|see|(?:think|believe) (?:i|we) (?:got|have|know)) "
     r"((?:the|their|its|it is|his|her|your|any) (?:\w+ ){0,2}\w+?)(?: yet| anymore| any more)?"
 )
+_STRANGE = re.compile(
+    r"(?:because |and |since )?(?:i|we) (?:(?:am|are) not (?:at all |too |very |yet |even |that |really )*familiar with"
+    r"|have never (?:even )?(?:heard of|been to)|have never been|do not know) "
+    r"(?:there|them|it|him|her|this|that|(?:this|that|the) (?:area|place|city|town|part of town|neighborhood))"
+    r"(?: before)?"
+)
+_KIND_STEMS = {family: frozenset(stem(word) for word in family) for family in KIND_FAMILIES}
+# Unlike "is it a direct flight".
+_ONE_OF = re.compile(
+    r"\b(?:have|find|get|show|see|look(?:ing)? for|search for|check for|(?:are|is) there)\b"
+    r"(?: (?:me|us|you|also|just|for))* (?:an?|any|some|more|other|all|what|which)"
+    r"((?: (?!(?:for|on|of|at|in|with|to)\b)[a-z-]+){1,4})"
+)
+# "I am a vegetarian", "we have some pets with us".
+_OF_ONESELF = re.compile(
+    r"(?:also )?(?:(?:i am|we are) (?:an? |so |very |really )+|(?:i|we) (?:do )?have (?:got )?(?:an? |some |my |our )*)"
+    r"(?P<what>[a-z]+)(?: with (?:me|us)| too| as well)?"
+)
 _THEIRS = re.compile(
     r"\b(?:find|tell|share|show|send|provide|read|look up|pull up|check)(?: out)?(?: (?:me|us))? "
     r"(?:their|its|his|her|the \w+'s) ((?:[a-z]+ ?){1,4})$"
 )
+# "The departing airport", unlike "the airport hotel".
+_PLACE_TOLD = re.compile(
+    r"(?<!\bto )(?<!\bat )(?<!\bin )(?<!\bfrom )\b(?:the|which|what) "
+    r"(?:exact |depart(?:ing|ure) |arriv(?:al|ing) |origin |destination )?(?:city|airport)"
+    r"(?= (?:for me|please|of|where|it|i|we)\b|$)"
+)
 _NAMES_NOTHING = NEUTRAL_WORDS | TELLING_VERBS
-_TOLD_OR_PLAIN = NEUTRAL_WORDS | INFO_NOUNS | KIND_WORDS | TOLD_OF | AFFIRM_WORDS
+_TOLD_OR_PLAIN = (
+    frozenset({"find", "give", "send"}) | NEUTRAL_WORDS | INFO_NOUNS | KIND_WORDS | TOLD_OF | AFFIRM_WORDS
+)
 _REQUEST_STEMS = frozenset(stem(word) for word in REQUEST_VERBS)
 _ABLE_TO_USE = re.compile(r"\bi (?:can |could |may |might |will |should )?use\b")
+# Unlike "would it be possible".
+_HOW_IT_WOULD_BE = re.compile(
+    r"would (?:you say (?:that )?)?(?:this|that|it|they|the \w+)(?: be| is| are) (?!possible|okay|better)"
+)
 # "Will I have to change trains" asks what is to come.
 _TO_COME = re.compile(r"\bwill (?!you\b)")
 _TOLD = re.compile(
-    r"\b(?:tell|let (?:me|us) know|know|check|verify|find out|see (?:if|whether)|look up|look into)\b"
+    r"\b(?:tell|let (?:me|us) know|know|check(?! for\b)|verify|find out|look up|look into"
+    r"|(?:see|search) (?:if|whether))\b"
 )
 _ASKED_WHETHER = re.compile(
     r"\b(?:know|tell me|check|find out|see|wondering|wonder|confirm|ask) (?:if|whether|where|when|who|what|how)\b"

@@ -218,6 +218,8 @@ _BEFORE_VERB = frozenset(
         "plan",
         "request",
         "wish",
+        # "I would like to have it outside".
+        "to",
     }
 )
 _NO_THINGS = AFFIRM_WORDS | NEGATIVE_WORDS | NEUTRAL_WORDS | _BEFORE_VERB

@@ -3,6 +3,7 @@
 import re
 
 from ringback_policy.domain.consent.patterns import pattern_of
+from ringback_policy.domain.consent.words import KIND_WORDS, TIME_WORDS, VALUE_WORDS
 
 __all__ = ["IDIOMS"]
 
@@ -10,6 +11,16 @@ __all__ = ["IDIOMS"]
 def _idiom(value: str, clues: str, alternatives: str) -> tuple[tuple[str, ...], re.Pattern[str], str]:
     return tuple(clues.split("|")), pattern_of(alternatives), f" {value} "
 
+
+# "Is that one ticket" counts.
+_COUNTED = "|".join(
+    sorted(
+        KIND_WORDS
+        | {"person", "passenger", "adult", "child", "night", "stop", "transfer", "bag", "apartment"}
+    )
+)
+
+_VALUES = "|".join(sorted(VALUE_WORDS | TIME_WORDS))
 
 # Idioms whose words would mislead, with what they amount to. Applied in order, on text without contractions, where one
 # of the clues stands in it: most texts have none, and looking for those costs a tenth.
@@ -66,8 +77,33 @@ IDIOMS = (
         r"|for|with|at|in|on|to|of|from|it|and|but|i|we|you|there|here|that|which|right|yes|okay|again|what|how|when|where"
         r"|who|can|could|do|does|are|any|also|tell|find|let|go)\b))",
     ),
+    # "Is that one furnished" asks after the thing itself.
+    _idiom(
+        r"\1 it",
+        " one",
+        r"(is|are|was|does|did|do|has|will|would|can|could) (?:this|that) one"
+        rf"(?! (?:{_COUNTED})\b)",
+    ),
     # "A shared one" is no number, and still says what it is.
     _idiom(r"\1", " one", r"((?:a|an) [a-z]+(?:ed|able|free)) one"),
+    _idiom(
+        r"\1",
+        " one",
+        r"((?:is|was) (?:this|that|it|the) (?:\w+ )?an? (?!single|double|second|third|\w+er\b)[a-z]+(?:-[a-z]+)?) one"
+        r"(?! [a-z])",
+    ),
+    _idiom(r"can \1", " be able", r"(?:would|will|could) (you|i|we|they) be able to"),
+    _idiom(r"can \1", " able", r"are (you|we|they) able to"),
+    _idiom(
+        "is it refundable",
+        " refund",
+        r"(?:would|will|can|could|may) (?:i|we) (?:get|have|receive|claim) a (?:full )?refund",
+    ),
+    _idiom("good", "so far", "so far,? (?:so|it is|everything is|all is) good"),
+    _idiom("okay", "all clear", "all clear"),
+    _idiom(
+        "", "me", r"(?:excuse|pardon) me(?= *,? *(?:but )?(?:what|where|when|how|who|which|is|are|does)\b)"
+    ),
     _idiom("", "or no", "or not|or no(?= *(?:[.?!,;]|$))"),
     # What one remarks before an answer, or of it.
     _idiom("details", "terms|conditions", "(?:your|the|these|those|all) (?:terms|conditions)"),
@@ -118,7 +154,11 @@ IDIOMS = (
         r"(?:i|we) have (?:always|long) wanted (?:to )?(?:\w+ )?(?:him|her|them|it|this|that|there)(?= *[.,!;]|$)",
     ),
     _idiom("good", "more like", "(?:that|this) is more like it"),
-    _idiom("perfect", " one", "(?:nice|great|perfect|lovely|excellent|brilliant|good) one"),
+    _idiom(
+        "perfect",
+        " one",
+        r"(?<!want a )(?<!need a )(?<!get a )(?<!find a )(?:nice|great|perfect|lovely|excellent|brilliant|good) one",
+    ),
     _idiom("oh", "uh|m", "uh[ -]?huh|m+[ -]?h+m+"),
     # "I will be at work then" says that one is busy.
     _idiom("busy", " work", "(?:at|from|after|before|until|have|into|my|off|got) work|have to work"),
@@ -134,11 +174,12 @@ IDIOMS = (
         """,
     ),
     _idiom("thanks", "thank", "thanks? (?:you )?(?:a (?:lot|bunch|million|ton)|so much|very much)"),
-    # What somebody is thanked for asks for nothing.
+    # What somebody is thanked for asks for nothing; "thanks for three people" counts.
     _idiom(
         "thanks",
         "thank",
-        r"(?:thanks|thank you)(?: so much| very much)? for (?!everything but)(?:[\w']+ ?){1,6}(?=[.!?,;\n]|$)",
+        r"(?:thanks|thank you)(?: so much| very much)? for (?!everything but)"
+        rf"(?:(?!(?:{_VALUES})\b)[a-z'\-]+ ?){{1,6}}(?=[.!?,;\n]|$)",
     ),
     # How old something is says nothing of what will be done.
     _idiom(

@@ -51,7 +51,7 @@ AFFIRM_PHRASES = pattern_of(
     let us (?:roll|rock|proceed|begin|get started|get going|get to it|make it happen|do this|get it done)
     count (?:me|us) in|i am sold|(?:you|we) are on$|(?:you|we) have a deal|it is a date
     (?:that|it|this) (?:does|will do) (?:it|the (?:trick|job))(?: (?:for me|nicely|perfectly))?
-    hits the spot|fits the bill
+    hits the spot|(?:fit|fill)s? the bill
     (?:that|it|this) is (?:music to my ears|the way to go|the spirit|the stuff|the bomb|the best|a yes|a go|a match)
     (?:i am|we are) (?:all )?(?:for|in favou?r of) (?:it|that|this)$
     (?:i am|we are) (?:all )?(?:ready|set|good) to (?:go|roll)$
@@ -99,7 +99,7 @@ AFFIRM_PHRASES = pattern_of(
     you have (?:my|our) (?:permission|consent|approval|blessing|okay)
     you (?:may|can|should)(?= |$)
     (?:i|we) (?:do )?(?:want|need) (?:this|that|it)(?! (?:to|for|on|at|in|with|from)\b)
-    make (?:it|that|this) (?:happen|official)|the (?:plan|deal|ticket)
+    make (?:it|that|this) (?:happen|official)|make the purchase$|the (?:plan|deal|ticket)
     my (?:\w+ )?(?:request|plan|wish|desire|intention|choice)
     """
 )
@@ -136,6 +136,7 @@ HOLD_PATTERN = pattern_of(
     need (?:a|some|more) (?:time|minute|moment|second)
     on second thoughts?|actually|oh no|oops|whoa|hesitate
     first i (?:want|need|would)
+    i (?:have|found|got|know|saw) a (?:much )?better
     """
 )
 
@@ -167,7 +168,7 @@ CHANGE_PATTERN = pattern_of(
     needs? to be|has to be|have to be|must be|would be better|would rather
     add|remove|take (?:off|out|away)|include|exclude|extend|shorten|upgrade|downgrade
     not the|it is for|put it|set it|try|plus|minus
-    earlier|sooner|more|less|fewer|only|second thoughts?
+    earlier|sooner|more|less|fewer|only|second thoughts?|elsewhere
     """
 )
 
@@ -178,7 +179,8 @@ ANNOUNCE_PATTERN = re.compile(
 )
 # What others will feel about it, said after a yes, asks for nothing and takes nothing back.
 COMMENT_PATTERN = re.compile(
-    r"(?:so )?(?:she|he|they|everyone|everybody|my \w+) (?:will|is going to|are going to|would|is|are) (?:be )?"
+    r"i am (?:very |really |quite |so )?(?:interested|intrigued|curious)(?: in (?:it|that|this))?"
+    r"|(?:so )?(?:she|he|they|everyone|everybody|my \w+) (?:will|is going to|are going to|would|is|are) (?:be )?"
     r"(?:so |very |really |absolutely )*"
     r"(?:love|enjoy|like|happy|glad|pleased|surprised|excited|thrilled|delighted)(?: it| that| this)?"
 )
@@ -194,6 +196,7 @@ ASKED_YEAR = re.compile(r"\b(?:from|in|of|since|year) (?:19|20)[0-9]{2}\b|^(?:19
 ASKED_WHICH = re.compile(
     r"(?:\bthe |\b(?:when|what time) (?:is|does|will) )(?:very )?first (?!class\b|row\b|floor\b|of\b|one\b)[a-z]{4,}"
     r"|\bthat (?:night|day|morning|afternoon|evening)\b|\bnight (?:rate|price|cost|charge|fee)"
+    r"|(?:much|price|cost|rate)(?: (?!to\b)\w+){0,6} (?:a|per|each)(?: single)? night\b(?! (?!there|and|at|in)[a-z])"
     r"|(?:rate|price|cost|costing|costs|charge|much)(?: \w+){0,2} night\b"
 )
 
@@ -211,6 +214,7 @@ DOUBT_PATTERN = pattern_of(
     is (?:that|it|this) (?:legit|feasible|doable|sensible|reasonable|workable|accurate|valid)
     is (?:that|it|this) (?:right|okay|correct|final|safe|necessary|all|certain|reversible|for sure)
     really
+    (?:how|where|when) (?:to|do i|can i|could i) (?:cancel|undo|stop)
     can i (?:still|undo|change|cancel|get (?:it|my money) back)
     """
 )
@@ -222,7 +226,11 @@ ALTERNATIVE_PATTERN = pattern_of(
     (?:other|the|my|our|your|any|more|all|what) (?:options?|choices?)
     (?:do|would) you have (?:anything|something|any)
     cheaper|better|bigger|larger|smaller|nicer|closer|nearer|faster|quicker|longer|shorter|higher|lower|newer
-    earlier|later|sooner|less|fewer|extra
+    earlier|later|sooner|less|fewer|extra|elsewhere
+    (?:any more|additional) (?!fees?\b|costs?\b|charges?\b|information\b|details?\b|expenses?\b)\w+
+    (?:what|anything|something) (?:is )?available|(?:is|are) there (?:something|others?)|something (?:in|at|near|on)
+    (?:show|give|tell) (?:me|us) (?:(?:some|the|your|any|more) )?(?:options|others?|choices)|any more$
+    the only (?:one|\w+)(?: \w+)?(?: available| left| you have)$|anything (?:available|in|at|near|around|by)
     (?:before|after|until|once) (?:you|i|we|it|that|this|\w+ing)
     (?:first|beforehand)$|^(?:first|before|after|until|once)
     """
@@ -254,5 +262,6 @@ INFO_LEAD = re.compile(
     r"(?:please |also |so |and |then |oh )*"
     r"(?:(?:i|we) (?:(?:will|would|just|also|still) )*(?:want|need|like|was wondering|wonder) (?:you )?(?:also )?"
     r"(?:to (?:know|tell me|check)|if|whether|what|how|when|where|who)|tell? me|let me know|find out|inform (?:me|us)"
-    r"|check|see (?:if|whether)|confirm (?:if|whether|about)|look up)\b"
+    r"|check(?= (?:if|whether|it|that|what|when|where|who|how|on)\b)"
+    r"|see (?:if|whether)|confirm (?:if|whether|about)|look up)\b"
 )

@@ -4,6 +4,7 @@ Each clause is classed by what it does (affirm, refuse, hold, hedge, change, ask
 clause that affirms and none that takes it back; what cannot be placed makes it UNCLEAR, so it is asked again.
 """
 
+import itertools
 import re
 from collections.abc import Callable
 from enum import Enum, auto
@@ -13,23 +14,20 @@ import msgspec
 from ringback_policy.domain.consent.asides import aside, without_asked
 from ringback_policy.domain.consent.asking import (
     asks,
-    asks_for_more,
     bare,
     commands,
     lacks,
+    reason,
     requests_change,
     waits_for,
 )
 from ringback_policy.domain.consent.clauses import Clause, clauses_of, fold
+from ringback_policy.domain.consent.doubting import doubts
 from ringback_policy.domain.consent.naming import by_its_kind, foreign_words, only_its_kind, wants
 from ringback_policy.domain.consent.patterns import (
     AFFIRM_PHRASES,
-    ALTERNATIVE_PATTERN,
-    ASKED_COUNT,
-    ASKED_INFO,
     CHANGE_PATTERN,
     CONDITION_PATTERN,
-    DOUBT_PATTERN,
     HEDGE_PATTERN,
     HOLD_PATTERN,
     STOP_PATTERN,
@@ -39,19 +37,10 @@ from ringback_policy.domain.consent.remarks import hoped, remark
 from ringback_policy.domain.consent.values import SaidValues, new_values, said_values
 from ringback_policy.domain.consent.words import (
     AFFIRM_WORDS,
-    AMENITIES,
     ASKED_KINDS,
-    KIND_FAMILIES,
-    KIND_WORDS,
     MODAL_LEADS,
     NEGATIVE_WORDS,
-    NEUTRAL_WORDS,
-    PREPOSITIONS,
     STRONG_YES,
-    TOLD_NOUNS,
-    TOLD_OF,
-    TRAVELLING_VERBS,
-    WH_LEADS,
 )
 from ringback_policy.domain.subjects import ONCE_MORE, BoundValue
 from ringback_policy.domain.vocabulary import Reading, SideEffect
@@ -243,7 +232,16 @@ def _classed(clauses: tuple[Clause, ...], said: SaidValues) -> list[_Found]:
         elif (act is _Act.OTHER and remark(clause, said)) or (act is _Act.HEDGE and hoped(clause)):
             act = _Act.REMARK
         found.append(_Found(act, clause))
-    return found
+    return [
+        # "I am a vegetarian. Do they have anything for me?"
+        _Found(_Act.ASK, item.clause)
+        if item.act in (_Act.OTHER, _Act.REFUSE)
+        and after is not None
+        and after.act is _Act.ASK
+        and reason(item.clause)
+        else item
+        for item, after in itertools.zip_longest(found, found[1:])
+    ]
 
 
 def _own(clause: Clause) -> bool:
@@ -260,7 +258,9 @@ def _act_of(clause: Clause, said: SaidValues) -> _Act:
     if waits_for(clause):
         return _Act.HEDGE
     if asks(clause, said):
-        return _asked(clause, text, said)
+        if requests_change(text, said):
+            return _Act.CHANGE
+        return _Act.OTHER if doubts(clause, text, said) else _Act.ASK
     if CONDITION_PATTERN.search(text):
         return _Act.HEDGE
     if _refuses(clause, text, said):
@@ -268,39 +268,6 @@ def _act_of(clause: Clause, said: SaidValues) -> _Act:
     if HEDGE_PATTERN.search(text) and hedged(text, said):
         return _Act.HEDGE
     return _stated(clause, text, said)
-
-
-def _asked(clause: Clause, text: str, said: SaidValues) -> _Act:
-    """A question asks for a change, or only asks; one with a negation in it is not harmless."""
-    if requests_change(text, said):
-        return _Act.CHANGE
-    doubted = ASKED_INFO.sub(" ", text) if _told(clause, said) else text
-    # "Does it have one stop" stops nothing.
-    words = set(_NOT_VERY.sub(" ", ASKED_COUNT.sub(" ", clause.text)).split())
-    harmless = _ASKED_VERBS if clause.words[0] in WH_LEADS else {"know", "without"}
-    if words & NEGATIVE_WORDS - harmless or DOUBT_PATTERN.search(doubted):
-        return _Act.OTHER
-    if ALTERNATIVE_PATTERN.search(_without_then(clause)) or asks_for_more(clause, said):
-        return _Act.OTHER
-    if turned_round(clause.text, said):
-        return _Act.OTHER
-    if clause.contrast and "also" not in clause.words and _asks_about_said(clause.words, said):
-        # "Yes, but which card does it go to?" asks about what was read back.
-        return _Act.OTHER
-    return _Act.ASK
-
-
-def _asks_about_said(words: tuple[str, ...], said: SaidValues) -> bool:
-    """Whether it puts a thing of the read-back in question; "is the ticket refundable" only names its kind."""
-    # "Is the flight from Hull" asks whether it is as it was read back.
-    doubts = not set(words) & WH_LEADS and bool(set(words) & PREPOSITIONS)
-    return any(
-        len(word) > 3
-        and said.has(word)
-        and word not in NEUTRAL_WORDS
-        and (doubts or word not in _SPOKEN_OF or bool(_WHICH & set(words[max(at - 1, 0) : at])))
-        for at, word in enumerate(words)
-    )
 
 
 def _refuses(clause: Clause, text: str, said: SaidValues) -> bool:
@@ -347,39 +314,7 @@ def _echoed(clause: Clause) -> bool:
     return len(clause.words) > 1 and bool(set(clause.words) & (STRONG_YES | {"right"}))
 
 
-def _told(clause: Clause, said: SaidValues) -> bool:
-    """Whether all it names is what one may be told: "the price range", "their location and contact number"."""
-    words = set(clause.words) - NEUTRAL_WORDS - {"what", "how", "any"}
-    if clause.words[-1] in _HOW_IT_IS:
-        # "What about the parking situation", "how about music there".
-        return not any(said.has(word) or word in KIND_WORDS for word in words)
-    if words & AMENITIES and words <= AMENITIES | TOLD_OF | TOLD_NOUNS:
-        return not any(said.has(word) for word in words)
-    if not words & TOLD_NOUNS or any(said.has(word) for word in words.difference(*KIND_FAMILIES)):
-        return False
-    return words <= TOLD_NOUNS | TOLD_OF | KIND_WORDS | {"location"}
-
-
-def _without_then(clause: Clause) -> str:
-    """A question without the time it speaks of: "how long until it arrives", "what is left after that"."""
-    if not set(clause.words) & WH_LEADS:
-        return clause.text
-    return _TIME_ASKED.sub(" ", clause.text)
-
-
-# "Is it not too far", unlike "is it not right".
-_NOT_VERY = re.compile(r"\bnot (?:too|very|so|that|overly|terribly) (?!right|correct|good|sure)[a-z]+")
-_SPOKEN_OF = KIND_WORDS - ASKED_KINDS | TRAVELLING_VERBS | {"leaving", "departing", "traveling", "station"}
-_WHICH = frozenset({"which", "what", "whose"})
-# "When did it drop", "where does it stop": what is asked after is not refused.
-_ASKED_VERBS = frozenset({"know", "without", "drop", "stop"})
-_HOW_IT_IS = frozenset(
-    {"there", "situation", "aspect", "policy", "side", "facilities", "amenities", "services"}
-)
 # "How long do I have to wait for it" asks nobody to wait.
-_WAIT_ASKED = re.compile(r"\bhow (?:long|much)\b.*\bwait(?:ing)?\b|\bwait(?:ing)? times?\b")
-_TIME_ASKED = re.compile(
-    r"\bhow (?:long|soon|much (?:time|longer)|many \w+)(?: \w+){0,3} (?:until|till|before) "
-    r"(?:it|they|he|she|i|we|(?:the|my|our) \w+)\b"
-    r"|\bafter (?:that|this|it)$"
+_WAIT_ASKED = re.compile(
+    r"\bhow (?:long|much)\b.*\bwait(?:ing)?\b|\bwait(?:ing)? times?\b|\b(?:the|any|is there a) wait\b"
 )

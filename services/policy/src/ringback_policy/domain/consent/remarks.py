@@ -31,7 +31,7 @@ from ringback_policy.domain.consent.words import (
     VALUE_WORDS,
 )
 
-__all__ = ["adverb", "hoped", "remark"]
+__all__ = ["adverb", "hoped", "remark", "telling"]
 
 
 def remark(clause: Clause, said: SaidValues) -> bool:
@@ -46,12 +46,23 @@ def remark(clause: Clause, said: SaidValues) -> bool:
     frame = next((match for pattern in _FRAMES if (match := pattern.fullmatch(text)) is not None), None)
     if frame is None:
         return False
-    return not any(_telling(word) for word in frame.group("filled").split())
+    return not any(telling(word) for word in frame.group("filled").split())
 
 
 def hoped(clause: Clause) -> bool:
-    """ "I think they will love it": how it will be liked, and no doubt whether to do it."""
-    return not clause.asked and not clause.contrast and _LIKED.fullmatch(clause.text) is not None
+    """ "I think they will love it", "I believe that is perfect": how it is liked, and no doubt whether to do it."""
+    if clause.asked or clause.contrast:
+        return False
+    return _LIKED.fullmatch(clause.text) is not None or _praised(clause.text)
+
+
+def _praised(text: str) -> bool:
+    """ "I think that is cool": a whole sentence of praise after the thinking, unlike "I think so"."""
+    match = _THOUGHT.fullmatch(text)
+    if match is None:
+        return False
+    words = match.group("what").split()
+    return bool(set(words) & AFFIRM_WORDS) and all(word in AFFIRM_WORDS | NEUTRAL_WORDS for word in words)
 
 
 def _said_of_oneself(words: tuple[str, ...], said: SaidValues) -> bool:
@@ -60,7 +71,7 @@ def _said_of_oneself(words: tuple[str, ...], said: SaidValues) -> bool:
     After an article or a preposition it could name another thing; after "that is" another value.
     """
     foreign = [at for at, word in enumerate(words) if not _plain(word, said)]
-    if len(foreign) != 1 or _telling(words[foreign[0]]):
+    if len(foreign) != 1 or telling(words[foreign[0]]):
         return False
     before = [word for word in words[: foreign[0]] if word not in _LEADS and not adverb(word)]
     if not before or before[0] not in _SPEAKERS | _THINGS or not set(before[1:]) <= _AUXILIARIES:
@@ -84,9 +95,11 @@ def adverb(word: str) -> bool:
     return not any(form in _NEAR_NO_ADVERB for form in (word, *without_one(word)))
 
 
-def _telling(word: str) -> bool:
+def telling(word: str) -> bool:
     """Whether it finds fault, belongs to a value or a kind of thing, or may be a refusal spelt badly."""
-    if word in _NO_REMARK or any(char.isdigit() for char in word) or word.startswith(_TURNED):
+    if word in _NO_REMARK or any(char.isdigit() for char in word):
+        return True
+    if word.startswith(_TURNED) and word not in _NOT_TURNED:
         return True
     return any(no in word for no in _REFUSALS) or any(
         form in _NEAR_FAULT for form in (word, *without_one(word))
@@ -145,11 +158,16 @@ _NEAR_FAULT = _near(
 _NEAR_NO_ADVERB = _near(NO_ADVERBS)
 # "Unfair", "disappointing", "overpriced".
 _TURNED = ("un", "dis", "mis", "over", "in", "im", "ir", "non")
+_NOT_TURNED = frozenset({"interesting", "intriguing", "inviting", "inspiring", "impressive", "incredible"})
 _VERY = "(?:so |very |really |absolutely |totally |pretty |just |truly |simply |quite |super |like )*"
 _LIKED = re.compile(
     r"(?:i (?:think|hope|bet|believe|guess) )(?:that )?(?:we|they|she|he|everyone|everybody|my \w+|our \w+) "
     r"(?:will|would|are going to|is going to) (?:all |both |really |so |just )*(?:love|enjoy|like|appreciate)"
     r"(?: (?:it|that|this|them|there))?(?: (?:a lot|so much|much better|better|very much))?"
+)
+_THOUGHT = re.compile(
+    r"i (?:think|believe) (?:that )?(?:it|that|this|everything|these|those|you) (?:all )?(?:\w+ )?"
+    r"(?:is|are|will|would|looks?|sounds?|seems?|heard|works?|suits?|fits?)\b(?P<what>.*)"
 )
 _FRAMES = tuple(
     re.compile(pattern)

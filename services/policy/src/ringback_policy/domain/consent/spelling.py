@@ -78,6 +78,9 @@ def _joined(match: re.Match[str]) -> str:
 def _meant(word: str) -> str:
     """The words that were meant, when it is a known slip, two of them in one, or a word of yes but for one letter."""
     known = SLIPS.get(word)
+    if word.endswith("'s") and SLIPS.get(word[:-2]) in _SHORTENED:
+        # "Tht's".
+        return f"{SLIPS[word[:-2]]}'s"
     if known is not None or word in _KNOWN or len(word) > LONG_CHARS_MAX:
         return known or word
     if _LIKE_YES.fullmatch(word):
@@ -125,6 +128,7 @@ def without_one(word: str) -> list[str]:
 # Shorter words have everyday neighbours: "right" and "night", "fine" and "find".
 LONG_CHARS_MIN, LONG_CHARS_MAX = 7, 14
 SHORT_CHARS_MIN = 5
+_SHORTENED = frozenset({"that", "this", "what"})
 _KNOWN = (
     AFFIRM_WORDS
     | NEGATIVE_WORDS

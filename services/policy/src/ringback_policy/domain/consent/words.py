@@ -138,6 +138,7 @@ FAULT_WORDS = _words(
     "thinking driving talking kid sucked misspoke slipped stuck stalling bluffing guessing assume assumed "
     "assuming suspect lied denied feign costs costing charged charges overcharged ends ended closes expires "
     "expired disappears overlaps clashes conflicts conflict backfired hesitating hesitate debating deciding "
+    "doubt concern issue problem complaint "
     "skeptical sceptical reluctant unwilling clueless baffled puzzled perplexed furious outraged economy "
     "business premium standard regular luxury compact window aisle direct nonstop"
 )
@@ -210,7 +211,7 @@ DONE_VERBS = _words(
     "sent sold lost took gave kept saw broke threw wrote spent won tried thought realised realized"
 )
 
-INFO_NOUNS = _words(
+_INFO_NOUNS = _words(
     "address number phone telephone price cost costs fare total rating ratings review reviews details "
     "contact name names website email director actor genre year duration time location station stations "
     "route menu policy information info wifi internet pets smoking parking seating options rate charge fee "
@@ -218,8 +219,10 @@ INFO_NOUNS = _words(
     "arrival venue eta category album artist hours runtime length cast actors plot synopsis lyrics singer "
     "distance mileage gate terminal platform landline mobile cell fax zip postcode neighborhood "
     "neighbourhood landmark menu overview estimate invoice breakdown whereabouts coordinates website "
-    "webpage homepage reference intersection"
+    "webpage homepage reference intersection timing schedule"
 )
+# One may ask for one or for several: "their contacts", "the addresses".
+INFO_NOUNS = _INFO_NOUNS | {f"{noun}s" for noun in _INFO_NOUNS}
 # Said alone they ask to be told: "phone number, please".
 TOLD_NOUNS = INFO_NOUNS - _words("long far much type rated date time name names card status refund location")
 TOLD_FRAME = _words("the their its his her your total please of and also nightly")
@@ -296,7 +299,7 @@ NEUTRAL_WORDS = _words(
     "exactly simply extremely pretty most such kind understand understood aware appreciate appreciated "
     "grateful bye goodbye day sorry bit because since permission consent approval procedure process "
     "transaction operation choice selection option arrangement same further found heard made still soon "
-    "ready excited helpful lastly finally btw wow "
+    "ready excited helpful lastly finally btw wow whew phew omg lol haha "
     # What a read-back is called as a whole, and what is done with it.
     "proposal suggestion recommendation offer arrangements instruction instructions itinerary "
     "specifications requirements preferences criteria parameters points description statement summary "
