@@ -24,7 +24,8 @@ def oblige(step: Step, decision: Decided, utterance: Utterance) -> None:
     state.turn_hold_ms = decision.hold_audio_ms
     if decision.effect not in (None, Effect.ALLOW):
         return
-    speaking.speak(step, SpeechKind.NOTICE, decision.say)
+    say = decision.say
+    speaking.speak(step, SpeechKind.NOTICE, say, must_contain=speaking.as_it_stands(say))
     utterance.words_max = decision.words_max
     utterance.restate = decision.restate
     if decision.restate or decision.words_max:

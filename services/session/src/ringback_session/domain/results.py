@@ -60,7 +60,7 @@ def decided(step: Step, decision: Decided) -> bool:
     if effect is Effect.ALLOW:
         if known.redact:
             _keep(action, redact_json(_seen(action), known.redact))
-        speaking.speak(step, SpeechKind.NOTICE, known.say)
+        speaking.speak(step, SpeechKind.NOTICE, known.say, must_contain=speaking.as_it_stands(known.say))
     else:
         # What was done was done: only what it returned is withheld.
         action.data_json, action.message = "", known.say or WITHHELD
@@ -83,7 +83,8 @@ def let_go(step: Step, action: Action) -> None:
         step, action, action.status, action.error_code, action.message, retryable=action.retryable
     )
     if not (asked or step.state.ended or step.state.agent_silent):
-        speaking.speak(step, SpeechKind.NOTICE, action.message)
+        became = action.message
+        speaking.speak(step, SpeechKind.NOTICE, became, must_contain=speaking.as_it_stands(became))
 
 
 def _seen(action: Action) -> str:

@@ -2,6 +2,11 @@
 
 No realtime model promises verbatim speech, so the transcript is checked before the caller hears any of it. What the
 model does not say when asked again is asked of the text-to-speech port; what that cannot say goes to a person.
+
+Bound are the values of a read-back, and every word that says what was done, was not done or is unknown, or that policy
+wants said: its refusals and disclosures. A greeting, a filler, a bridge or a prompt binds nothing; a sentence about the
+hand-over to a person neither, since behind it there is nobody else to turn to; nor do the words of that person, who
+follows what becomes of them.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from ringback_session.domain.step import Step
 
 __all__ = [
     "GO_ON",
+    "as_it_stands",
     "cancel_all",
     "cancel_fillers",
     "drop",
@@ -78,6 +84,12 @@ def speak(
             attempt=ATTEMPTS_MAX + 1 if by_port else 1,
         )
     )
+
+
+def as_it_stands(words: str) -> tuple[BoundValue, ...]:
+    """What binds every one of these words; nothing if they hold none that could be heard."""
+    bound = (BoundValue(name="words", value=words, kind="text"),)
+    return bound if says_all(words, bound) else ()
 
 
 def text(step: Step, event: SpeechText) -> None:

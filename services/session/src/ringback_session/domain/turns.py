@@ -165,7 +165,8 @@ def input_decided(step: Step, decision: Decided) -> bool:
             # The model has heard what was refused: no reply of it may follow.
             early.turn_away(step)
             state.next_reply = state.unheard_reply = None
-            speaking.speak(step, SpeechKind.NOTICE, decision.say)
+            say = decision.say
+            speaking.speak(step, SpeechKind.NOTICE, say, must_contain=speaking.as_it_stands(say))
             consent.repeat_if_cut(step, answered=True)
         case _:
             clear(step)
