@@ -7,7 +7,7 @@ from ringback_session.domain import effects as fx
 from ringback_session.domain import inputs as ev
 from ringback_session.domain.floor_inputs import AsideBegan, AsideEnded
 from ringback_session.usecases.trimming import SNAPSHOT_BYTES_MAX
-from ringback_session.views.sizes import REST_BYTES_MAX, SECTION_BYTES_MAX
+from ringback_session.views.sizes import ITEM_BYTES_MAX, REST_BYTES_MAX, SECTION_BYTES_MAX
 from session_call_kit import check_chain, client_event
 from session_core_kit import CoreCall
 
@@ -38,6 +38,54 @@ async def test_a_client_may_go_on_after_two_thousand_items(world):
     call.client_frame(client_event("conversation.item.retrieve", item_id="own_0"))
     assert client.of("error")[-1]["error"]["param"] == "item_id"
     check_chain([f for f in client.frames if f["type"] == "conversation.item.added"])
+
+
+# A large item.
+
+
+def creates(call, *content, item_id="own"):
+    item = {"id": item_id, "type": "message", "role": "user", "content": list(content)}
+    call.client_frame(client_event("conversation.item.create", item=item))
+
+
+async def test_an_item_that_would_not_fit_into_one_frame_is_refused_and_nobody_hears_of_it(world):
+    call, client = await world.start(pack="passthrough")
+    before = len(world.upstream.got("conversation.item.create"))
+    types_line(call, "ü" * (ITEM_BYTES_MAX // 2), item_id="own")
+    (error,) = client.of("error")
+    assert error["error"]["param"] == "item"
+    assert str(ITEM_BYTES_MAX) in error["error"]["message"]
+    assert not client.of("conversation.item.added")
+    assert len(world.upstream.got("conversation.item.create")) == before
+    types_line(call, "x" * (ITEM_BYTES_MAX - 1_000), item_id="own")
+    assert [frame["item"]["id"] for frame in client.of("conversation.item.added")] == ["own"]
+    assert all(len(raw) < 1024 * 1024 for raw in client.raw)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_audio", "audio": "AAAA" * (ITEM_BYTES_MAX // 4)},
+        {"type": "input_image", "image_url": "data:image/png;base64," + "AAAA" * (ITEM_BYTES_MAX // 4)},
+    ],
+)
+async def test_large_sound_or_images_reach_the_model_and_are_not_sent_back(world, part):
+    call, client = await world.start(pack="passthrough")
+    creates(call, part, {"type": "input_text", "text": "Look."})
+    (added,) = client.of("conversation.item.added")
+    assert [each["type"] for each in added["item"]["content"]] == [part["type"], "input_text"]
+    (sent,) = world.upstream.got("conversation.item.create")
+    assert part.items() <= sent["item"]["content"][0].items()
+    call.client_frame(client_event("conversation.item.retrieve", item_id="own"))
+    assert client.of("error")[-1]["error"]["param"] == "item_id"
+    assert all(len(raw) < 1024 * 1024 for raw in client.raw)
+
+
+async def test_a_small_image_is_sent_back_as_it_came(world):
+    call, client = await world.start(pack="passthrough")
+    creates(call, {"type": "input_image", "image_url": "data:image/png;base64,AAAA"})
+    for kind in ("conversation.item.added", "conversation.item.done"):
+        assert client.of(kind)[0]["item"]["content"][0]["image_url"].endswith("AAAA")
 
 
 # A large configuration.

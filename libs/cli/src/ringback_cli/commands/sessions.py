@@ -102,7 +102,9 @@ def show(session_id: Session, as_json: AsJson = False, admin: Admin = "") -> Non
 def watch(session_id: Session, as_json: AsJson = False, admin: Admin = "") -> None:
     """Watch a call as it goes, until it ends or Ctrl-C.
 
-    A call that moves to another replica is looked for, for about a minute, and watched on.
+    A call that moves to another replica is looked for, for about a minute, and watched on. Shown are the facts that its
+    owner makes, what other services found out later among them once the owner knows of it; what became of the call
+    between two owners is in `show`, not here.
     """
 
     def show(update: pb.WatchSessionResponse, again: bool) -> None:

@@ -1,4 +1,9 @@
-"""Who watches a call: each watcher gets its facts as they are made, through a bounded queue of its own."""
+"""Who watches a call: each watcher gets its facts as they are made, through a bounded queue of its own.
+
+Only a session's owner makes facts of it, so that there are no others to show: what another service found out later
+comes as a fact of the owner's once it has taken it in, and after the end of the call not at all. Of a former owner's
+the next one may publish some again, before anybody can watch it: whoever watches on is shown the call as it stands.
+"""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ from ringback_session.views.problems import Problems
 from ringback_session.views.responses import Responses
 from ringback_session.views.retaining import Retained
 from ringback_session.views.route import Wanted, history_of
-from ringback_session.views.sizes import check_size
+from ringback_session.views.sizes import check_size, created_item, retrieved_item
 
 __all__ = ["ClientSnapshot", "ClientView"]
 
@@ -193,7 +193,7 @@ class ClientView:
                 self.placing.deleted(event.item_id, out)
             case client_events.ItemRetrieve():
                 item = self.items.retrieve(event.item_id)
-                out.client.append(self.events.item_retrieved(item.to_wire(with_audio=True)))
+                out.client.append(self.events.item_retrieved(retrieved_item(item)))
             case client_events.ItemTruncate():
                 self._truncate(event, out)
             case client_events.ResponseCreate():
@@ -227,6 +227,7 @@ class ClientView:
     def _create(self, event: client_events.ItemCreate, out: Out) -> None:
         ids = self.events.ids
         item = parse_item(event.item, fresh_id=ids.item(), fresh_call_id=ids.call())
+        wire = created_item(item)
         if item.id in self._resumed:
             # Sent again by a client that resumed: it is there already.
             self._resumed.discard(item.id)
@@ -235,7 +236,6 @@ class ClientView:
             place = self.placing.place(event.previous_item_id)
             previous = self.items.insert(item, previous_item_id=event.previous_item_id)
             self._tell_model(item, place, out)
-        wire = item.to_wire()
         out.client.append(self.events.item_added(wire, previous_item_id=previous))
         out.client.append(self.events.item_done(wire, previous_item_id=previous))
 
