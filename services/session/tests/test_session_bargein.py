@@ -324,3 +324,36 @@ def test_what_the_caller_says_next_takes_the_place_of_an_answer_that_was_not_hea
     call.starts_speaking()
     call.do(ev.CallerStoppedSpeaking(audio_end_ms=200, discarded=True))
     assert not call.new(fx.RequestReply)
+
+
+def begun(call, words="Well then, what can I do"):
+    """A reply of which more is still to come."""
+    call.says("Hello.")
+    wanted = call.one(fx.RequestReply)
+    call.do(ev.ReplyStarted(reply_id=wanted.reply_id, response_id="resp_1"))
+    call.sends_audio("item_1", words, kind="reply", in_model=True)
+    return wanted
+
+
+def test_what_a_client_cancels_is_told_when_it_was_heard_and_is_no_interruption(call):
+    wanted = begun(call)
+    call.pass_ms(300)
+    call.do(ev.ClientCancelled(), ev.ReplyEnded(reply_id=wanted.reply_id, status="cancelled"))
+    assert call.state.history[-1].text == "Well then, what can I do"
+    assert not call.facts("agent_turn_ended")
+    call.pass_ms(1_000)
+    assert [told["heard"] for told in call.facts("agent_turn_ended")] == ["Well then, what can I do"]
+    call.says("Nothing.")
+    assert len(call.facts("agent_turn_ended")) == 1
+    assert not call.facts("interrupted")
+    assert not call.new(fx.TruncateItem)
+
+
+def test_a_caller_who_cuts_into_what_was_cancelled_has_heard_it_so_far(call):
+    begun(call)
+    call.do(ev.ClientCancelled())
+    call.pass_ms(600)
+    call.starts_speaking()
+    assert [told["heard"] for told in call.facts("agent_turn_ended")] == ["Well then,"]
+    assert call.one(fx.TruncateItem).audio_end_ms == 600
+    assert call.state.history[-1].text == "Well then,"

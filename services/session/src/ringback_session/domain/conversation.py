@@ -94,6 +94,7 @@ def _of_the_caller(now: Step, event: Input) -> bool:
         case inputs.ClientCancelled():
             replies.stop(now, "client_cancelled")
             speaking.cancel_all(now, "client_cancelled")
+            playback.cancelled(now)
             consent.cancelled_by_client(now)
         case inputs.ClientCallOutput():
             judging.answered(now, event)

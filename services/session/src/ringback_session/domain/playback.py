@@ -14,6 +14,7 @@ __all__ = [
     "audible",
     "audio_sent",
     "broken_off",
+    "cancelled",
     "client_truncated",
     "cut",
     "finished",
@@ -173,6 +174,19 @@ def broken_off(step: Step) -> None:
         played.finished, played.in_model = True, False
     if broken:
         step.effects.append(StartTimer(name="played", delay_ms=remaining_ms(step) + 1))
+
+
+def cancelled(step: Step) -> None:
+    """The client has all stop: no more comes of what was begun, and what was sent of it is heard, then told."""
+    for played in step.state.playback.items:
+        if played.finished or played.reported:
+            continue
+        text = played.text
+        if text and played.in_model and all(each.item_id != played.item_id for each in step.state.history):
+            step.state.remember(
+                HistoryItem(item_id=played.item_id, kind="message", role="assistant", text=text)
+            )
+        finished(step, played.item_id, text)
 
 
 def words_broken_off(step: Step, event: WordsBrokenOff) -> None:
