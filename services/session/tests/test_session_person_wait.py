@@ -1,6 +1,7 @@
 """The rule `person_wait`: who waits for a person is told so, and in the end that nobody came."""
 
 import pytest
+from ringback.events.v1 import events_pb2 as pb
 from ringback_session.domain import effects as fx
 from ringback_session.domain import inputs as ev
 from ringback_session.domain.rules import Effect, TurnRules
@@ -11,6 +12,8 @@ from ringback_session.domain.upkeep import (
     OperatorTookOver,
     OperatorTransferred,
 )
+from ringback_session.simulation.promises import broken_promises
+from ringback_session.simulation.stores import Fact
 from session_call_kit import World, append, check_chain
 from session_core_kit import CoreCall, new_state
 
@@ -282,3 +285,28 @@ async def test_a_whole_call_waits_hears_prompts_and_has_its_task():
     check_chain(client.frames)
     assert not world.tracing.errors
     await world.close()
+
+
+PROMISED = ("escalated_to_person", pb.EscalatedToPerson(packet_json="{}"))
+ENDED = ("session_ended", pb.SessionEnded())
+TAKEN = ("operator_acted", pb.OperatorActed(action="take_over"))
+
+
+def owed(task_id):
+    return "task_opened", pb.TaskOpened(task_id=task_id, title="Call the caller back: asked")
+
+
+@pytest.mark.parametrize(
+    ("told", "broken"),
+    [
+        ([PROMISED, owed("task_1"), ENDED], 0),
+        ([PROMISED, owed("task_1"), ENDED, owed("task_1"), ENDED], 0),
+        ([PROMISED, TAKEN, ENDED], 0),
+        ([PROMISED, ENDED], 1),
+        ([PROMISED, owed("task_1"), owed("task_2"), ENDED], 1),
+        ([("escalated_to_person", pb.EscalatedToPerson()), TAKEN, ENDED], 1),
+    ],
+)
+def test_a_simulated_call_that_breaks_a_promise_is_found(told, broken):
+    facts = [Fact(1, seq, kind, body) for seq, (kind, body) in enumerate(told, start=1)]
+    assert len(list(broken_promises(facts))) == broken
