@@ -240,3 +240,35 @@ def test_no_redirect_is_followed_nor_repeated_and_what_was_expected_is_said(stat
     assert (answer.in_doubt, answer.definitive) == (True, False)
     expected = "expected an answer of the address itself; no redirect is followed"
     assert answer.detail == f"HTTP {status}: {expected}"
+
+
+def test_what_a_system_leaves_behind_at_one_call_goes_with_no_other():
+    seen = []
+
+    def serve(request):
+        seen.append(request)
+        stream = httpx.ByteStream(b"{}")
+        return httpx.Response(200, headers={"set-cookie": "who=maria; Path=/"}, stream=stream)
+
+    connector = HttpConnector(
+        addresses={"shop": "http://shop.test"},
+        credentials=Credentials(None),
+        transport=httpx.MockTransport(serve),
+    )
+    spec = ConnectorSpec("http", {"base_url_ref": "shop", "method": "GET", "url": "/orders"})
+
+    async def scene():
+        for session_id in ("sess_1", "sess_2"):
+            await connector.call(Call(spec, {}, 1_000, 10_000, "local", session_id, "act_1", SideEffect.READ))
+        await connector.close()
+
+    asyncio.run(scene())
+    assert [request.headers.get("cookie") for request in seen] == [None, None]
+
+
+def test_a_request_says_whose_it_is_and_an_addresss_user_is_sent_as_such():
+    seen = []
+    ask(httpx.Response(200, json={}), addresses={"shop": "http://desk:hush@shop.test/api"}, seen=seen)
+    assert seen[0].headers["authorization"] == "Basic ZGVzazpodXNo"
+    assert seen[0].headers["user-agent"] == "ringback-tools"
+    assert seen[0].url.host == "shop.test"

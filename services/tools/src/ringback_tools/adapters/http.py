@@ -1,13 +1,14 @@
 """The HTTP connector: a request from the declaration's templates, and what its answer means.
 
-One client per address, pooled. What HTTP says about effects (RFC 9110 §9.2, §15): a connection that never
+One pool of connections for all addresses, and nothing else that one call could leave for the next: httpx's
+transport is used without its client, which would keep a system's cookies and send one caller's with another's
+call. What HTTP says about effects (RFC 9110 §9.2, §15): a connection that never
 came about and a 4xx changed nothing; anything else that is not a good answer leaves a write in doubt.
 """
 
 from __future__ import annotations
 
 import email.utils
-import logging
 import re
 import time
 import zlib
@@ -36,6 +37,8 @@ CONNECT_MS_MAX: Final = 1_000
 # The most of an attempt's time that goes into connecting: what was not sent must not read as sent.
 _CONNECT_SHARE: Final = 0.8
 RETRY_AFTER_MS_MAX: Final = 60_000
+# Some systems refuse a request that does not say whose it is.
+USER_AGENT: Final = "ringback-tools"
 # For how long the answer is waited for; HTTP has no header of its own for that.
 TIMEOUT_HEADER: Final = "ringback-timeout-ms"
 
@@ -67,8 +70,6 @@ class HttpConnector:
         credentials: Credentials,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        # It logs every URL, and URLs hold what callers said.
-        logging.getLogger("httpx").setLevel(logging.WARNING)
         self._addresses = addresses
         self._credentials = credentials
         limits = httpx.Limits(
@@ -76,9 +77,7 @@ class HttpConnector:
             max_keepalive_connections=CONNECTIONS_MAX,
             keepalive_expiry=KEEPALIVE_S,
         )
-        self._client = httpx.AsyncClient(
-            limits=limits, transport=transport, trust_env=False, follow_redirects=False
-        )
+        self._transport = transport or httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
 
     async def call(self, call: Call) -> Answer:
         """One attempt."""
@@ -86,7 +85,7 @@ class HttpConnector:
         if isinstance(request, Failed):
             return request
         try:
-            response = await self._client.send(request, stream=True)
+            response = await self._transport.handle_async_request(request)
             try:
                 raw = await _body(response, bytes_max=call.bytes_max)
             finally:
@@ -121,7 +120,7 @@ class HttpConnector:
 
     async def close(self) -> None:
         """Close the pool."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     def _request(self, call: Call) -> httpx.Request | Failed:
         options = call.spec.options
@@ -133,15 +132,20 @@ class HttpConnector:
         if isinstance(headers, Failed):
             return headers
         body = fill(options.get("body"), scope)
+        query = {name: _text(value) for name, value in fill(options.get("query") or {}, scope).items()}
         seconds = call.timeout_ms / 1000
-        return self._client.build_request(
+        timeout = httpx.Timeout(seconds, connect=min(_CONNECT_SHARE * seconds, CONNECT_MS_MAX / 1000))
+        request = httpx.Request(
             options.get("method", "GET"),
             url,
-            params={name: _text(value) for name, value in fill(options.get("query") or {}, scope).items()},
+            params=query or None,
             headers=headers,
             content=orjson.dumps(body) if body is not None and body is not ABSENT else None,
-            timeout=httpx.Timeout(seconds, connect=min(_CONNECT_SHARE * seconds, CONNECT_MS_MAX / 1000)),
+            extensions={"timeout": timeout.as_dict()},
         )
+        if request.url.userinfo:
+            next(httpx.BasicAuth(request.url.username, request.url.password).auth_flow(request))
+        return request
 
     def _url(self, options: Mapping[str, Any], scope: Mapping[str, Any]) -> str | Failed:
         reference = options.get("base_url_ref", "")
@@ -156,7 +160,7 @@ class HttpConnector:
 
     def _headers(self, call: Call, scope: Mapping[str, Any]) -> dict[str, str] | Failed:
         options = call.spec.options
-        headers = {"accept": "application/json", "accept-encoding": "gzip"}
+        headers = {"accept": "application/json", "accept-encoding": "gzip", "user-agent": USER_AGENT}
         for name, template in (options.get("headers") or {}).items():
             value = say(template, scope)
             if value is not None and value.isprintable():

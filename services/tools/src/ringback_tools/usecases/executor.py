@@ -33,6 +33,7 @@ from ringback_tools.usecases.execution import (
 )
 from ringback_tools.usecases.gate import Gate, refusal
 from ringback_tools.usecases.jobs import Jobs
+from ringback_tools.usecases.last_in_line import LastInLine
 from ringback_tools.usecases.reading import Reading
 from ringback_tools.usecases.refusing import Refusing
 from ringback_tools.usecases.writing import Writing
@@ -75,6 +76,7 @@ class Executor:
         self._tracing = tracing
         self._executions_max = executions_max
         self._running: dict[tuple[str, str, str], Execution] = {}
+        self._refusals = LastInLine()
 
     @property
     def running(self) -> int:
@@ -239,6 +241,7 @@ class Executor:
         if result is not None:
             with self._tracing.execution(_facts(execution)) as tell:
                 tell(result)
+            await self._refusals.turn()
             raise Refused(result)
 
     def _open(self, execution: Execution) -> Execution:
