@@ -35,12 +35,12 @@ def write(**changes):
         (
             write(check=CHECK),
             NO_ADDRESS,
-            "its check cannot run (no address is set): attempted once, a lost answer stays unknown until it can",
+            "its check cannot run: no address is set; attempted once, a lost answer stays unknown until it can",
         ),
         (
             write(key_field="Key", check=CHECK),
             NO_ADDRESS,
-            "its check cannot run (no address is set): a lost answer stays unknown until it can",
+            "its check cannot run: no address is set; a lost answer stays unknown until it can",
         ),
     ],
 )
@@ -69,10 +69,10 @@ async def test_a_check_that_cannot_run_is_said_when_the_pack_is_loaded_and_liste
         await connectors.close()
     why = "no address is set for connector elsewhere (RINGBACK_CONNECTOR_ELSEWHERE)"
     (record,) = caplog.records
-    assert record.getMessage().startswith(f"cancel_reservation 1.0: its check cannot run ({why})")
+    assert record.getMessage().startswith(f"cancel_reservation 1.0: its check cannot run: {why};")
     found = {offer.tool.name: offer for offer in offers}
     assert found["cancel_reservation"].unavailable_reason == ""
-    assert found["cancel_reservation"].caution.startswith(f"its check cannot run ({why})")
+    assert found["cancel_reservation"].caution.startswith(f"its check cannot run: {why};")
     assert found["get_reservation"].caution == ""
 
 

@@ -74,6 +74,8 @@ async def test_a_wrong_call_says_what_was_expected_and_a_write_asks_first(backen
     code, out = await trial(backend, "get_reservaton")
     assert (code, "get_reservation 1.0" in out) == (2, True)
     assert "(did you mean 'get_reservation'?)" in out
+    code, out = await trial(backend, "get_reservation", "--tool-version", "9.0")
+    assert (code, out) == (2, "tool_version: one of 1.0 expected, got 9.0\n")
     code, out = await trial("http://127.0.0.1:9", "get_reservation", "--args", '{"reservation_id": "482915"}')
     assert (code, "tool_unavailable" in out) == (1, True)
 
@@ -114,3 +116,13 @@ async def test_what_is_doubtful_in_the_tools_own_declaration_is_a_line(tmp_path)
         "tools.yaml:4: order: a write with neither an idempotency key nor a check is attempted once"
         in warning
     )
+
+
+async def test_what_the_service_would_log_is_a_line_among_the_steps(tmp_path):
+    (tmp_path / "pack.yaml").write_text("name: shop\nversion: 1.0.0\nagents: []\n")
+    check = "{connector: {base_url_ref: ledger, url: '/{action_id}'}, done_when: {status: 200}}"
+    text = ORDER.replace("subject: shop.order}}", f"subject: shop.order}},\n     check: {check}}}")
+    (tmp_path / "tools.yaml").write_text(text)
+    _, out = await trial("http://127.0.0.1:9", "order", "--yes", pack=tmp_path)
+    why = "no address is set for connector ledger (RINGBACK_CONNECTOR_LEDGER)"
+    assert f"log          order 1.0: its check cannot run: {why}; attempted once" in out

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import random
 import sys
 import tempfile
@@ -53,6 +54,13 @@ def say(step: str, text: str) -> None:
     """One step, one line."""
     sys.stdout.write(f"{step:<12} {text}".rstrip() + "\n")
     sys.stdout.flush()
+
+
+class Steps(logging.Handler):
+    """What the service would write into its log, as steps among the others."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say("log", self.format(record))
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,7 @@ class Told:
 async def main() -> None:
     """Run the tool that the arguments name."""
     given = _parsed(sys.argv[1:])
+    logging.basicConfig(level=logging.WARNING, handlers=[Steps()], format="%(message)s")
     with tempfile.TemporaryDirectory() as folder:
         keys_file = Path(folder) / "keys.json"
         MacKeys.generate(keys_file)
@@ -207,9 +216,12 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
 def _tool(tools: tuple[Tool, ...], name: str, version: str) -> Tool:
     found = find(tools, name, version=version)
     if found is None:
+        versions = ", ".join(tool.version for tool in tools if tool.name == name)
+        if versions:
+            raise NotFound(f"one of {versions} expected, got {version}", field="tool_version")
         names = ", ".join(f"{tool.name} {tool.version}" for tool in tools)
         meant = near(name, sorted({tool.name for tool in tools}))
-        raise NotFound(f"one of {names} expected, got {name} {version}".strip() + meant, field="tool")
+        raise NotFound(f"one of {names} expected, got {name}" + meant, field="tool")
     return found
 
 

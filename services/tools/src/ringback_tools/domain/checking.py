@@ -38,7 +38,7 @@ def caution(tool: Tool, *, check_lacks: str) -> str:
     if not check_lacks:
         return ""
     then = "a lost answer" if tool.keyed else "attempted once, a lost answer"
-    return f"its check cannot run ({check_lacks}): {then} stays unknown until it can"
+    return f"its check cannot run: {check_lacks}; {then} stays unknown until it can"
 
 
 def _met(condition: Condition, answer: Answer) -> bool:
