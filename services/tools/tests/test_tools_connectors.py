@@ -68,6 +68,9 @@ def broken(*, item):
 def odd(*, item):
     return object()
 
+def flood(*, item):
+    return {"all": "x" * 20_000}
+
 def _private(*, item):
     return {}
 
@@ -114,6 +117,12 @@ async def test_a_functions_errors_are_typed_answers(shop, caplog):
     assert "secret" not in repr(broken)
     assert f"{shop}:broken failed" in caplog.text
     assert (await run_function(shop, "odd")).code is ErrorCode.INVALID_RESULT
+    flood = await run_function(shop, "flood")
+    assert (flood.code, flood.in_doubt, flood.detail) == (
+        ErrorCode.INVALID_RESULT,
+        True,
+        "more than 10000 bytes",
+    )
 
 
 async def test_a_typed_function_gets_and_gives_its_own_types(shop):

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from msgspec.structs import replace
+from ringback_tools.adapters.tracing import NoTracing
 from ringback_tools.domain.catalogue import FallbackRule, Limits
 from ringback_tools.domain.outcomes import ActionState
 from ringback_tools.domain.results import ErrorCode, FallbackKind, Status
@@ -23,6 +24,26 @@ def test_a_read_gives_data_a_sentence_and_is_not_stored(world, kit):
         "Reservation 4 8 2 9 1 5 from Boston to Denver on December 4 is confirmed, in economy, for 240 dollars."
     )
     assert world.journal.records == {}
+
+
+class Traced(NoTracing):
+    def trace_id(self):
+        return "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.mark.parametrize(
+    ("tool", "changes", "status"),
+    [
+        ("get_reservation", {}, Status.OK),
+        ("cancel_reservation", {}, Status.OK),
+        ("cancel_reservation", {"proof": False}, Status.ERROR),
+        ("nothing", {}, Status.ERROR),
+    ],
+)
+def test_every_result_names_its_trace(world, kit, tool, changes, status):
+    service = world.replica(tracing=Traced())
+    result = kit.run(kit.result(service, world.request(tool, **changes)))
+    assert (result.status, result.trace_id) == (status, Traced().trace_id())
 
 
 def test_a_write_is_journalled_done_once_and_speaks(world, kit):

@@ -141,6 +141,20 @@ async def test_a_server_that_never_says_a_word_is_given_up_and_started_again(mon
         await connector.close()
 
 
+@pytest.mark.stack
+@pytest.mark.filterwarnings("default")
+async def test_a_server_that_floods_its_output_with_garbage_is_a_line_in_the_log_without_a_word_of_it(caplog):
+    connector = McpConnector(addresses={"shop": "stdio://yes hush"}, credentials=Credentials(None))
+    try:
+        flooded = await connector.call(call("stock", item="pen", timeout_ms=1_000))
+    finally:
+        await asyncio.wait_for(connector.close(), 25)
+    assert (flooded.code, flooded.in_doubt) == (ErrorCode.TOOL_UNAVAILABLE, False)
+    said = [record for record in caplog.records if "parse" in record.getMessage()]
+    assert len(said) <= 1
+    assert "hush" not in caplog.text
+
+
 # As the service starts a server over stdio: under uvloop, with gRPC at work.
 SPAWNING = """
 import asyncio

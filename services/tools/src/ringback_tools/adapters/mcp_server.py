@@ -28,6 +28,7 @@ from ringback_tools.adapters.mcp_connection import (
     is_stdio,
 )
 from ringback_tools.adapters.mcp_keeping import McpKeeping
+from ringback_tools.adapters.mcp_log import keep_quiet
 from ringback_tools.domain.catalogue import ConnectorSpec
 from ringback_tools.domain.messages import clean_text
 from ringback_tools.domain.results import Answer, Answered, ErrorCode, Failed
@@ -156,6 +157,7 @@ def _key(spec: ConnectorSpec) -> tuple[str, ...]:
 
 async def _imported() -> Any:
     # In a thread: not in the other calls' time either.
+    keep_quiet()
     return await asyncio.to_thread(importlib.import_module, _PACKAGE)
 
 
