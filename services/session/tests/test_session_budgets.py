@@ -11,6 +11,7 @@ from ringback_session.adapters.spending_kv import SpendingInBucket
 from ringback_session.domain import effects as fx
 from ringback_session.domain import inputs as ev
 from ringback_session.domain.effects import Publish
+from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import restore, snapshot
 from ringback_session.domain.upkeep import BudgetReached, UsageReported
 from ringback_session.domain.usage import Budget, Budgets, Tokens
@@ -73,6 +74,14 @@ def test_after_the_hard_limit_no_reply_is_asked_for_and_no_read_back_begins(call
     call.says("Hello?")
     assert not call.new(fx.RequestReply)
     assert not call.new(fx.RequestSpeech)
+
+
+def test_what_is_to_be_confirmed_after_the_hard_limit_is_not_asked_and_not_done(call):
+    call.asks_to_cancel()
+    call.do(spends(1, cost=100))
+    call.decides(Effect.CONFIRM)
+    assert call.results()["call_1"]["error_code"] == "consent_void"
+    assert not call.facts("consent_asked")
 
 
 def test_where_replies_are_refused_the_call_stays(call):

@@ -206,6 +206,20 @@ def test_a_typed_yes_is_certain():
     assert call.new(fx.Journal)
 
 
+def test_a_typed_yes_counts_while_a_request_of_the_client_waits_for_its_reply():
+    call = CoreCall(audio=False)
+    call.types("Cancel 482915.")
+    call.reply("", calls=[("call_1", "cancel_reservation", {"reservation": "482915"})])
+    call.decides(Effect.CONFIRM)
+    call.speaks()
+    call.do(ev.ReplyWanted(request_key="req_of_its_tool"))
+    call.types("Yes.", key="req_2")
+    assert call.one(fx.RefuseReply).request_key == "req_2"
+    call.reads("yes")
+    call.decides(Effect.ALLOW)
+    assert call.new(fx.Journal)
+
+
 def two_waiting(call):
     call.says("Cancel both.")
     call.reply(
@@ -370,3 +384,59 @@ def test_audio_is_held_until_every_value_is_in_the_transcript(call):
     assert call.one(fx.ReleaseSpeech).speech_id == wanted.speech_id
     call.do(ev.SpeechText(speech_id=wanted.speech_id, transcript=READ_BACK))
     assert not call.new(fx.ReleaseSpeech)
+
+
+def test_a_yes_that_policy_does_not_take_is_spent_and_another_one_is_asked_for(call):
+    agreed(call)
+    call.decides(Effect.CONFIRM)
+    phases = [consent.phase for consent in call.state.consents.values()]
+    assert phases == [ConsentPhase.ENDED, ConsentPhase.READING_BACK]
+
+
+def test_a_clarifying_reply_that_the_client_cancels_does_not_keep_the_consent_open_for_ever(call):
+    call.is_read_back()
+    call.says("Which card?")
+    call.reads("unclear")
+    wanted = call.one(fx.RequestReply)
+    call.do(ev.ClientCancelled(response_id="resp_c"))
+    call.do(ev.ReplyEnded(reply_id=wanted.reply_id, status="cancelled"))
+    call.pass_ms(31_000)
+    assert call.results()["call_1"]["error_code"] == "consent_expired"
+
+
+def test_an_answer_that_is_being_read_when_the_time_is_up_is_still_heard(call):
+    call.is_read_back()
+    call.pass_ms(29_000)
+    call.says("No.", ms=500)
+    call.pass_ms(1_000)
+    call.reads("no")
+    assert call.results()["call_1"]["error_code"] == "refused_by_caller"
+
+
+def test_both_halves_of_a_question_are_one_unclear_answer(call):
+    call.is_read_back()
+    for _ in range(2):
+        call.says("What about")
+        first = call.one(fx.ReadConsent)
+        call.starts_speaking()
+        call.do(ev.ConsentRead(consent_id=first.consent_id, reading="unclear", item_id=first.item_id))
+        call.do(ev.UtteranceHeard(item_id=call.commits(), text="the card?", confidence=0.9))
+        call.gate()
+        call.reads("unclear")
+        call.reply("It goes to your card.")
+        call.speaks()
+    assert not call.new(fx.FetchPacket)
+
+
+def test_a_read_back_that_was_not_begun_gives_way_to_what_the_caller_says_meanwhile(call):
+    call.is_read_back()
+    call.starts_speaking()
+    first = call.commits()
+    call.starts_speaking()
+    call.do(ev.UtteranceHeard(item_id=first, text="", failed=True))
+    call.do(ev.UtteranceHeard(item_id=call.commits(), text="Which card?", confidence=0.9))
+    call.gate()
+    call.reads("unclear")
+    assert not call.new(fx.RequestSpeech)
+    call.reply("To your card.")
+    assert call.speaks().text == READ_BACK

@@ -85,3 +85,14 @@ def test_a_simulated_policy_that_is_slow_makes_no_yes_of_one_that_came_too_early
     )
     assert not outcome.violations
     assert outcome.counts["consent_answered"]
+
+
+def test_a_yes_that_is_read_while_the_read_back_comes_to_its_end_has_it_repeated():
+    call = CoreCall(input_gate="off")
+    call.asks_to_cancel()
+    call.decides(Effect.CONFIRM)
+    call.types("Yes.")
+    reading = call.one(fx.ReadConsent)
+    call.speaks()
+    call.do(ev.ConsentRead(consent_id=reading.consent_id, reading="yes", item_id=reading.item_id))
+    assert call.one(fx.RequestSpeech).text == call.consent().read_back

@@ -13,6 +13,7 @@ from ringback_session.domain.upkeep import (
     OperatorTookOver,
     OperatorTransferred,
 )
+from session_core_kit import READ_BACK
 
 ANNA = {"actor": "anna", "reason": "upset caller"}
 
@@ -157,3 +158,12 @@ def test_a_resumed_call_is_still_with_the_person(call):
     assert not call.new(fx.RequestReply)
     call.pass_ms(SILENT_MS_MAX + 1)
     assert call.one(fx.RequestReply)
+
+
+def test_nothing_is_read_back_into_a_persons_talk_but_once_they_hand_back(call):
+    call.asks_to_cancel()
+    take_over(call)
+    call.decides(Effect.CONFIRM)
+    assert not call.new(fx.RequestSpeech)
+    call.do(OperatorHandedBack(**ANNA))
+    assert call.speaks().text == READ_BACK

@@ -9,6 +9,7 @@ from ringback_session.domain import (
     consent,
     decisions,
     freshness,
+    manners,
     once_more,
     outcomes,
     prompting,
@@ -38,7 +39,8 @@ def test_simulated_calls_with_faults_end_well(seed):
     summary = run_calls(seed=seed, calls=CALLS)
     assert not summary.failures, explain(next(iter(summary.failures)))
     assert summary.calls == CALLS
-    for kind in ("session_resumed", "model_rotated", "consent_asked", "effects", "interrupted", "consulted"):
+    common = ("session_resumed", "model_rotated", "consent_asked", "effects", "interrupted", "consulted")
+    for kind in (*common, "once_more", "turn_rule_applied"):
         assert summary.counts[kind], f"no call came to any {kind}: the plans are too tame"
 
 
@@ -106,6 +108,32 @@ def test_it_finds_a_yes_that_counts_before_the_value_was_heard(monkeypatch):
     assert not violations_of(says(1_000, "Cancel 1."), **plan)
     monkeypatch.setattr(consent, "_values_heard", lambda step, asked: True)
     assert "never said yes" in violations_of(says(1_000, "Cancel 1."), **plan)
+
+
+def test_each_of_several_calls_of_the_client_waits_for_a_yes_of_its_own():
+    several = Move(1_000, "caller", "says", "Dim 1, 2 and cancel 1.")
+    outcome = simulate(Plan(seed=1, moves=(several,), client_tools="confirm"), keeps_log=True)
+    assert not outcome.violations, "\n".join(outcome.log)
+    assert (outcome.counts["consent_asked"], outcome.counts["effects"]) == (3, 1)
+    typed = simulate(Plan(seed=1, moves=(several,), client_tools="confirm", typed=True))
+    assert (typed.violations, typed.counts["consent_asked"], typed.counts["effects"]) == ([], 3, 1)
+
+
+def test_it_finds_a_call_that_the_client_gets_without_a_yes(monkeypatch):
+    plan = Plan(seed=1, moves=(says(1_000, "Dim 1."),), client_tools="confirm", answers=("silence",))
+    assert not simulate(plan).violations
+    monkeypatch.setattr(services.PolicyOf, "_asks_first", lambda policy, subject: False)
+    assert "is handed to the client, and the caller never said yes" in "; ".join(simulate(plan).violations)
+
+
+def test_it_finds_a_model_that_is_not_told_that_it_asked_too_much_at_once(monkeypatch):
+    moves = (says(1_000, "Quiz me, please."), says(12_000, "What is the weather?"))
+    plan = Plan(seed=1, moves=moves, questions="ask_again")
+    outcome = simulate(plan)
+    assert not outcome.violations
+    assert outcome.counts["turn_rule_applied"] == 1
+    monkeypatch.setattr(manners, "take_instructions", lambda step, instructions: instructions)
+    assert "is not told with its next reply" in "; ".join(simulate(plan).violations)
 
 
 def test_it_finds_facts_that_a_new_owner_does_not_publish_again(monkeypatch):

@@ -18,6 +18,7 @@ from ringback_session.domain.effects import (
 from ringback_session.domain.inputs import ReplyEnded, ReplyStarted, ReplyText, ReplyWanted
 from ringback_session.domain.state import (
     TEXT_CHARS_MAX,
+    CallState,
     HistoryItem,
     PendingReply,
     Reply,
@@ -72,7 +73,7 @@ def wanted_by_client(step: Step, wanted: ReplyWanted) -> bool:
     if own_is_active or _client_waits(step):
         response_id = active.response_id if active is not None else ""
         step.effects.append(RefuseReply(request_key=wanted.request_key, response_id=response_id))
-        return False
+        return not own_is_active and _answers(state)
     state.greeting = ""
     state.reply_request_key = wanted.request_key
     if state.utterance is not None and not state.utterance.cleared:
@@ -222,6 +223,15 @@ def _may_begin_early(step: Step) -> bool:
     state = step.state
     speaks = state.caller_speaking and state.interrupt_enabled
     return state.next_reply is not None and state.next_reply.early and not (speaks or state.speeches)
+
+
+def _answers(state: CallState) -> bool:
+    """Was it asked behind typed words that may be the yes that is waited for? They count, if the request does not."""
+    utterance = state.utterance
+    if state.open_consent() is None or utterance is None or utterance.cleared:
+        return False
+    state.reply_wanted = True
+    return True
 
 
 def _client_waits(step: Step) -> bool:

@@ -18,9 +18,11 @@ from ringback_session.simulation.listening import QUESTION
 from ringback_session.simulation.model_words import (
     Answer,
     calls_in,
+    is_told_off,
     item_object,
     response_object,
     response_steps,
+    words_to,
 )
 from ringback_session.simulation.pipe import Pipe
 from ringback_session.simulation.process import Process
@@ -339,9 +341,9 @@ class Connection:
         if calls:
             self.world.called = calls
             return Answer("Let me see.", calls)
-        if "Swear" in heard:
-            return Answer("I may not do that. Damn it, so be it. Are you content now?")
-        return Answer("That is settled, I was told." if told else "Well then, what can I do for you?")
+        if is_told_off(asked):
+            return Answer("Which one, then?")
+        return Answer(words_to(heard, told=bool(told)))
 
     def _go_on(self, response: Response) -> None:
         """The next frame, and a timer for the one after it."""

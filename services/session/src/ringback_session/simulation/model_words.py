@@ -12,7 +12,17 @@ from ringback_realtime import ServerEvents, usage_object
 
 from ringback_session.simulation.sound import SOUNDS, Sound
 
-__all__ = ["MS_PER_CHAR", "Answer", "Step", "calls_in", "response_object", "response_steps"]
+__all__ = [
+    "MS_PER_CHAR",
+    "Answer",
+    "Step",
+    "calls_in",
+    "is_told_off",
+    "item_object",
+    "response_object",
+    "response_steps",
+    "words_to",
+]
 
 MS_PER_CHAR: Final = 40
 CHUNK_MS: Final = 800
@@ -56,6 +66,20 @@ def calls_in(text: str) -> list[tuple[str, str]]:
         if tool:
             found.append((tool, f'{{"reservation":"{number}"}}'))
     return found
+
+
+def is_told_off(asked: Mapping[str, Any]) -> bool:
+    """Does the request tell the model that it has asked too much at once?"""
+    return "questions at once" in str(asked.get("instructions"))
+
+
+def words_to(heard: str, *, told: bool) -> str:
+    """What it says where there is nothing to call; `told`: a result has come."""
+    if "Quiz" in heard:
+        return "Is it the first? Or the second? Or both of them?"
+    if "Swear" in heard:
+        return "I may not do that. Damn it, so be it. Are you content now?"
+    return "That is settled, I was told." if told else "Well then, what can I do for you?"
 
 
 def response_object(

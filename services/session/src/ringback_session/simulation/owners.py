@@ -89,6 +89,8 @@ class Surroundings:
             idle_ms=plan.idle_ms,
             say_goodbye="Goodbye." if plan.idle_ms else "",
             slot_readers=None if plan.slots == "any" else (),
+            questions_max=1 if plan.questions else 0,
+            questions_over=plan.questions or "count",
         )
         budget = Budgets(session=Budget(hard_tokens=plan.budget_tokens))
         self.account = Account(tenant="local", packs=("airline",), default_pack="airline", budgets=budget)

@@ -36,10 +36,14 @@ SAYINGS: Final = (
     "Ask to cancel 2.",
     "Ask to note 2.",
     "Again, please.",
+    "Dim 1 and 2.",
+    "Dim 1, 2 and cancel 1.",
+    "Quiz me, please.",
 )
-WEIGHTS: Final = (3, 8, 4, 3, 3, 4, 2, 2, 2, 3, 1, 2, 1, 0.3, 0.5, 1.5, 1.5, 1.5, 0.7, 3)
+WEIGHTS: Final = (3, 8, 4, 3, 3, 4, 2, 2, 2, 3, 1, 2, 1, 0.3, 0.5, 1.5, 1.5, 1.5, 0.7, 3, 1.5, 1.5, 2)
 ANSWERS: Final = ("yes", "no", "correction", "question", "silence", "mumble", "early_yes", "yes_no")
 ANSWER_WEIGHTS: Final = (10, 2, 2, 3, 1, 1, 1, 1)
+WILLING_WEIGHTS: Final = (30, 1, 1, 2, 1, 1, 1, 1)
 MODEL_QUIRKS: Final = (
     "garbage",
     "wrong_words",
@@ -89,7 +93,8 @@ class Plan(msgspec.Struct, frozen=True):
     what memory knows is past its time, and a tool can read it again. `results`: the gate of what tools return;
     `idle_ms`, `resume_ms`, `person_ms`: the rules `idle_prompt`, `false_interruption` and, how long one is awaited,
     `person_wait`. `garbles`: the model says no read-back as it is; `voice`: the text-to-speech port is ready, slow,
-    away or unusable; empty: there is none.
+    away or unusable; empty: there is none. `questions`: what comes of a reply with more than one of them, by the rule
+    `one_question`: count or ask_again; empty: nobody counts.
     """
 
     seed: int
@@ -114,6 +119,7 @@ class Plan(msgspec.Struct, frozen=True):
     person_ms: int = 0
     garbles: bool = False
     voice: str = ""
+    questions: str = ""
     moves: tuple[Move, ...] = ()
     answers: tuple[str, ...] = ()
 
@@ -126,6 +132,9 @@ def draw(seed: int) -> Plan:
         if source.random() < share:
             moves += faults(source)
     moves += _ending(source)
+    willing = source.random() < 0.2
+    if willing:
+        moves += _insisting(source)
     return Plan(
         seed=seed,
         typed=source.random() < 0.25,
@@ -134,7 +143,7 @@ def draw(seed: int) -> Plan:
         jitter=source.random() < 0.8,
         model_lasts_ms=source.choice((0, 0, 0, 12_000, 30_000)),
         moves=tuple(sorted(moves, key=lambda move: move.at_ms)),
-        answers=tuple(source.choices(ANSWERS, ANSWER_WEIGHTS, k=6)),
+        answers=tuple(source.choices(ANSWERS, WILLING_WEIGHTS if willing else ANSWER_WEIGHTS, k=6)),
         output=source.choice(("off", "off", "blocking", "parallel")),
         slow_after_ms=source.choice((0, 0, 400, 1_500)),
         window_ms=source.choice((0, 0, 250)),
@@ -151,6 +160,7 @@ def draw(seed: int) -> Plan:
         person_ms=source.choice((0, 4_000, 15_000)),
         garbles=source.random() < 0.15,
         voice=source.choice(("", "ready", "ready", "ready", "ready", "slow", "away", "unusable")),
+        questions=source.choice(("", "count", "ask_again")),
     )
 
 
@@ -268,6 +278,16 @@ def _repeating(source: random.Random) -> list[Move]:
         at_ms += source.choice((2_000, 6_000, 12_000, 12_000))
         moves.append(Move(at_ms, "caller", "says", source.choice((wish, "Again, please."))))
     return [move for move in moves if move.at_ms < TALK_MS]
+
+
+def _insisting(source: random.Random) -> list[Move]:
+    """The caller wants one thing once more, and once more, each time after the one before has been done."""
+    wish = source.choice(("Cancel 1.", "Note 1.", "Dim 1.", "Dim 1 and 2.", "Cancel 1 and 2."))
+    at_ms, moves = source.randrange(600, 10_000), []
+    while at_ms < TALK_MS:
+        moves.append(Move(at_ms, "caller", "says", wish))
+        at_ms += source.choice((6_000, 8_000, 8_000, 14_000))
+    return moves
 
 
 def _operators(source: random.Random) -> list[Move]:

@@ -43,6 +43,7 @@ _SETTINGS = (
     "person_ms",
     "garbles",
     "voice",
+    "questions",
 )
 
 

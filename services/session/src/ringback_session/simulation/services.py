@@ -159,7 +159,7 @@ class PolicyOf:
         once_more = _repeats(question)
         if once_more and subject["tool"] in UNASKED and not confirmed and mode != "confirms_all":
             return Decided(effect=Effect.DENY, done_already=True, **decided)
-        risky = subject["side_effect"] == SideEffect.IRREVERSIBLE or mode == "confirms_all"
+        risky = self._asks_first(subject) or mode == "confirms_all"
         if (risky or once_more) and not confirmed:
             read_back = _read_back(subject, once_more=once_more)
             return Decided(effect=Effect.CONFIRM, read_back=read_back, **decided)
@@ -179,6 +179,10 @@ class PolicyOf:
             **proof,
         }
         return Decided(effect=Effect.ALLOW, proof=proof, **decided)
+
+    def _asks_first(self, subject: dict[str, Any]) -> bool:
+        of_client = bool(subject["client_tool"]) and self._weather.plan.client_tools == "confirm"
+        return of_client or subject["side_effect"] == SideEffect.IRREVERSIBLE
 
     def _confirmed(self, question: AskPolicy) -> bool:
         subject = question.subject

@@ -8,7 +8,7 @@ from ringback_session.domain import effects as fx
 from ringback_session.domain import inputs as ev
 from ringback_session.domain.inputs import At, Input
 from ringback_session.domain.once_more import done_like
-from ringback_session.domain.rules import SideEffect
+from ringback_session.domain.rules import RuleName, SideEffect
 from ringback_session.domain.state import (
     ACTIONS_KEPT,
     FACTS_KEPT,
@@ -20,6 +20,7 @@ from ringback_session.domain.state import (
     Consent,
     ConsentPhase,
 )
+from ringback_session.simulation.model_words import is_told_off
 from ringback_session.simulation.services import ONCE_MORE
 from ringback_session.simulation.weather import Weather
 from ringback_session.usecases.recording import Unrecorded
@@ -43,6 +44,7 @@ class Watch:
         self._not_started: set[str] = set()
         self._returned: set[str] = set()
         self._consulted: set[str] = set()
+        self._over_asked = False
 
     def step(self, event: Input, at: At, effects: fx.Effects) -> None:
         match event:
@@ -68,23 +70,33 @@ class Watch:
                 self._seq += 1
                 if effect.seq != self._seq or effect.epoch != self._state.epoch:
                     self._wrong(f"the fact {effect.kind} is numbered ({effect.epoch}, {effect.seq})")
-                if effect.kind == "consulted":
-                    self._once(str(effect.body["consult_id"]))
+                self._fact(effect)
             case fx.Execute() if effect.side_effect is not SideEffect.READ and not effect.attach_only:
                 self._execute(effect, at)
             case fx.AskText():
                 self._consults(effect)
-            case fx.RequestReply() if self._state.account.spent:
-                self._wrong("a reply is asked for after the budget is spent")
+            case fx.RequestReply():
+                self._asks_for_a_reply(effect)
             case fx.ReturnResult():
                 if effect.call_id in self._returned:
                     self._wrong(f"the call {effect.call_id} is answered twice")
                 self._returned.add(effect.call_id)
 
-    def _once(self, consult_id: str) -> None:
-        if consult_id in self._consulted:
-            self._wrong(f"the consultation {consult_id} ends twice")
-        self._consulted.add(consult_id)
+    def _fact(self, fact: fx.Publish) -> None:
+        if fact.kind == "consulted":
+            consult_id = str(fact.body["consult_id"])
+            if consult_id in self._consulted:
+                self._wrong(f"the consultation {consult_id} ends twice")
+            self._consulted.add(consult_id)
+        elif fact.kind == "turn_rule_applied" and fact.body["rule"] == RuleName.ONE_QUESTION:
+            self._over_asked = fact.body["outcome"] == "told"
+
+    def _asks_for_a_reply(self, effect: fx.RequestReply) -> None:
+        if self._state.account.spent:
+            self._wrong("a reply is asked for after the budget is spent")
+        if self._over_asked and not is_told_off({"instructions": effect.instructions}):
+            self._wrong("the model asked several questions at once, and is not told with its next reply")
+        self._over_asked = False
 
     def _consults(self, effect: fx.AskText) -> None:
         consultation = self._state.team.consultation

@@ -22,6 +22,7 @@ from ringback_session.simulation.owners import SESSION, Line, Owner, Surrounding
 from ringback_session.simulation.plan import TALK_MS, Move, Plan
 from ringback_session.simulation.promises import broken_promises
 from ringback_session.simulation.services import read_back_text
+from ringback_session.simulation.tool_world import TOOLS
 from ringback_session.simulation.virtual_loop import VirtualLoop, run_virtually
 from ringback_session.simulation.weather import Weather
 
@@ -318,10 +319,15 @@ class World:
 
     def _check_once(self) -> None:
         happened = Counter(self.around.tools.effects)
-        if self.weather.plan.client_tools == "confirm":
+        asked_first = self.weather.plan.client_tools == "confirm"
+        if asked_first:
             happened += Counter(self.caller.asked_to_run)
         for (tool, arguments), times in happened.items():
             number = msgspec.json.decode(arguments)["reservation"]
+            if asked_first and tool not in TOOLS and not self._said_yes(f"48291{number}"):
+                self.weather.wrong(
+                    f"{tool} {arguments} is handed to the client, and the caller never said yes to it"
+                )
             words = read_back_text(tool, number, once_more=True)
             # Each time but the first on a yes of its own, said by a caller who has heard that it is one time more,
             # also behind other words: "Are you still there?"
@@ -351,15 +357,20 @@ class World:
                 if action.action_id not in agreed:
                     self.weather.wrong(f"{name} ran, and no fact says that the caller agreed")
                 value = f"48291{action.arguments_json.partition(':')[2].strip('}').strip(chr(34))}"
-                if not any(said.value == value for said in self.caller.yeses):
+                if not self._said_yes(value):
                     self.weather.wrong(f"{name} ran, and the caller never said yes to it")
+
+    def _said_yes(self, value: str) -> bool:
+        return any(said.value == value for said in self.caller.yeses)
 
     # The outcome.
 
     def _outcome(self) -> Outcome:
         weather, stream = self.weather, self.around.stream
         counts = Counter(fact.kind for fact in stream.order)
-        counts["effects"] = len(self.around.tools.effects)
+        effects, handed_over = self.around.tools.effects, self.caller.asked_to_run
+        counts["effects"] = len(effects)
+        counts["once_more"] = len(effects) - len(set(effects)) + len(handed_over) - len(set(handed_over))
         digest = hashlib.sha256(
             "\n".join(f"{fact.epoch} {fact.seq} {fact.kind}" for fact in stream.order).encode()
         ).hexdigest()
