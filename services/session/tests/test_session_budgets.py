@@ -36,7 +36,9 @@ def call():
 
 
 def test_the_soft_limit_is_told_once_and_the_model_is_instructed(call):
+    call.new(fx.Persist)
     call.do(spends(1), spends(2), spends(2), spends(3, cost=1))
+    assert len(call.new(fx.Persist)) == 1, "whoever owns the call next knows of it"
     (crossed,) = call.facts("budget_crossed")
     assert (crossed["scope"], crossed["level"], crossed["tokens"]) == ("session", "soft", 60)
     assert call.one(fx.Note).text == "Come to an end."

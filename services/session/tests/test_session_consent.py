@@ -404,6 +404,16 @@ def test_a_clarifying_reply_that_the_client_cancels_does_not_keep_the_consent_op
     assert call.results()["call_1"]["error_code"] == "consent_expired"
 
 
+def test_the_time_for_a_yes_does_not_run_while_the_model_clarifies(call):
+    call.is_read_back()
+    call.pass_ms(28_000)
+    call.says("Which card?")
+    call.reads("unclear")
+    call.pass_ms(6_000)
+    call.reply("To your card.")
+    assert call.speaks().text == READ_BACK
+
+
 def test_an_answer_that_is_being_read_when_the_time_is_up_is_still_heard(call):
     call.is_read_back()
     call.pass_ms(29_000)

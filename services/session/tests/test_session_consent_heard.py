@@ -53,6 +53,25 @@ def test_nor_does_a_spoken_one_where_the_caller_does_not_interrupt_the_agent():
     assert call.consent().phase == "reading_back"
 
 
+def test_a_typed_yes_before_the_repeated_read_back_is_said_does_not_answer_the_one_before():
+    call = CoreCall(input_gate="off")
+    call.is_read_back()
+    call.says("", failed=True)
+    call.types("Yes.")
+    call.reads("yes")
+    assert call.consent().phase == "reading_back"
+
+
+def test_the_clients_own_word_on_how_far_it_played_counts_behind_a_yes_that_cut_in():
+    call = asked()
+    call.starts_speaking()
+    (item,) = (played for played in call.state.playback.items if played.kind == "read_back")
+    call.do(ev.ClientTruncated(item_id=item.item_id, audio_end_ms=item.samples // 24))
+    call.do(ev.UtteranceHeard(item_id=call.commits(), text="Yes.", confidence=0.95))
+    read_later(call)
+    assert call.consent().phase == "given"
+
+
 def test_a_yes_to_what_was_heard_counts_when_it_is_read_late():
     call = asked()
     call.listens()
@@ -96,3 +115,13 @@ def test_a_yes_that_is_read_while_the_read_back_comes_to_its_end_has_it_repeated
     call.speaks()
     call.do(ev.ConsentRead(consent_id=reading.consent_id, reading="yes", item_id=reading.item_id))
     assert call.one(fx.RequestSpeech).text == call.consent().read_back
+
+
+def test_a_typed_yes_does_not_count_when_more_was_typed_before_it_was_read():
+    call = CoreCall(input_gate="blocking")
+    call.is_read_back()
+    call.types("Yes.")
+    reading = call.one(fx.ReadConsent)
+    call.types("No, wait.", gate=None)
+    call.do(ev.ConsentRead(consent_id=reading.consent_id, reading="yes", item_id=reading.item_id))
+    assert call.consent().phase != "given"

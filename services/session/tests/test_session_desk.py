@@ -5,7 +5,7 @@ from ringback_session.domain import effects as fx
 from ringback_session.domain import inputs as ev
 from ringback_session.domain.desk import SILENT_MS_MAX
 from ringback_session.domain.rules import Effect
-from ringback_session.domain.state import SpeechKind
+from ringback_session.domain.state import SPEECHES_QUEUED_MAX, SpeechKind
 from ringback_session.domain.upkeep import (
     OperatorHandedBack,
     OperatorNoted,
@@ -158,6 +158,18 @@ def test_a_resumed_call_is_still_with_the_person(call):
     assert not call.new(fx.RequestReply)
     call.pass_ms(SILENT_MS_MAX + 1)
     assert call.one(fx.RequestReply)
+
+
+def test_a_full_queue_of_lines_crowds_out_a_filler(call):
+    call.says("What is 482915?")
+    call.reply("", calls=[("call_1", "get_reservation", {"reservation": "482915"})])
+    call.decides(Effect.ALLOW)
+    call.pass_ms(3_000)
+    filler = call.one(fx.RequestSpeech)
+    for number in range(SPEECHES_QUEUED_MAX):
+        call.do(OperatorSaid(actor="anna", text=f"Line {number}."))
+    assert call.one(fx.CancelSpeech).speech_id == filler.speech_id
+    assert len(call.state.speeches) == SPEECHES_QUEUED_MAX
 
 
 def test_nothing_is_read_back_into_a_persons_talk_but_once_they_hand_back(call):

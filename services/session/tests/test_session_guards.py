@@ -5,10 +5,14 @@ import base64
 import json
 
 import pytest
+from ringback_session.domain import effects as fx
+from ringback_session.domain import inputs as ev
 from ringback_session.domain.effects import PlayAgain
+from ringback_session.domain.guarded import SentenceMade, WordsHeld
 from ringback_session.domain.inputs import Decided
 from ringback_session.domain.rules import Effect, GateFallback, TurnRules
 from session_call_kit import CHUNK, client_event
+from session_core_kit import CoreCall
 
 CREATE = client_event("response.create")
 AUDIO = "response.output_audio.delta"
@@ -390,3 +394,27 @@ async def test_a_reply_that_the_model_has_ended_already_is_over_when_it_is_cut(w
     assert not world.upstream.got("response.cancel")
     assert world.upstream.got("conversation.item.delete")[0]["item_id"] == speaker.item
     assert client.of(AUDIO) == []
+
+
+def replying(**rules):
+    """A reply of the model's is under way; nothing of it has been said."""
+    call = CoreCall(input_gate="off", **rules)
+    call.says("Hello?", gate=None)
+    wanted = call.one(fx.RequestReply)
+    call.do(ev.ReplyStarted(reply_id=wanted.reply_id, response_id="resp_1"))
+    return call, wanted.reply_id
+
+
+def test_what_must_pass_first_does_not_lapse_however_long_it_waits():
+    call, reply_id = replying(output_gate="blocking", hold_audio_ms=500)
+    call.do(WordsHeld(reply_id=reply_id))
+    call.pass_ms(5_000)
+    assert not call.new(fx.LapseHold)
+
+
+@pytest.mark.parametrize(("final", "cuts"), [(False, 1), (True, 0)])
+def test_a_limit_of_words_cuts_off_what_follows_and_nothing_that_is_said(final, cuts):
+    call, reply_id = replying(output_gate="blocking")
+    call.do(SentenceMade(reply_id=reply_id, item_id="item_m", text="It is late.", ends_at=11, final=final))
+    call.do(Decided(decision_id=call.question("output").decision_id, effect=Effect.ALLOW, words_max=3))
+    assert len(call.new(fx.CancelReply)) == cuts

@@ -388,3 +388,21 @@ def test_what_is_handed_over_is_data_and_bounded(team):
     brief = team.one(fx.Note).text
     assert "\n" not in brief.split("Reason: ")[1].split("\nSummary")[0]
     assert '\\"' in brief
+
+
+def test_nobody_takes_over_a_call_that_has_ended(team):
+    wants(team, "baggage", bag_tag="417229")
+    allow(team)
+    asked = team.one(fx.FetchAgent)
+    team.do(ev.ClientGone(reason="client_closed"))
+    team.do(ev.AgentReady(ask_id=asked.ask_id, card=card("baggage")))
+    assert not team.facts("handed_off")
+    assert team.state.agent == "front"
+
+
+def test_a_hand_over_that_is_decided_after_the_end_is_not_arranged(team):
+    wants(team, "baggage", bag_tag="417229")
+    asked = question(team)
+    team.do(ev.ClientGone(reason="client_closed"))
+    team.do(ev.Decided(decision_id=asked.decision_id, effect=Effect.ALLOW, rule="r1"))
+    assert not team.new(fx.FetchAgent)

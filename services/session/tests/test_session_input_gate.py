@@ -133,3 +133,12 @@ async def test_nothing_of_an_early_reply_is_heard_or_done_before_its_words_have_
         assert client.of("response.output_audio_transcript.delta")[0]["delta"] == "I can't help with that."
     assert not world.tracing.errors
     await world.close()
+
+
+def test_words_are_held_longer_for_the_turn_alone_that_policy_named():
+    call = CoreCall(input_gate="blocking", output_gate="parallel")
+    call.says("Tell me about my bill.", gate=None)
+    call.gate(Effect.ALLOW, hold_audio_ms=400)
+    assert call.one(fx.RequestReply).watch == "hold"
+    call.says("And the weather?")
+    assert call.state.watching == "judge"

@@ -238,3 +238,10 @@ def test_a_new_owner_asks_about_a_fact_again():
     call.do(ev.Resumed(epoch=2, owner="session-1"))
     decide(call)
     assert len(call.facts("facts_fetched")) == 1
+
+
+def test_a_result_that_waits_to_be_judged_goes_into_the_record_for_the_client_will_not_say_it_again():
+    call = CoreCall(input_gate="off", result_gate="blocking", client_tools="allow")
+    call.new(fx.Persist)
+    call.do(ev.ClientCallOutput(call_id="call_1", output="1", item_id="item_c", withheld=True))
+    assert call.new(fx.Persist)

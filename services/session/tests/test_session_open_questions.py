@@ -2,8 +2,9 @@
 
 import pytest
 from ringback_session.domain import effects as fx
+from ringback_session.domain import inputs as ev
 from ringback_session.domain.rules import Effect
-from ringback_session.domain.state import ConsentPhase
+from ringback_session.domain.state import ConsentPhase, restore, snapshot
 from session_core_kit import READ_BACK, CoreCall
 
 
@@ -57,3 +58,33 @@ def test_a_yes_to_a_read_back_that_was_repeated_counts():
     call.reads("yes")
     call.decides(Effect.ALLOW)
     assert call.new(fx.Journal)
+
+
+def test_nobody_is_prompted_into_what_they_still_hear():
+    call = CoreCall(input_gate="off", idle_ms=5_000, idle_prompts=("Are you there?",))
+    call.says("Hello?", gate=None)
+    call.reply("A long answer that is still being played.", heard=False)
+    call.do(ev.TimerFired(name="idle"))
+    assert not call.new(fx.RequestSpeech)
+    assert "idle" in call.timers
+
+
+def test_a_caller_who_is_silent_since_before_a_new_owner_came_is_prompted_all_the_same():
+    call = idle("It is on time.")
+    other = CoreCall(state=restore(snapshot(call.state)), started=False)
+    other.now_ms = call.now_ms
+    other.do(ev.Resumed(epoch=2, owner="session-1"))
+    other.pass_ms(5_100)
+    assert other.speaks().text == "Are you there?"
+
+
+def test_a_client_that_silenced_the_agent_while_a_yes_is_waited_for_is_not_prompted():
+    call = CoreCall(idle_ms=5_000, idle_prompts=("Are you there?",))
+    call.is_read_back()
+    call.says("Which card?")
+    call.reads("unclear")
+    wanted = call.one(fx.RequestReply)
+    call.do(ev.ClientCancelled(response_id="resp_c"))
+    call.do(ev.ReplyEnded(reply_id=wanted.reply_id, status="cancelled"))
+    call.pass_ms(20_000)
+    assert not call.new(fx.RequestSpeech)

@@ -134,3 +134,12 @@ def test_what_is_resumed_is_ours_to_say_once_and_is_reported_as_such():
     speech = call.state.speeches[0]
     assert speech.kind is SpeechKind.RESUMED
     assert speech.requested
+
+
+def test_a_noise_behind_a_turn_does_not_resume_what_the_turn_had_cut():
+    call, _ = cut(resume_within_ms=10_000)
+    ends(call, "Which gate?")
+    call.gate(Effect.ALLOW)
+    call.starts_speaking()
+    call.do(ev.CallerStoppedSpeaking(audio_end_ms=0, discarded=True))
+    assert not call.new(fx.PlayAgain)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ringback_identity import digest
-from ringback_session.domain.past_actions import NUMBERS_MAX, READ_KEPT, PastActions, Totals
+from ringback_session.domain.past_actions import NUMBERS_MAX, ORDINALS_KEPT, READ_KEPT, PastActions, Totals
 
 values = st.one_of(st.booleans(), st.integers(-9, 9), st.floats(-9, 9), st.text(max_size=3), st.none())
 arguments = st.dictionaries(st.sampled_from("abcd"), values, max_size=4)
@@ -48,3 +48,11 @@ def test_what_has_left_the_list_still_counts():
         text = json.dumps({"amount": amount})
         past.drop("pay", digest(text), 1, status="ok", stands=True, arguments_json=text)
     assert past.totals["pay"] == Totals(requested=2, succeeded=2, sums={"amount": 3.0})
+
+
+def test_ordinals_of_a_long_call_are_bounded():
+    past = PastActions()
+    for number in range(ORDINALS_KEPT + 10):
+        text = json.dumps({"n": number})
+        past.drop("pay", digest(text), 1, status="ok", stands=True, arguments_json=text)
+    assert len(past.ordinals) == len(past.highest) == ORDINALS_KEPT

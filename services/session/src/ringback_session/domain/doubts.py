@@ -43,7 +43,5 @@ def reconciled(step: Step, fact: ActionReconciled) -> None:
     if not action.open:
         # The model's calls have their answers: results has the agent tell it.
         action.call_ids = []
-    elif not (asked_again(action) or action.phase is ActionPhase.CHECKING):
-        return
     action.data_json = fact.data_json
     results.arrived(step, action, fact.status, fact.error_code, fact.message, retryable=False)
