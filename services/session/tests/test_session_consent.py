@@ -255,6 +255,23 @@ def test_a_yes_binds_only_what_was_asked_last(call):
     assert call.results()["call_2"]["error_code"] == "refused_by_caller"
 
 
+def test_after_a_no_to_one_the_next_is_asked_for(call):
+    two_waiting(call)
+    call.speaks()
+    call.says("No.")
+    call.reads("no")
+    assert call.speaks().text == "Refund 290754, yes?"
+
+
+def test_the_time_for_a_yes_begins_anew_with_each_read_back(call):
+    call.is_read_back()
+    call.pass_ms(28_000)
+    call.says("", failed=True, gate=None)
+    assert call.speaks().text == READ_BACK
+    call.pass_ms(25_000)
+    assert call.consent().phase is ConsentPhase.WAITING
+
+
 def test_a_yes_is_single_use(call):
     agreed(call)
     consent = call.consent()

@@ -168,6 +168,7 @@ async def test_a_result_that_the_client_takes_back_while_it_is_judged_never_reac
     await world.settle()
     assert not [f for f in world.upstream.got("conversation.item.create") if f["item"]["id"] == "item_out"]
     assert not world.upstream.got("conversation.item.delete")
+    assert not world.tracing.errors
     await world.close()
 
 

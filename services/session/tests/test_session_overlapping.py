@@ -13,7 +13,7 @@ from ringback_realtime import Pcm, Pcma, Pcmu, SessionConfig, peek
 from ringback_session.domain.floor import Overlap
 from ringback_session.domain.rules import TurnRules
 from ringback_session.domain.state import Playback
-from ringback_session.views.overhearing import Overhearing
+from ringback_session.views.overhearing import BEFORE_MS, Overhearing
 from session_call_kit import TracingTwin, World, check_chain, client_event
 from session_core_kit import new_state
 
@@ -289,6 +289,17 @@ def test_voice_is_measured_from_its_onset_in_every_format(kind, loud, silent, by
             sound = heard.frame(head, clock)
     assert (sound.voice_ms, sound.quiet_ms) == (200, 80)
     assert -40 < sound.level_db < -3
+
+
+def test_what_was_heard_long_before_a_sound_is_no_part_of_it():
+    state, heard = overhearing("audio/pcm")
+    clock = 0
+    for head in frames(LOUD_40_MS * 50, 1_920):
+        clock += 40 * 24
+        heard.frame(head, clock)
+    state.floor.overlap = Overlap(item_id="item_o", began_ms=0, began_sample=0)
+    (head,) = frames(LOUD_40_MS, 1_920)
+    assert heard.frame(head, clock + 40 * 24).voice_ms <= BEFORE_MS + 80
 
 
 def test_nothing_is_kept_of_the_caller_while_the_agent_is_silent():

@@ -4,6 +4,8 @@ import base64
 import json
 
 import msgspec
+from ringback_session.views.route import Route
+from ringback_session.views.routes import ROUTES_KEPT, Routes
 from session_call_kit import CHUNK, SPOKEN_ORDER, append, check_chain, client_event
 
 CREATE = client_event("response.create")
@@ -390,3 +392,12 @@ async def test_what_a_frame_lacks_that_clients_need_is_put_in(world):
     sent = client.of("response.output_audio.delta")[0]
     assert (sent["output_index"], sent["content_index"], sent["delta"]) == (0, 0, audio)
     assert sent["event_id"]
+
+
+def test_of_a_model_that_never_ends_its_responses_the_oldest_counts_as_over():
+    routes = Routes()
+    made = [Route(owner="reply", own_id=f"own_{n}", response_id=f"resp_{n}") for n in range(ROUTES_KEPT + 1)]
+    for route in made:
+        routes.keep(route)
+    assert len(routes) == ROUTES_KEPT
+    assert [route.own_id for route in made if route.closed] == ["own_0"]
