@@ -293,13 +293,14 @@ def test_a_call_that_is_reported_twice_is_answered_once(call):
     assert call.results()["call_1"]["status"] == "ok"
 
 
-def test_a_failed_action_with_a_callback_fallback_is_told_honestly_and_leaves_a_task(call):
+@pytest.mark.parametrize("fallback", ["callback", "person"])
+def test_a_failed_action_with_a_fallback_is_told_honestly_and_leaves_a_task(call, fallback):
     looks_up(call)
     call.decides(Effect.ALLOW)
     call.runs(
         "failed",
         error_code="tool_unavailable",
-        fallback="callback",
+        fallback=fallback,
         fallback_message="I'll have someone call you back.",
         open_breakers=("reservations",),
         attempts=3,

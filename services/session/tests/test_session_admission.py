@@ -67,6 +67,15 @@ async def test_calls_that_start_at_once_never_pass_the_limit(world):
         call.fence()
 
 
+async def test_calls_that_start_at_once_count_for_the_bound_of_their_replica(world):
+    calls = world.replica("session-0", calls_max=3)
+    unbounded = Caller(tenant="local", packs=("airline",), default_pack="airline")
+    await asyncio.gather(*(start(world, calls, n, unbounded) for n in range(9)), return_exceptions=True)
+    assert len(calls.running) == 3
+    for call in list(calls.running.values()):
+        call.fence()
+
+
 async def test_a_tenants_quota_counts_the_calls_of_all_replicas(world):
     watching = await world.records.watch()
     here, there = world.replica("session-1"), world.replica("session-2")

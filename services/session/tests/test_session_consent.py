@@ -220,6 +220,14 @@ def test_a_typed_yes_counts_while_a_request_of_the_client_waits_for_its_reply():
     assert call.new(fx.Journal)
 
 
+def test_what_the_client_asked_for_while_a_yes_was_waited_for_is_answered_with_the_outcome(call):
+    call.is_read_back()
+    call.do(ev.ReplyWanted(request_key="req_1"))
+    call.says("No.")
+    call.reads("no")
+    assert call.one(fx.RequestReply).request_key == "req_1"
+
+
 def two_waiting(call):
     call.says("Cancel both.")
     call.reply(

@@ -418,3 +418,11 @@ def test_a_limit_of_words_cuts_off_what_follows_and_nothing_that_is_said(final, 
     call.do(SentenceMade(reply_id=reply_id, item_id="item_m", text="It is late.", ends_at=11, final=final))
     call.do(Decided(decision_id=call.question("output").decision_id, effect=Effect.ALLOW, words_max=3))
     assert len(call.new(fx.CancelReply)) == cuts
+
+
+def test_a_new_owner_waits_for_no_word_on_what_the_owner_before_had_asked_about():
+    call, reply_id = replying(output_gate="blocking")
+    call.do(SentenceMade(reply_id=reply_id, item_id="item_m", text="It is late.", ends_at=11))
+    assert call.state.checks
+    call.do(ev.Resumed(epoch=2, owner="session-1"))
+    assert not call.state.checks

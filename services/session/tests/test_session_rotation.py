@@ -397,6 +397,14 @@ async def test_what_a_waiting_connection_says_reaches_nobody(world):
     assert client.news() == []
 
 
+async def test_what_a_connection_says_after_it_was_replaced_reaches_nobody(world):
+    _call, client = await world.start()
+    await prepared(world)
+    client.news()
+    world.upstream.sockets[0].on_frame(world.upstream.events.speech_started("item_late", audio_start_ms=0))
+    assert not client.news()
+
+
 async def test_a_second_connection_made_for_a_call_that_is_over_is_closed(world):
     call, client = await world.start()
     await prepared(world)

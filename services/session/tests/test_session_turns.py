@@ -77,6 +77,17 @@ def test_a_failed_transcription_asks_the_caller_to_say_it_again_and_then_hands_o
     assert call.one(fx.FetchPacket).reason == "not_understood"
 
 
+def test_rounds_that_were_not_understood_are_counted_anew_once_one_was():
+    call = CoreCall(clarify_max=2)
+    for _ in range(2):
+        for _ in range(2):
+            call.says("", failed=True)
+            call.speaks()
+        call.says("Hello?")
+        call.reply("Hi.")
+    assert not call.new(fx.FetchPacket)
+
+
 def test_words_that_do_not_come_in_time_count_as_not_understood(call):
     call.starts_speaking()
     call.commits()

@@ -151,6 +151,12 @@ async def test_when_none_takes_the_call_each_is_named_with_what_is_wrong(model, 
     assert "'backup' limits our rate" in str(found)
 
 
+async def test_who_is_refused_by_all_is_told_of_the_one_that_takes_calls_again_first(model, backup):
+    model.refusal, backup.refusal = refused(429, retry_after_s=9), refused(429, retry_after_s=3)
+    found = await problem_with(models_of(spec("main", model.url), spec("backup", backup.url)))
+    assert found.retry_after_ms == 3_000
+
+
 async def test_an_open_breaker_says_so_and_when_to_come_back(model):
     model.refusal = refused(503)
     models = models_of(spec("main", model.url))
