@@ -14,7 +14,7 @@ from ringback_session.domain.effects import Publish
 from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import restore, snapshot
 from ringback_session.domain.upkeep import BudgetReached, UsageReported
-from ringback_session.domain.usage import Budget, Budgets, Tokens
+from ringback_session.domain.usage import MODELS_KEPT, SEEN_KEPT, Budget, Budgets, Tokens, Usage, count
 from ringback_session.ports import Caller, Pinned
 from ringback_session.usecases.admission import Refused
 from ringback_session.usecases.ledger import Ledger
@@ -111,6 +111,16 @@ def test_unknown_prices_reach_limits_on_tokens_and_never_one_on_money(call):
     call.state.account.budgets = Budgets(session=Budget(hard_tokens=10))
     call.do(UsageReported(key="r:2", model="x", tokens=Tokens(text_out=1), unpriced=1))
     assert call.facts("budget_crossed")[0]["limit_tokens"] == 10
+
+
+def test_what_is_kept_of_a_long_calls_usage_is_bounded_and_its_sum_is_not():
+    usage, reports = Usage(), SEEN_KEPT + 10
+    for number in range(reports):
+        name = f"model-{number % (2 * MODELS_KEPT)}"
+        assert count(usage, f"r:{number}", name, Tokens(text_out=1), cost_pico=1, unpriced=0)
+    assert len(usage.seen) == SEEN_KEPT
+    assert len(usage.models) == MODELS_KEPT + 1, "and one for all others"
+    assert (usage.tokens, usage.cost_pico) == (reports, reports)
 
 
 def test_the_tenants_limit_ends_the_call_the_same_way(call):

@@ -11,6 +11,7 @@ from ringback_session.domain.rules import Effect
 from ringback_session.domain.state import ConsentPhase
 from ringback_session.ports import Remembered, Term
 from ringback_session.usecases import model_link
+from session_agents_kit import WORDS, team_state
 from session_call_kit import World, append, check_chain, client_event
 from session_core_kit import CoreCall
 
@@ -178,6 +179,16 @@ def test_what_policy_wants_confirmed_after_a_hand_over_ends_and_keeps_nobody_fro
     assert timed.facts("consent_answered")[-1]["reading"] == "void"
     timed.do(ev.TimerFired(name="rotate"), READY)
     assert not timed.one(fx.RotateModel).cut
+
+
+def test_it_is_not_done_while_the_call_is_being_handed_over():
+    call = CoreCall(state=team_state())
+    call.do(TERM)
+    call.says("My bag did not arrive.")
+    call.reply("", calls=[("h1", "hand_over_to_seats", WORDS)])
+    call.do(ev.TimerFired(name="rotate"), READY)
+    assert call.state.team.handoff is not None
+    assert not rotations(call)
 
 
 def test_an_open_call_outlives_a_rotation_at_the_last_moment(timed):
