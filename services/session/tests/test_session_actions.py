@@ -142,6 +142,18 @@ def test_a_fact_that_could_not_be_had_is_asked_for_again_at_the_next_decision(ca
     assert not call.question().facts
 
 
+def test_a_fact_that_comes_twice_or_that_nobody_wants_changes_nothing(call):
+    note(call)
+    need = {"tool": "get_reservation", "arguments_json": '{"reservation":"482915"}'}
+    action_id = call.question_about_facts(
+        ev.FactNeed(name="reservation", **need), ev.FactNeed(name="fare", **need)
+    )
+    call.do(fact(action_id), fact(action_id), fact(action_id, name="weather"))
+    assert not call.new(fx.AskPolicy)
+    call.do(fact(action_id, name="fare"))
+    assert {known["name"] for known in call.question().facts} == {"reservation", "fare"}
+
+
 def test_a_callback_promise_is_kept_once_the_same_thing_was_done_in_the_call(call):
     note(call)
     call.do(fact(call.question_about_facts(), value="", unavailable=True, fallback="callback"))
