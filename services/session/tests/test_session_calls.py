@@ -2,8 +2,10 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from ringback_errors import NotFound, Overloaded, Unavailable
+from ringback_session.domain.rules import TurnRules
 from ringback_session.ports import Caller, Record
 from ringback_session.usecases.call import Limits
 from ringback_session.usecases.keeping import load_saved
@@ -221,6 +223,30 @@ async def test_a_call_without_policy_does_not_start(world):
     assert not world.calls.running
     world.policy.away = False
     await world.start()
+
+
+@pytest.mark.parametrize(
+    ("pack", "bundle", "both"),
+    [
+        (("confirm", True), ("allow", False), ("confirm", False)),
+        (("allow", False), ("deny", True), ("deny", False)),
+        (("allow", True), ("allow", True), ("allow", True)),
+    ],
+)
+async def test_what_a_client_may_bring_along_both_its_pack_and_the_bundle_must_allow(
+    world, pack, bundle, both
+):
+    world.policy.rules = TurnRules(client_tools=bundle[0], client_instructions=bundle[1])
+    published = world.packs.resolve
+
+    async def resolve(name):
+        allowed = {"client_tools": pack[0], "client_instructions": pack[1]}
+        return msgspec.structs.replace(await published(name), **allowed)
+
+    world.packs.resolve = resolve
+    call, _ = await world.start()
+    rules = call.state.rules
+    assert (rules.client_tools, rules.client_instructions) == both
 
 
 async def test_a_pack_that_is_not_published_is_named(world):

@@ -73,6 +73,16 @@ def test_the_caller_hears_a_filler_while_it_thinks(team):
     assert team.new(fx.CancelSpeech), "not heard yet, not needed any more"
 
 
+def test_the_caller_hears_a_filler_while_it_thinks_on_behind_a_tool(team):
+    asked = asks(team)
+    answers(team, asked, "", calls=[LOOK_UP])
+    team.decides(Effect.ALLOW)
+    team.runs()
+    assert team.one(fx.AskText)
+    team.pass_ms(team.state.rules.filler_after_ms + 10)
+    assert team.one(fx.RequestSpeech).kind == "filler"
+
+
 def test_its_tools_pass_policy_and_are_run(team):
     asked = asks(team)
     answers(team, asked, "", calls=[LOOK_UP])
