@@ -326,6 +326,17 @@ def test_what_the_caller_says_next_takes_the_place_of_an_answer_that_was_not_hea
     assert not call.new(fx.RequestReply)
 
 
+def test_what_the_client_cut_before_all_was_generated_is_remembered_as_far_as_it_was_heard(call):
+    call.says("When?")
+    wanted = call.one(fx.RequestReply)
+    words = "It leaves at nine from gate twelve."
+    call.do(ev.ReplyStarted(reply_id=wanted.reply_id, response_id="resp_1"))
+    call.sends_audio("item_m", words, kind="reply", in_model=True)
+    call.do(ev.ClientTruncated(item_id="item_m", audio_end_ms=500))
+    call.do(ev.ReplyText(reply_id=wanted.reply_id, item_id="item_m", text=words))
+    assert call.state.history[-1].text == "It leaves"
+
+
 def begun(call, words="Well then, what can I do"):
     """A reply of which more is still to come."""
     call.says("Hello.")
