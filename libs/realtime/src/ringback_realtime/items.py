@@ -45,7 +45,7 @@ class ContentPart(msgspec.Struct, frozen=True, omit_defaults=True):
         return wire
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A conversation item of any type; fields that its type does not have are None."""
 
     id: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -59,6 +60,7 @@ def timestamp(unix_ms: int) -> Timestamp:
     return Timestamp(seconds=unix_ms // 1000, nanos=unix_ms % 1000 * 1_000_000)
 
 
+@lru_cache(maxsize=256)
 def word(enum: Any, number: int) -> str:
     """The core's word for a value of an enum, without the enum's prefix; empty for none, or one of a later release."""
     value = enum.DESCRIPTOR.values_by_number.get(number)

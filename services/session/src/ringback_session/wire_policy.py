@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
 from ringback.policy.v1 import policy_pb2
 
 from ringback_session.domain.effects import AskPolicy, ReadConsent
@@ -101,18 +103,14 @@ def decided(answer: policy_pb2.DecideResponse, wait_ms: float) -> Decided:
             "consent_id": answer.proof.consent_id,
             "expires_at_ms": answer.proof.expires_at_ms,
         }
-    says = [duty.say for duty in answer.obligations if duty.WhichOneof("kind") == "say"]
-    escalate = next(
-        (duty.escalate for duty in answer.obligations if duty.WhichOneof("kind") == "escalate"), ""
-    )
-    return Decided(
+    decision = Decided(
         decision_id=answer.decision_id,
         effect=_EFFECT.get(answer.effect),
         rule=answer.rule,
         layer=word(policy_pb2.Layer, answer.layer),
         bundle_digest=answer.bundle_digest,
         reason=answer.reason,
-        say=" ".join(filter(None, [*says, answer.say])),
+        say=answer.say,
         needs_facts=tuple(
             FactNeed(name=need.name, tool=need.tool, arguments_json=need.arguments_json, ttl_ms=need.ttl_ms)
             for need in answer.needs_facts
@@ -121,14 +119,10 @@ def decided(answer: policy_pb2.DecideResponse, wait_ms: float) -> Decided:
         done_already=answer.done_already,
         read_back=_read_back(answer.read_back) if answer.HasField("read_back") else None,
         proof=proof,
-        forbid_irreversible=any(duty.forbid_irreversible for duty in answer.obligations),
-        escalate=escalate,
-        redact=tuple((span.start, span.end) for duty in answer.obligations for span in duty.redact.spans),
-        restate=any(duty.restate for duty in answer.obligations),
-        words_max=min((duty.words_max for duty in answer.obligations if duty.words_max), default=0),
-        hold_audio_ms=max((duty.hold_audio_ms for duty in answer.obligations), default=0),
         wait_ms=wait_ms,
     )
+    # Most come without any.
+    return _obliged(decision, answer.obligations) if answer.obligations else decision
 
 
 def turn_rules(answer: policy_pb2.GetSessionRulesResponse) -> TurnRules:
@@ -159,6 +153,21 @@ def turn_rules(answer: policy_pb2.GetSessionRulesResponse) -> TurnRules:
     if answer.HasField("slot_readers") and not answer.slot_readers.every:
         values["slot_readers"] = tuple(answer.slot_readers.tools)
     return TurnRules(**values)
+
+
+def _obliged(decision: Decided, duties: Sequence[policy_pb2.Obligation]) -> Decided:
+    says = [duty.say for duty in duties if duty.WhichOneof("kind") == "say"]
+    escalate = next((duty.escalate for duty in duties if duty.WhichOneof("kind") == "escalate"), "")
+    return replace(
+        decision,
+        say=" ".join(filter(None, [*says, decision.say])),
+        forbid_irreversible=any(duty.forbid_irreversible for duty in duties),
+        escalate=escalate,
+        redact=tuple((span.start, span.end) for duty in duties for span in duty.redact.spans),
+        restate=any(duty.restate for duty in duties),
+        words_max=min((duty.words_max for duty in duties if duty.words_max), default=0),
+        hold_audio_ms=max(duty.hold_audio_ms for duty in duties),
+    )
 
 
 def _read_back(message: policy_pb2.ReadBack) -> ReadBack:

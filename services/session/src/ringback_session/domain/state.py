@@ -81,7 +81,7 @@ class Utterance(msgspec.Struct):
     heard_read_back: str = ""
 
 
-class Action(msgspec.Struct):
+class Action(msgspec.Struct, omit_defaults=True):
     """One intended effect on the world."""
 
     action_id: str
@@ -198,7 +198,7 @@ class Playback(msgspec.Struct):
     ends_at: int = 0
 
 
-class HistoryItem(msgspec.Struct):
+class HistoryItem(msgspec.Struct, omit_defaults=True):
     """One item of the model's conversation, enough to build it again."""
 
     item_id: str
@@ -327,7 +327,8 @@ class CallState(msgspec.Struct):
         return self.handed_over or self.account.spent or bool(self.desk.actor)
 
     def open_actions(self) -> list[Action]:
-        return [action for action in self.actions.values() if action.open]
+        # Asked several times in every step.
+        return [action for action in self.actions.values() if action.phase is not ActionPhase.DONE]
 
     def remember(self, item: HistoryItem) -> None:
         """Keep an item for the day the model's conversation must be built again."""

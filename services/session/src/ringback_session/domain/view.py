@@ -172,7 +172,8 @@ def _past(action: Action, at: At) -> dict[str, Any]:
 def _totals(state: CallState) -> list[dict[str, Any]]:
     totals = {tool: replace(past, sums=dict(past.sums)) for tool, past in state.past.totals.items()}
     for action in state.actions.values():
-        totals.setdefault(action.tool, Totals()).count(
-            action.status, action.arguments_json, action.arguments_digest
-        )
+        row = totals.get(action.tool)
+        if row is None:
+            row = totals[action.tool] = Totals()
+        row.count(action.status, action.arguments_json, action.arguments_digest)
     return [{"tool": tool, **msgspec.structs.asdict(row)} for tool, row in totals.items()]

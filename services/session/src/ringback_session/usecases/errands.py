@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 __all__ = ["Errands"]
@@ -19,14 +20,17 @@ class Errands:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(self._guarded(work))
         self._tasks.add(task)
-        # Work that was cancelled before it began must not be taken for forgotten.
-        task.add_done_callback(lambda _: work.close())
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._ended, work))
 
     def stop(self) -> None:
         """Cancel all but the one that says so."""
         for task in self._tasks - {asyncio.current_task()}:
             task.cancel()
+
+    def _ended(self, work: Coroutine[Any, Any, None], task: asyncio.Task[None]) -> None:
+        # Work that was cancelled before it began must not be taken for forgotten.
+        work.close()
+        self._tasks.discard(task)
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         try:
