@@ -106,6 +106,19 @@ async def test_audio_that_the_client_commits_itself_is_a_turn_whatever_it_sounds
     assert not world.upstream.got("conversation.item.delete")
 
 
+async def test_a_turn_that_the_client_ends_by_a_commit_asks_for_no_reply_and_the_next_one_does(world):
+    call, _client = await world.start()
+    call.client_frame(client_event("input_audio_buffer.commit"))
+    world.upstream.commits("item_own")
+    world.upstream.transcribes("item_own", "Hello.")
+    await world.settle()
+    assert not world.upstream.got("response.create")
+    call.client_frame(client_event("input_audio_buffer.commit"))
+    world.upstream.hears("Is anybody there?")
+    await world.settle()
+    assert len(world.upstream.got("response.create")) == 1, "the model saw this turn end by itself"
+
+
 async def test_what_comes_late_of_a_backchannel_is_not_told_either(world):
     call, client = await talking(world, chunks=12)
     await sound(world, call, 320)

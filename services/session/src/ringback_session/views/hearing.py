@@ -58,6 +58,9 @@ class Hearing:
         self._config = config
         self._spans: dict[str, list[int]] = {}
         self._silence: tuple[int, int] | None = None
+        # The client has asked for an item of the audio; the item whose speech the model saw end asked for itself.
+        self._asked = False
+        self._ended_id = ""
         self._told: dict[str, None] = {}
         self._early: dict[str, tuple[str, list[Any]]] = {}
         self._holds = holds
@@ -83,6 +86,7 @@ class Hearing:
 
     def commit(self, out: Out) -> None:
         """The client makes an item of the audio itself: what it contains is a turn, and the client awaits its item."""
+        self._asked = True
         out.inputs.extend(OverlapStopped(item_id=held, committed=True) for held in self._held)
 
     def event(self, event: server_events.ServerEvent, out: Out) -> None:
@@ -132,6 +136,7 @@ class Hearing:
             case server_events.InputAudioCommitted():
                 self._committed(event.item_id, out)
             case server_events.InputAudioCleared():
+                self._asked = False
                 out.client.append(self._events.cleared())
                 out.inputs.append(CallerStoppedSpeaking(audio_end_ms=0, discarded=True))
             case server_events.ItemAdded() | server_events.ItemDone():
@@ -163,6 +168,7 @@ class Hearing:
 
     def _stopped(self, item_id: str, end_ms: int, out: Out) -> None:
         self._spans.setdefault(item_id, [end_ms, end_ms])[1] = end_ms
+        self._ended_id = item_id
         if self._config().turn_detection is not None:
             out.client.append(self._events.speech_stopped(item_id, audio_end_ms=end_ms))
         out.inputs.append(CallerStoppedSpeaking(audio_end_ms=end_ms))
@@ -185,11 +191,17 @@ class Hearing:
         previous = self._items.insert(item)
         out.client.append(self._events.item_added(item.to_wire(), previous_item_id=previous))
         out.client.append(self._events.item_done(item.to_wire(), previous_item_id=previous))
-        detection = self._config().turn_detection
-        wants = detection is not None and detection.create_response and silence is None
+        wants = silence is None and self._is_answered(item_id)
         out.inputs.append(UtteranceCommitted(item_id=item_id, wants_reply=wants))
         words, logprobs = self._early.pop(item_id, ("", []))
         self._show_delta(item_id, words, logprobs, out)
+
+    def _is_answered(self, item_id: str) -> bool:
+        """Whether the end of this turn asks for a reply. One that the client ended by a commit does not."""
+        by_client = self._asked and item_id != self._ended_id
+        self._asked = False
+        detection = self._config().turn_detection
+        return detection is not None and detection.create_response and not by_client
 
     def _item(self, raw: Mapping[str, Any], out: Out) -> None:
         """The caller's spoken item; every other item the client has been told of already, or must not see."""
