@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from ringback_testkit.typed_caller import TypedCaller
+from ringback_testkit.typed_caller import ONE_TRY_MS, TypedCaller
 
 __all__ = ["STAGES", "CallStuckError", "Goal", "StubbornCaller"]
 
@@ -62,7 +62,7 @@ class StubbornCaller:
         """A call that could not begin is no call yet: dial again."""
         while True:
             try:
-                await self.caller.connect()
+                await self.caller.connect(timeout_ms=ONE_TRY_MS)
                 break
             except Exception as error:
                 self._note(f"not connected: {error!r}"[:200])

@@ -14,6 +14,9 @@ from ringback_sockets import Closed, RealtimeLink, dial
 __all__ = ["TypedCaller"]
 
 PATIENCE_S = 25.0
+PATIENCE_MS = 25_000
+# Of one way back among several: a replica that stands still must not use up all of the patience.
+ONE_TRY_MS = 5_000
 
 
 class TypedCaller:
@@ -49,7 +52,9 @@ class TypedCaller:
     def errors(self) -> list[dict[str, Any]]:
         return [event["error"] for event in self.events if event["type"] == "error"]
 
-    async def connect(self, *, path: str | None = None, base: str | None = None) -> None:
+    async def connect(
+        self, *, path: str | None = None, base: str | None = None, timeout_ms: int = PATIENCE_MS
+    ) -> None:
         """Connect and switch to text; the first connection remembers the session."""
         self.closed = None
         opened: list[WSTransport] = []
@@ -58,6 +63,7 @@ class TypedCaller:
             f"{base or self._base}{path or self._path}",
             link=link,
             headers=self._headers,
+            timeout_ms=timeout_ms,
         )
         headers = opened[0].response.headers
         self.resume_token = headers.get("Ringback-Resume-Token", self.resume_token)
@@ -78,7 +84,8 @@ class TypedCaller:
             async with asyncio.timeout(PATIENCE_S):
                 while True:
                     try:
-                        await self.connect(path=f"/r/{token}/v1/realtime", base=base)
+                        path = f"/r/{token}/v1/realtime"
+                        await self.connect(path=path, base=base, timeout_ms=ONE_TRY_MS)
                         return
                     except Exception as refusal:
                         refusals.append(repr(refusal))
