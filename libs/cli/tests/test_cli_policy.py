@@ -14,10 +14,12 @@ import pytest
 from google.protobuf.json_format import MessageToJson
 from hypothesis import given
 from hypothesis import strategies as st
+from ringback.events.v1 import events_pb2
 from ringback.policy.v1 import audit_pb2, policy_pb2, policy_pb2_grpc
 from ringback_cli.audit import _hash, chain_breaks, entry_line, read_audit
 from ringback_cli.audited import joined
 from ringback_cli.commands.policy import app
+from ringback_cli.commands.policy_gates import tell_gate_failed
 from ringback_cli.recorded import read_questions
 from ringback_cli.stack.nats_server import nats_program, write_config
 from ringback_cli.stack.paths import StackPaths
@@ -27,6 +29,7 @@ from ringback_cli.stack.process import ProgramSpec
 from ringback_cli.stack.provision import publish_and_activate
 from ringback_cli.stack.supervisor import Supervisor
 from ringback_cli.stack.tenancy import ensure_proof_keys
+from ringback_errors import Conflict, InvalidInput
 from ringback_identity import canonical_json, digest
 from typer.testing import CliRunner
 
@@ -110,6 +113,20 @@ def test_a_kind_of_entry_that_there_is_not_is_refused():
     assert (refused.exit_code, "'change'" in refused.output) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("gate", "reason", "field"),
+    [("", "0.71 < 0.80", "--gate"), ("g" * 65, "0.71 < 0.80", "--gate"), ("completion", " \n", "--reason")],
+)
+def test_a_failed_gate_without_a_name_or_a_reason_is_told_to_nobody(gate, reason, field):
+    refused = CliRunner().invoke(app, ["gate-failed", "airline", "--gate", gate, "--reason", reason])
+    assert (type(refused.exception), refused.exception.field) == (InvalidInput, field)
+
+
+def test_questions_from_two_places_at_once_are_refused():
+    refused = CliRunner().invoke(app, ["diff", "airline", "--from", "audit", "--questions", "here.jsonl"])
+    assert (type(refused.exception), refused.exception.field) == (InvalidInput, "--from")
+
+
 def test_audited_decisions_lead_to_their_inputs_by_digest_and_the_others_are_counted():
     def decision(number, **fields):
         named = {"decision_id": f"dec_{number}", "bundle_digest": "sha256:a", "source": "policy"}
@@ -153,7 +170,7 @@ def test_the_authors_commands_pass_on_what_the_compiler_says(tmp_path):
 
 
 @pytest.mark.stack
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_bundle_goes_from_stage_over_canary_to_promoted_and_back(tmp_path):
     paths = StackPaths(tmp_path)
     paths.make()
@@ -168,7 +185,9 @@ async def test_a_bundle_goes_from_stage_over_canary_to_promoted_and_back(tmp_pat
             policy_address=f"127.0.0.1:{policy}",
             reason="test",
         )
-        await asyncio.to_thread(walk, tmp_path, f"127.0.0.1:{policy}", f"nats://127.0.0.1:{nats}")
+        address, nats_url = f"127.0.0.1:{policy}", f"nats://127.0.0.1:{nats}"
+        await asyncio.to_thread(walk, tmp_path, address, nats_url)
+        await fail_a_canary(address, nats_url)
 
 
 def walk(folder, policy, nats):
@@ -179,27 +198,63 @@ def walk(folder, policy, nats):
     assert "staged only" in said
     questions = folder / "questions.jsonl"
     code, said = ringback("diff", "airline", *at)
+    assert (code, "nothing was compared: no question was asked" in said) == (1, True), said
+    code, said = ringback("diff", "airline", "--questions-min", "0", *at)
     assert (code, "0 questions, 0 decisions change" in said) == (0, True), said
     questions.write_text("{}\nnot json\n")
     code, said = ringback("diff", "airline", "--questions", str(questions), *at)
     assert (code, "questions.jsonl:2" in said.replace("\n", "")) == (2, True), said
     code, said = ringback("canary", "airline", "--percent", "5", "--tenant", "local", *at)
     assert (code, "5 % of new sessions of local" in said) == (0, True), said
+    told = ("--gate", "completion", "--reason", "0.71 < 0.80", "--nats-url", nats)
+    code, said = ringback("gate-failed", "airline", *told, *at)
+    assert (code, "gates failed 1" in said) == (0, True), said
     code, said = ringback("promote", "airline", "--revision", "1", *at)
     assert (code, "look at it again" in said) == (1, True), said
     assert ringback("promote", "airline", *at)[0] == 0
-    assert ringback("rollback", "airline", *at)[0] == 0
-    code, said = ringback("status", "airline", *at)
-    assert "candidate    none" in said
+    code, said = ringback("rollback", "airline", *at)
+    assert (code, "candidate    none" in said) == (0, True), said
     code, said = ringback("status", "airlin", *at)
     assert (code, "no bundle of pack airlin; it has those of: airline" in said) == (1, True), said
     code, said = ringback("audit", "--kind", "change", "--nats-url", nats)
     assert (code, "every chain holds" in said) == (0, True), said
     assert [word for word in ("stage", "canary", "promote", "rollback") if word not in said] == []
+    assert "gate_failed airline" in said
+    assert "gate completion failed: 0.71 < 0.80" in said
+
+
+async def fail_a_canary(policy, nats):
+    """A second failed gate rolls a canary back; a bundle in no canary cannot fail one."""
+    async with grpc.aio.insecure_channel(policy) as channel:
+        stub = policy_pb2_grpc.PolicyAdminServiceStub(channel)
+        known = (await stub.ListBundles(policy_pb2.ListBundlesRequest())).bundles
+        stricter = next(bundle.bundle_digest for bundle in known if not bundle.active)
+        rollout = (await stub.GetRollout(policy_pb2.GetRolloutRequest(pack="airline"))).rollout
+        order = {"pack": "airline", "actor": "ana"}
+        with pytest.raises(Conflict, match="running canary of pack airline, which is none"):
+            await tell_gate_failed(stub, "airline", failed_gate(), nats_url=nats)
+        request = policy_pb2.StageBundleRequest(
+            **order, bundle_digest=stricter, expected_revision=rollout.revision
+        )
+        staged = (await stub.StageBundle(request)).rollout
+        request = policy_pb2.StartCanaryRequest(**order, percent=5, expected_revision=staged.revision)
+        await stub.StartCanary(request)
+        with pytest.raises(Conflict, match=f"which is {stricter}"):
+            await tell_gate_failed(stub, "airline", failed_gate("sha256:of-another"), nats_url=nats)
+        once = await tell_gate_failed(stub, "airline", failed_gate(), nats_url=nats)
+        assert (once.gates_failed, once.candidate_digest) == (1, stricter)
+        twice = await tell_gate_failed(stub, "airline", failed_gate(stricter), nats_url=nats)
+        assert (twice.gates_failed, twice.candidate_digest) == (0, "")
+
+
+def failed_gate(bundle=""):
+    return events_pb2.GateFailed(
+        gate="latency", reason="900 ms > 800 ms", bundle_digest=bundle, actor="nightly"
+    )
 
 
 @pytest.mark.stack
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_a_diff_asks_both_bundles_what_the_audit_knows_what_policy_recorded_or_what_a_file_holds(
     tmp_path,
 ):

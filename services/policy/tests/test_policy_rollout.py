@@ -463,7 +463,9 @@ async def failed_gate(replica, bundle):
     fact = events_pb2.ControlFact(
         schema_version=1,
         producer="evals",
-        gate_failed=events_pb2.GateFailed(gate="completion", bundle_digest=bundle, reason="0.71 < 0.80"),
+        gate_failed=events_pb2.GateFailed(
+            gate="completion", bundle_digest=bundle, reason="0.71 < 0.80", actor="nightly"
+        ),
     )
     before = (await replica.status()).revision
     subject = control_subject("gate_failed")
@@ -485,6 +487,10 @@ async def test_two_failed_gates_in_a_row_roll_a_canary_back_by_themselves(one):
     await settled(counted)
     rollout = await one.status()
     assert (rollout.candidate_digest, rollout.canary_percent, rollout.active_digest) == ("", 0, one.active)
+    assert [entry[:2] for entry in (await audited(one))[-2:]] == [
+        ("gate_failed", "nightly"),
+        ("rollback", "nightly"),
+    ]
 
 
 steps = st.lists(st.sampled_from(["stage", "canary", "promote", "rollback", "gate"]), max_size=12)
@@ -542,6 +548,23 @@ async def test_news_of_the_watch_that_comes_late_undoes_nothing(one):
     await one.order("PromoteBundle")
     await one.parts.store._on_active("active.shop", Entry(msgspec.json.encode(before), 1))
     assert await one.bundle_of("sess_1") == one.stricter
+
+
+@given(seqs=st.lists(st.integers(1, 4), min_size=1, max_size=6))
+def test_a_second_failed_gate_rolls_back_in_whatever_order_and_however_often_they_come(seqs):
+    rollout = canaried(staged(Rollout(digest="a"), "b", tightening=False), percent=5, tenants=())
+    for seq in seqs:
+        rollout = gate_failed(rollout, "b", seq=seq)
+    assert rollout.candidate == ("" if len(set(seqs)) > 1 else "b")
+
+
+@given(seqs=st.permutations([1, 2, 3]))
+def test_gates_that_failed_one_canary_count_for_none_after_it(seqs):
+    rollout = canaried(staged(Rollout(digest="a"), "b", tightening=False), percent=5, tenants=())
+    for seq in seqs[:2]:
+        rollout = gate_failed(rollout, "b", seq=seq)
+    again = canaried(staged(rollout, "b", tightening=False), percent=5, tenants=())
+    assert [gate_failed(again, "b", seq=seq) for seq in seqs[:2]] == [again, again]
 
 
 def test_a_gate_that_was_counted_counts_once():

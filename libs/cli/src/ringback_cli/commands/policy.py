@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from ringback.events.v1 import events_pb2
 from ringback.policy.v1 import policy_pb2 as pb
 from ringback.policy.v1 import policy_pb2_grpc
 from ringback_errors import NotFound
@@ -17,8 +16,10 @@ from ringback_packs import load_pack
 
 from ringback_cli.audit import read_audit
 from ringback_cli.audited import Audited
+from ringback_cli.commands.acting import one_line, operator
 from ringback_cli.commands.connection import find_stack
 from ringback_cli.commands.policy_admin import TIMEOUT_S, ask
+from ringback_cli.commands.policy_gates import GATE_CHARS_MAX, tell_gate_failed
 from ringback_cli.commands.policy_questions import QUESTIONS_MAX, Source
 from ringback_cli.commands.running import run
 from ringback_cli.console import console
@@ -35,7 +36,8 @@ Bundle = Annotated[Path, typer.Argument(help="The folder of a bundle, or of its 
 Address = Annotated[str, typer.Option("--policy", help="policy's host:port; default: the stack under ./var.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the audit.")]
 Revision = Annotated[
-    int, typer.Option(help="The revision that you looked at; default: the one that `status` shows now.")
+    int | None,
+    typer.Option(help="The revision that you looked at; default: the one that `status` shows now.", min=0),
 ]
 Questions = Annotated[
     Path | None,
@@ -99,7 +101,7 @@ def stage(
         bool, typer.Option(help="Ask that it reach running sessions when promoted.")
     ] = False,
     reason: Reason = "staged by hand",
-    revision: Revision = -1,
+    revision: Revision = None,
     policy: Address = "",
 ) -> None:
     """Publish the bundle of a pack's folder and make it the candidate; no session gets it yet."""
@@ -122,7 +124,7 @@ def canary(
     percent: Annotated[float, typer.Option(help="Share of new sessions, 0.01 to 100.")],
     tenant: Annotated[list[str] | None, typer.Option(help="Only this tenant's sessions; repeatable.")] = None,
     reason: Reason = "canary by hand",
-    revision: Revision = -1,
+    revision: Revision = None,
     policy: Address = "",
 ) -> None:
     """Give the candidate to a share of new sessions, always the same ones."""
@@ -143,7 +145,7 @@ def promote(
     last: Last = QUESTIONS_A_CALL_MAX,
     nats_url: Nats = "",
     reason: Reason = "promoted by hand",
-    revision: Revision = -1,
+    revision: Revision = None,
     policy: Address = "",
 ) -> None:
     """Make the candidate the active bundle; a tightening one must not be laxer on the recorded questions."""
@@ -165,7 +167,7 @@ def promote(
 
 @app.command()
 def rollback(
-    pack: Pack, reason: Reason = "rolled back by hand", revision: Revision = -1, policy: Address = ""
+    pack: Pack, reason: Reason = "rolled back by hand", revision: Revision = None, policy: Address = ""
 ) -> None:
     """Drop the candidate; without one, return to the bundle that was active before."""
 
@@ -177,6 +179,34 @@ def rollback(
     _print(ask(policy, do))
 
 
+@app.command("gate-failed")
+def gate_failed(
+    pack: Pack,
+    gate: Annotated[str, typer.Option(help="The quality gate, such as completion.")],
+    reason: Annotated[str, typer.Option(help="What it found, such as '0.71 < 0.80'; kept in the audit.")],
+    bundle: Annotated[
+        str, typer.Option(help="Digest of the bundle that was measured; default: the candidate.")
+    ] = "",
+    nats_url: Nats = "",
+    policy: Address = "",
+) -> None:
+    """Tell policy that a canary failed a quality gate; the second time policy rolls the canary back."""
+    failed = events_pb2.GateFailed(
+        gate=one_line(gate, field="--gate", chars_max=GATE_CHARS_MAX),
+        reason=one_line(reason, field="--reason"),
+        bundle_digest=bundle,
+        actor=operator(),
+    )
+
+    async def do(stub: policy_pb2_grpc.PolicyAdminServiceAsyncStub) -> pb.Rollout:
+        return await tell_gate_failed(stub, pack, failed, nats_url=nats_url or find_stack().nats_url)
+
+    rollout = ask(policy, do)
+    _print(rollout)
+    if not rollout.candidate_digest:
+        console.print("the canary was rolled back", style="yellow")
+
+
 @app.command()
 def diff(
     pack: Pack,
@@ -186,6 +216,10 @@ def diff(
     nats_url: Nats = "",
     base: Annotated[str, typer.Option(help="Digest to compare with; default: the active one.")] = "",
     candidate: Annotated[str, typer.Option(help="Digest to look at; default: the candidate.")] = "",
+    questions_min: Annotated[
+        int,
+        typer.Option(help="Exit code 1 when fewer questions were asked; 0: none is needed.", min=0),
+    ] = 1,
     changed_max: Annotated[
         int, typer.Option(help="Exit code 1 when more decisions change; -1: any number.")
     ] = -1,
@@ -218,9 +252,12 @@ def diff(
     total = sum(part.questions for part in parts)
     console.print(f"{total} questions, {changed} decisions change, {laxer} of them laxer", markup=False)
     if not total:
-        console.print("no recorded question was asked, so this shows nothing", style="yellow")
+        console.print("nothing was compared: no question was asked", style="yellow")
+    elif total < questions_min:
+        console.print(f"too little was compared: expected at least {questions_min} questions", style="yellow")
     unrecorded = audited.unrecorded if audited else 0
-    if 0 <= changed_max < changed or 0 <= laxer_max < laxer or 0 <= unrecorded_max < unrecorded:
+    passed = (changed_max, changed), (laxer_max, laxer), (unrecorded_max, unrecorded)
+    if total < questions_min or any(0 <= most < found for most, found in passed):
         raise typer.Exit(1)
 
 
@@ -277,11 +314,11 @@ async def _order(
     | pb.RollbackBundleRequest,
     pack: str,
     reason: str,
-    revision: int,
+    revision: int | None,
 ) -> None:
     """Who, why, and what was looked at."""
-    request.pack, request.actor, request.reason = pack, getpass.getuser(), reason
-    request.expected_revision = revision if revision >= 0 else (await _rollout(stub, pack)).revision
+    request.pack, request.actor, request.reason = pack, operator(), reason
+    request.expected_revision = (await _rollout(stub, pack)).revision if revision is None else revision
 
 
 def _print(rollout: pb.Rollout) -> None:
@@ -303,20 +340,20 @@ def _print(rollout: pb.Rollout) -> None:
 
 
 def _print_changes(changes: list[pb.DecisionChange], audited: Audited | None) -> None:
-    groups = Counter(
-        (change.rule_before, change.rule_after, _effect(change.before), _effect(change.after))
-        for change in changes
-    )
-    for (before, after, effect, now), count in groups.most_common():
-        console.print(
-            f"{count:>6}  {before} → {after or '(needs facts)'}: {effect} → {now}", style="bold", markup=False
-        )
-        own = [c for c in changes if (c.rule_before, c.rule_after) == (before, after)]
+    groups: dict[str, list[pb.DecisionChange]] = {}
+    for change in changes:
+        before, after = change.rule_before or "(needs facts)", change.rule_after or "(needs facts)"
+        title = f"{before} → {after}: {_effect(change.before)} → {_effect(change.after)}"
+        groups.setdefault(title, []).append(change)
+    for title, own in sorted(groups.items(), key=lambda group: -len(group[1])):
+        console.print(f"{len(own):>6}  {title}", style="bold", markup=False)
         for change in own[:CHANGES_PRINTED_MAX]:
             laxer = "  laxer" if change.laxer else ""
             otherwise = audited.otherwise(change) if audited else ""
             then = f"  (when it was decided: {otherwise})" if otherwise else ""
             console.print(f"        {change.decision_id} {change.tool}{laxer}{then}", markup=False)
+        if len(own) > CHANGES_PRINTED_MAX:
+            console.print(f"        and {len(own) - CHANGES_PRINTED_MAX} more", markup=False)
 
 
 def _effect(effect: pb.Effect.ValueType) -> str:

@@ -40,8 +40,10 @@ class Source:
     def read(self) -> tuple[list[pb.DecideRequest], Audited | None]:
         """The questions, and what the audit says of them where they come from it.
 
-        Exit code 1 where the audit cannot be trusted; raises NotFound where it leads to no input.
+        Exit code 1 where the audit cannot be trusted; raises NotFound where it leads to no input, and InvalidInput.
         """
+        if self.file and self.taken_from:
+            raise InvalidInput("expected without --questions", field="--from")
         if self.taken_from == "audit":
             audited = _audited(self)
             return list(audited.questions), audited

@@ -24,7 +24,7 @@ from ringback_packs import PackStore, load_pack
 from ringback_packs.findings import near
 from ringback_packs.openapi import tool_text
 
-from ringback_cli.commands.acting import operator
+from ringback_cli.commands.acting import one_line, operator
 from ringback_cli.commands.connection import find_stack
 from ringback_cli.commands.running import run
 from ringback_cli.console import console
@@ -36,7 +36,6 @@ __all__ = ["app"]
 app = typer.Typer(help="List tools, switch them off and on, and try them.", no_args_is_help=True)
 
 TIMEOUT_MS = 5_000
-REASON_CHARS_MAX = 200
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}(@[0-9]{1,5}\.[0-9]{1,5})?")
 
 Name = Annotated[str, typer.Argument(help="The tool, or tool@MAJOR.MINOR for one version of it.")]
@@ -135,9 +134,7 @@ async def _listed(address: str, asked: pb.ListToolsRequest) -> pb.ListToolsRespo
 
 
 async def _switch(name: str, *, off: bool, reason: str, url: str, anyway: bool = False) -> None:
-    said = " ".join(reason.split())
-    if not said or len(said) > REASON_CHARS_MAX:
-        raise InvalidInput(f"1 to {REASON_CHARS_MAX} characters expected", field="--reason")
+    said = one_line(reason, field="--reason")
     if not NAME.fullmatch(name):
         raise InvalidInput("a tool's name, or name@MAJOR.MINOR, expected", field="NAME")
     fact = events_pb2.ControlFact(

@@ -64,7 +64,7 @@ class AuditIntake:
             return
         kind = fact.WhichOneof("body")
         if kind == "gate_failed":
-            await self._on_gate_failed(fact.gate_failed, delivery.stream_seq)
+            await self._on_gate_failed(fact, delivery.stream_seq)
         if kind == "tool_disabled":
             change = fact.tool_disabled
             record = ChangeRecord(
@@ -80,10 +80,15 @@ class AuditIntake:
         if kind == "session_erased":
             self._recording.record(f"control:{delivery.stream_seq}", _erased(fact))
 
-    async def _on_gate_failed(self, failed: events_pb2.GateFailed, seq: int) -> None:
+    async def _on_gate_failed(self, fact: events_pb2.ControlFact, seq: int) -> None:
+        failed = fact.gate_failed
         try:
             await self._rolling_out.gate_failed(
-                failed.bundle_digest, gate=failed.gate, reason=failed.reason, seq=seq
+                failed.bundle_digest,
+                gate=failed.gate,
+                reason=failed.reason,
+                actor=failed.actor or fact.producer,
+                seq=seq,
             )
         except NotFound:
             _log.warning("a gate failed for a bundle that is not stored: %s", failed.bundle_digest)

@@ -1,6 +1,6 @@
 """Owns where a pack's rollout stands, and each step of it as a function from one state to the next.
 
-stage → canary → promote or roll back; two failed gates in a row roll a canary back.
+stage → canary → promote or roll back; a second failed gate rolls a canary back.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 CHANGED_MEANWHILE = "somebody else changed the rollout at the same moment: look at it again"
-# Two in a row: one may be chance.
+# One may be chance.
 GATES_FAILED_MAX = 2
 # Hundredths of a percent.
 WHOLE = 10_000
@@ -40,12 +40,18 @@ class Rollout(msgspec.Struct, frozen=True):
     tenants: tuple[str, ...] = ()
     previous: str = ""
     tightening: bool = False
-    gates_failed: int = 0
-    # The last failed gate that was counted, by its place in the stream: none counts twice.
+    # The failed gates of this canary by their places in the stream: none counts twice, in whatever order they come.
+    gates: tuple[int, ...] = ()
+    # The last one that counted before this canary.
     gate_seq: int = 0
     # Bundles that running sessions pinned, and the stricter ones that decide for them now.
     tightened: dict[str, str] = {}
     revision: int = 0
+
+    @property
+    def gates_failed(self) -> int:
+        """How many gates of this canary failed."""
+        return len(self.gates)
 
 
 def bundle_for(rollout: Rollout, *, tenant: str, session_id: str) -> str:
@@ -63,7 +69,7 @@ def staged(rollout: Rollout, candidate: str, *, tightening: bool) -> Rollout:
         raise InvalidInput("expected another bundle than the active one", field="bundle_digest")
     if rollout.share:
         raise Conflict("a canary runs; promote it or roll it back first", field="bundle_digest")
-    return _next(rollout, candidate=candidate, tightening=tightening, gates_failed=0, tenants=())
+    return _next(rollout, candidate=candidate, tightening=tightening, tenants=())
 
 
 def canaried(rollout: Rollout, *, percent: float, tenants: Sequence[str]) -> Rollout:
@@ -77,7 +83,7 @@ def canaried(rollout: Rollout, *, percent: float, tenants: Sequence[str]) -> Rol
         raise Conflict("no bundle is active that the other sessions could get", field="pack")
     share = round(percent * 100)
     _require_candidate(rollout)
-    return _next(rollout, share=share, tenants=tuple(sorted(set(tenants))), gates_failed=0)
+    return _next(rollout, share=share, tenants=tuple(sorted(set(tenants))), **_no_gates(rollout))
 
 
 def promoted(rollout: Rollout) -> Rollout:
@@ -108,12 +114,17 @@ def rolled_back(rollout: Rollout) -> Rollout:
 
 def gate_failed(rollout: Rollout, digest: str, *, seq: int) -> Rollout:
     """After a failed quality gate of the candidate in a canary; the same rollout when it does not concern it."""
-    if not rollout.share or digest != rollout.candidate or seq <= rollout.gate_seq:
+    counted = seq <= rollout.gate_seq or seq in rollout.gates
+    if not rollout.share or digest != rollout.candidate or counted:
         return rollout
-    failed = rollout.gates_failed + 1
-    if failed >= GATES_FAILED_MAX:
-        return msgspec.structs.replace(rolled_back(rollout), gate_seq=seq)
-    return _next(rollout, gates_failed=failed, gate_seq=seq)
+    failed = _next(rollout, gates=(*rollout.gates, seq))
+    if failed.gates_failed < GATES_FAILED_MAX:
+        return failed
+    return msgspec.structs.replace(rolled_back(failed), revision=failed.revision)
+
+
+def _no_gates(rollout: Rollout) -> dict[str, object]:
+    return {"gates": (), "gate_seq": max(rollout.gate_seq, *rollout.gates, 0)}
 
 
 def _require_candidate(rollout: Rollout) -> None:
@@ -122,7 +133,8 @@ def _require_candidate(rollout: Rollout) -> None:
 
 
 def _ended(rollout: Rollout, **changes: object) -> Rollout:
-    return _next(rollout, candidate="", share=0, tenants=(), tightening=False, gates_failed=0, **changes)
+    ended = _next(rollout, candidate="", share=0, tenants=(), tightening=False, **changes)
+    return msgspec.structs.replace(ended, **_no_gates(rollout))
 
 
 def _next(rollout: Rollout, **changes: object) -> Rollout:

@@ -149,15 +149,15 @@ class RollingOut:
         asked = questions or self._questions.of(pack)
         return Compared(base, candidate, await self._diff(base, candidate, asked))
 
-    async def gate_failed(self, digest: str, *, gate: str, reason: str, seq: int) -> None:
-        """Counts a failed quality gate of a canary; the second in a row rolls it back."""
+    async def gate_failed(self, digest: str, *, gate: str, reason: str, actor: str, seq: int) -> None:
+        """Counts a failed quality gate of a canary; the second since it began rolls it back. Raises NotFound."""
         bundle = await self._bundles.fetch(digest)
         for attempt in range(GATE_ATTEMPTS_MAX):
             now = await self._bundles.rollout(bundle.pack)
             after = steps.gate_failed(now, digest, seq=seq)
             if after is now:
                 return
-            order = Order(bundle.pack, "policy", f"gate {gate} failed: {reason}", now.revision)
+            order = Order(bundle.pack, actor or "policy", f"gate {gate} failed: {reason}", now.revision)
             kind = "gate_failed" if after.candidate else "rollback"
             try:
                 await self._change(kind, order, lambda current: steps.gate_failed(current, digest, seq=seq))

@@ -1740,24 +1740,31 @@ Global___AlertCleared: _TypeAlias = AlertCleared  # noqa: Y015
 
 @_typing.final
 class GateFailed(_message.Message):
+    """A quality gate found a bundle in a canary worse than it may be."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     GATE_FIELD_NUMBER: _builtins.int
     BUNDLE_DIGEST_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
     gate: _builtins.str
     bundle_digest: _builtins.str
+    """The bundle that was measured; a failure of any other than the candidate of a canary counts for nothing."""
     reason: _builtins.str
+    actor: _builtins.str
+    """Who measured it: a person, or a job."""
     def __init__(
         self,
         *,
         gate: _builtins.str = ...,
         bundle_digest: _builtins.str = ...,
         reason: _builtins.str = ...,
+        actor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_digest", b"bundle_digest", "gate", b"gate", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "bundle_digest", b"bundle_digest", "gate", b"gate", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -233,7 +233,9 @@ class AuditedChange(_message.Message):
     TO_DIGEST_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """publish, activate, stage, canary, promote, rollback."""
+    """publish, activate, stage, canary, promote, rollback, gate_failed; of other services tool_disabled, tool_enabled,
+    caller_forgotten, session_erased.
+    """
     pack: _builtins.str
     from_digest: _builtins.str
     to_digest: _builtins.str

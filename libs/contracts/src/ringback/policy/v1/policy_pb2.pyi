@@ -1792,7 +1792,7 @@ class Rollout(_message.Message):
     tightening: _builtins.bool
     """Whether the candidate may also reach sessions that run already."""
     gates_failed: _builtins.int
-    """Failed quality gates of the candidate in a row."""
+    """Failed quality gates of the candidate since its canary began."""
     revision: _builtins.int
     """Counts every change of this pack's rollout."""
     @_builtins.property
