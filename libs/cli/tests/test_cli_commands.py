@@ -1,5 +1,6 @@
 """The command line: help for everything, one line and an exit code for what is wrong."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -10,9 +11,20 @@ from ringback_cli.caller.client import realtime_url
 from ringback_cli.settings import load_settings
 from ringback_errors import ConfigError, InvalidInput
 from ringback_speech import SpeechChunk
+from typer.main import get_command
 from typer.testing import CliRunner
 
-COMMANDS = ["up", "demo", "call", "talk", "doctor", "pack check", "pack publish", "events tail", "version"]
+
+def commands(group, *path):
+    """Each command that does something, by its words."""
+    for name, own in group.commands.items():
+        if hasattr(own, "commands"):
+            yield from commands(own, *path, name)
+        else:
+            yield " ".join((*path, name)), own
+
+
+COMMANDS = dict(commands(get_command(command.app)))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -20,6 +32,13 @@ def test_every_command_has_help(name):
     result = CliRunner().invoke(command.app, [*name.split(), "--help"])
     assert result.exit_code == 0
     assert "Usage:" in result.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_written_so_that_markdown_takes_nothing_away(name):
+    own = COMMANDS[name]
+    texts = [own.help or "", *(getattr(option, "help", None) or "" for option in own.params)]
+    assert [text for text in texts if "*" in re.sub(r"`[^`]*`", "", text)] == []
 
 
 def test_a_pack_that_is_none_is_refused_with_exit_code_2(tmp_path, monkeypatch, capsys):

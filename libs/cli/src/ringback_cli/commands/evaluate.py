@@ -52,7 +52,7 @@ def personal_data() -> None:
 
 @app.command("memory")
 def memory(
-    data: Annotated[Path, typer.Option(help="Folder with dialogues_*.json and schema_*.json.")],
+    data: Annotated[Path, typer.Option(help="Folder with `dialogues_*.json` and `schema_*.json`.")],
     json_file: Json = None,
 ) -> None:
     """Slots and open tasks read from annotated dialogues, also with the conversation cut to an eighth."""
@@ -62,7 +62,7 @@ def memory(
 @app.command("airline-guard")
 def airline_guard(
     data: Annotated[
-        Path, typer.Option(help="Folder: runs_*.json, tasks_*.json, flights, reservations, users.")
+        Path, typer.Option(help="Folder: `runs_*.json`, `tasks_*.json`, flights, reservations, users.")
     ],
     json_file: Json = None,
     questions: Annotated[
