@@ -80,6 +80,45 @@ def test_a_request_is_made_from_templates_and_carries_the_key():
     assert sent.content == b'{"by":"sess_1","n":3}'
 
 
+@pytest.mark.parametrize("part", ["", ".", ".."])
+def test_an_argument_never_leads_to_another_path_than_the_pack_declared(part):
+    seen = []
+    answer = ask(httpx.Response(200, json={}), arguments={"id": part}, seen=seen)
+    assert "empty, '.' or '..'" in answer.detail
+    assert (answer.code, answer.in_doubt, answer.blames, seen) == (
+        ErrorCode.INVALID_ARGUMENTS,
+        False,
+        False,
+        [],
+    )
+
+
+def test_a_header_takes_what_is_not_ascii():
+    seen = []
+    options = {"headers": {"X-Name": "{arguments.name}"}}
+    ask(httpx.Response(200, json={}), options=options, arguments={"id": "1", "name": "José"}, seen=seen)
+    assert (b"X-Name", "José".encode()) in seen[0].headers.raw
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"query": {"n": "{arguments.name}"}}, {"body": {"day": "{arguments.name|date}"}}],
+    ids=["longer than a URL may be", "no date"],
+)
+def test_a_request_that_can_not_be_made_leaves_nothing_in_doubt(options):
+    seen = []
+    answer = ask(
+        httpx.Response(200, json={}), options=options, arguments={"id": "1", "name": "n" * 70_000}, seen=seen
+    )
+    assert (answer.code, answer.in_doubt, answer.blames, seen) == (
+        ErrorCode.INVALID_ARGUMENTS,
+        False,
+        False,
+        [],
+    )
+    assert "nnn" not in answer.detail
+
+
 def test_the_result_may_be_shaped():
     options = {"result": {"id": "{arguments.id}", "left": "{body.stock.left}", "gone": "{body.no}"}}
     answer = ask(httpx.Response(200, json={"stock": {"left": 2}}), options=options)
@@ -130,7 +169,14 @@ def test_declared_errors_win():
 
 
 @pytest.mark.parametrize(
-    ("value", "wait_ms"), [("2", 2_000), ("99999", 60_000), ("soon", 0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0)]
+    ("value", "wait_ms"),
+    [
+        ("2", 2_000),
+        ("99999", 60_000),
+        ("9" * 5_000, 60_000),
+        ("soon", 0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+    ],
 )
 def test_retry_after_is_read_and_bounded(value, wait_ms):
     answer = ask(httpx.Response(503, headers={"retry-after": value}))

@@ -57,6 +57,8 @@ _PASSING: Final = frozenset(
 )
 _GZIP: Final = ("gzip", "x-gzip")
 _MEDIA_TYPE: Final = re.compile(r"[a-z]+/[a-z0-9.+-]{1,40}")
+# Parts of a path with which it is another one.
+_ELSEWHERE: Final = ("", ".", "..")
 _SPOKEN_AT: Final = ("error.message", "message", "detail", "error")
 
 
@@ -123,6 +125,14 @@ class HttpConnector:
         await self._transport.aclose()
 
     def _request(self, call: Call) -> httpx.Request | Failed:
+        try:
+            return self._made(call)
+        except (ValueError, ArithmeticError, httpx.InvalidURL) as error:
+            # The text of the error may hold what the caller said.
+            detail = f"no request can be made of these arguments ({type(error).__name__})"
+            return Failed(ErrorCode.INVALID_ARGUMENTS, blames=False, detail=detail)
+
+    def _made(self, call: Call) -> httpx.Request | Failed:
         options = call.spec.options
         scope = _scope(call)
         url = self._url(options, scope)
@@ -156,9 +166,12 @@ class HttpConnector:
             path = render(options["url"], scope, quote=lambda value: quote(value, safe=""))
         except KeyError as missing:
             return Failed(ErrorCode.INVALID_ARGUMENTS, blames=False, detail=f"nothing fills {missing}")
+        if _leads_elsewhere(options["url"], path):
+            detail = "expected arguments that leave the path what it is, got one that is empty, '.' or '..'"
+            return Failed(ErrorCode.INVALID_ARGUMENTS, blames=False, detail=detail)
         return base.rstrip("/") + path
 
-    def _headers(self, call: Call, scope: Mapping[str, Any]) -> dict[str, str] | Failed:
+    def _headers(self, call: Call, scope: Mapping[str, Any]) -> httpx.Headers | Failed:
         options = call.spec.options
         headers = {"accept": "application/json", "accept-encoding": "gzip", "user-agent": USER_AGENT}
         for name, template in (options.get("headers") or {}).items():
@@ -176,7 +189,14 @@ class HttpConnector:
         if secret:
             headers.update(sent_in_header(call.spec, secret))
         inject(headers)
-        return headers
+        # What callers are called is not ASCII alone.
+        return httpx.Headers(headers, encoding="utf-8")
+
+
+def _leads_elsewhere(template: str, made: str) -> bool:
+    """Whether an argument made the path another one: all orders for one order, or what stands above them."""
+    declared, parts = (path.partition("?")[0].split("/") for path in (template, made))
+    return any(part in _ELSEWHERE and part != own for own, part in zip(declared, parts, strict=True))
 
 
 async def _body(response: httpx.Response, *, bytes_max: int) -> bytes | None:
@@ -311,11 +331,12 @@ def _retry_after_ms(value: str) -> int:
     """Seconds or a date (RFC 9110 §10.2.3), bounded."""
     if not value:
         return 0
-    if value.strip().isdigit():
-        return min(RETRY_AFTER_MS_MAX, int(value) * 1000)
+    if (seconds := value.strip()).isascii() and seconds.isdigit():
+        # What has more digits is longer in any case, and may be too long for a number.
+        return min(RETRY_AFTER_MS_MAX, int(seconds[:9]) * 1000)
     try:
         at = email.utils.parsedate_to_datetime(value).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0
     return int(min(RETRY_AFTER_MS_MAX, max(0.0, at - time.time()) * 1000))
 
