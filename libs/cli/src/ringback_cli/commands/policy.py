@@ -203,7 +203,7 @@ def gate_failed(
 
     rollout = ask(policy, do)
     _print(rollout)
-    if not rollout.candidate_digest:
+    if failed.bundle_digest not in (rollout.candidate_digest, rollout.active_digest):
         console.print("the canary was rolled back", style="yellow")
 
 

@@ -123,11 +123,11 @@ class VoiceOverHttp:
 
     async def _read(self, text: str, voice: str, pcm: bytearray) -> None:
         asking = self._client.audio.speech.with_streaming_response.create(
-            # The time of the whole is watched by who calls this.
             model=self._model,
             voice=voice,
             input=text,
             response_format="pcm",
+            # The time of the whole is watched by who calls this.
             timeout=2 * self._timeout_s,
         )
         async with asking as answer:
@@ -139,9 +139,11 @@ class VoiceOverHttp:
                     pcm += piece
                     if len(pcm) > AUDIO_MS_MAX * BYTES_PER_MS:
                         raise _UnusableError("too_long")
+            except _UnusableError:
+                raise
             except Exception as error:
                 # Whichever way it broke off: it had begun.
-                raise error if isinstance(error, _UnusableError) else _UnusableError("unavailable") from error
+                raise _UnusableError("unavailable") from error
 
     def _failed(self, error: str, *, unreported: bool = False) -> Spoken:
         return Spoken(error=error, model=self._model, unreported=unreported)
