@@ -17,7 +17,7 @@ help: ## list these commands
 setup: ## create .venv with everything that is locked, and the `ringback` command in it
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh dev/setup.sh
 
-demo: setup ## run three spoken calls through the whole stack and check what they did (about 4 minutes)
+demo: setup ## run three spoken calls through the whole stack and check what they did (about 3 minutes)
 	@$(BIN)/ringback demo
 
 up: setup ## start the whole stack and leave it running (PORT=8080); Ctrl-C stops it

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ringback_audio import Resampler, resample
+from ringback_audio import Resampler, from_pcm16, resample, to_pcm16
 
 RATES = st.sampled_from([(24_000, 16_000), (16_000, 24_000), (88, 100), (48_000, 24_000), (8_000, 24_000)])
 
@@ -39,3 +39,12 @@ def test_what_the_lower_rate_cannot_carry_is_filtered_out() -> None:
 def test_rates_below_one_are_refused() -> None:
     with pytest.raises(ValueError, match="rates above 0"):
         Resampler(0, target=16_000)
+
+
+def test_pcm16_survives_the_way_to_samples_and_back() -> None:
+    pcm = np.array([-32_768, -1, 0, 1, 32_767], "<i2").tobytes()
+    assert to_pcm16(from_pcm16(pcm)) == pcm
+
+
+def test_what_is_louder_than_full_scale_is_clipped() -> None:
+    assert to_pcm16(np.array([-2.0, 2.0], np.float32)) == np.array([-32_768, 32_767], "<i2").tobytes()
