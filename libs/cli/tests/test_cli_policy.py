@@ -30,7 +30,9 @@ from ringback_cli.stack.provision import publish_and_activate
 from ringback_cli.stack.supervisor import Supervisor
 from ringback_cli.stack.tenancy import ensure_proof_keys
 from ringback_errors import Conflict, InvalidInput
+from ringback_events import connect
 from ringback_identity import canonical_json, digest
+from ringback_packs import PackStore
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).parents[3]
@@ -163,10 +165,12 @@ def ringback(*arguments):
     return done.returncode, done.stdout + done.stderr
 
 
-def test_the_authors_commands_pass_on_what_the_compiler_says(tmp_path):
-    assert ringback("check", str(ROOT / "packs" / "airline" / "bundle"))[0] == 0
-    assert ringback("check", str(ROOT / "packs" / "airline"))[0] == 0
-    assert ringback("check", str(tmp_path))[0] == 1
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("folder", "code"), [("airline/bundle", 0), ("airline", 0), ("airline/calls", 1), ("nowhere", 2)]
+)
+def test_the_authors_commands_pass_on_what_the_compiler_says(folder, code):
+    assert CliRunner().invoke(app, ["check", str(ROOT / "packs" / folder)]).exit_code == code
 
 
 @pytest.mark.stack
@@ -186,6 +190,7 @@ async def test_a_bundle_goes_from_stage_over_canary_to_promoted_and_back(tmp_pat
             reason="test",
         )
         address, nats_url = f"127.0.0.1:{policy}", f"nats://127.0.0.1:{nats}"
+        await refuse_a_pack(tmp_path / "refused", address, nats_url)
         await asyncio.to_thread(walk, tmp_path, address, nats_url)
         await fail_a_canary(address, nats_url)
 
@@ -221,6 +226,21 @@ def walk(folder, policy, nats):
     assert [word for word in ("stage", "canary", "promote", "rollback") if word not in said] == []
     assert "gate_failed airline" in said
     assert "gate completion failed: 0.71 < 0.80" in said
+
+
+async def refuse_a_pack(folder, policy, nats):
+    """A pack whose bundle policy refuses is not what new calls get."""
+    refused = stricter_airline(folder)
+    domain = refused / "bundle" / "domain.yaml"
+    domain.write_text(domain.read_text().replace("effect: deny", "effect: denny", 1))
+    bus = await connect(nats, name="test")
+    try:
+        before = await PackStore(bus).resolve("airline")
+        with pytest.raises(InvalidInput, match="policy refuses the bundle of pack airline"):
+            await publish_and_activate([refused], nats_url=nats, policy_address=policy, reason="test")
+        assert await PackStore(bus).resolve("airline") == before
+    finally:
+        await bus.close()
 
 
 async def fail_a_canary(policy, nats):

@@ -50,8 +50,8 @@ def test_a_file_that_nobody_would_read_is_named_with_the_one_that_was_probably_m
     (folder / "safety.yaml").rename(folder / "safety.yml")
     assert author(["check", str(folder)]) == 1
     out = capsys.readouterr().out
-    assert "safety.yaml:0: expected, but missing" in out
-    assert "safety.yml:0: unknown file; expected one of actions.yaml" in out
+    assert "safety.yaml: expected, but missing" in out
+    assert "safety.yml: unknown file; expected one of actions.yaml" in out
     assert "did you mean 'safety.yaml'?" in out
 
 

@@ -26,7 +26,10 @@ Folder = Annotated[
 
 @app.command()
 def check(folder: Folder) -> None:
-    """Load a pack as a service would and say what is wrong with it: file, line, field, what was expected."""
+    """Load a pack as a service would and say what is wrong with it: file, line, field, what was expected.
+
+    Its bundle is looked at by `ringback policy check`.
+    """
     pack = load_pack(folder)
     console.print(f"[green]ok[/] {escape(pack.name)} {escape(pack.version)}  {pack.digest}")
     for agent in pack.agents:

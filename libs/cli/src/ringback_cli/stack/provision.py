@@ -38,7 +38,10 @@ class Provisioned:
 async def publish_and_activate(
     folders: Sequence[Path], *, nats_url: str, policy_address: str, reason: str
 ) -> list[Provisioned]:
-    """Publish each pack to the object store and its bundle to policy, and make both the ones that new calls get."""
+    """Activate each pack's bundle at policy, then make the pack the one that new calls get.
+
+    A pack whose bundle policy does not take stays unpublished. Raises PackError, InvalidInput and Unavailable.
+    """
     packs = [load_pack(folder) for folder in folders]
     bus = await connect(nats_url, name="ringback-cli")
     try:
@@ -47,8 +50,8 @@ async def publish_and_activate(
             stub = policy_pb2_grpc.PolicyAdminServiceStub(channel)
             done = []
             for pack in packs:
-                digest = await publish_pack(bus, pack)
                 bundle_digest, warnings = await activate_bundle(stub, pack, reason=reason)
+                digest = await publish_pack(bus, pack)
                 done.append(Provisioned(pack.name, pack.version, digest, bundle_digest, warnings))
             return done
     finally:

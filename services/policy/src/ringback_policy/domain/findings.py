@@ -22,8 +22,9 @@ class Finding(msgspec.Struct, frozen=True, order=True):
     message: str
 
     def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
         rule = f" rule {self.rule}:" if self.rule else ""
-        return f"{self.file}:{self.line}:{rule} {self.message}"
+        return f"{place}:{rule} {self.message}"
 
 
 class BrokenBundleError(ValueError):
