@@ -31,6 +31,12 @@ def test_a_microphone_that_opens_late_or_is_closed_for_a_while_stops_nothing():
     assert clock.at(18_000) == muted + 10 * SECOND + FRAME_MS * 24
 
 
+def test_a_frame_without_audio_does_not_stop_the_clock_of_who_only_types():
+    clock = PlaybackClock(0)
+    clock.hear(0, 5_000)
+    assert clock.at(5_400) == 5_400 * 24
+
+
 @given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 4_800))))
 def test_it_never_goes_back(steps):
     clock, now_ms, last = PlaybackClock(0), 0, 0

@@ -361,3 +361,10 @@ def test_what_a_person_does_to_a_call_that_is_about_to_begin_again_waits_until_i
 def test_a_client_that_deletes_the_output_of_its_own_call_is_owed_none():
     moves = (says(1_000, "Dim 1."), says(4_900, "Refund 1."), Move(9_899, "caller", "deletes"))
     assert not simulate(Plan(seed=100_437, moves=moves, model_lasts_ms=30_000)).violations
+
+
+def test_a_frame_without_audio_makes_no_early_yes_count():
+    garbage = Move(15_259, "caller", "garbage")
+    moves = (says(1_000, "Quiz me, please."), garbage, says(16_000, "Refund 1."))
+    outcome = simulate(Plan(seed=1_703_574, typed=True, moves=moves, answers=("early_yes",)))
+    assert not outcome.violations

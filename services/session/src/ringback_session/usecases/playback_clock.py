@@ -27,7 +27,9 @@ class PlaybackClock:
         self._heard = False
 
     def hear(self, samples: int, now_ms: int) -> None:
-        """The caller's audio came in."""
+        """The caller's audio came in. A frame without any is no sign of a microphone."""
+        if not samples:
+            return
         if now_ms - self._last_ms > MUTED_MS or not self._heard:
             self._skipped += self._muted(now_ms)
             self._heard = True
