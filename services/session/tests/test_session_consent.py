@@ -275,6 +275,7 @@ def test_the_time_for_a_yes_begins_anew_with_each_read_back(call):
     call.is_read_back()
     call.pass_ms(28_000)
     call.says("", failed=True, gate=None)
+    call.pass_ms(3_000)
     assert call.speaks().text == READ_BACK
     call.pass_ms(25_000)
     assert call.consent().phase is ConsentPhase.WAITING

@@ -140,6 +140,8 @@ def test_a_noise_behind_a_turn_does_not_resume_what_the_turn_had_cut():
     call, _ = cut(resume_within_ms=10_000)
     ends(call, "Which gate?")
     call.gate(Effect.ALLOW)
+    wanted = call.one(fx.RequestReply)
     call.starts_speaking()
+    call.do(ev.ReplyEnded(reply_id=wanted.reply_id, status="cancelled"))
     call.do(ev.CallerStoppedSpeaking(audio_end_ms=0, discarded=True))
     assert not call.new(fx.PlayAgain)
