@@ -24,6 +24,8 @@ def answered_beside(read_backs: Sequence[str], yes: Sequence[str]) -> dict[str, 
         "said again with its kind": (bus, _after(("yes,", "yes."), _AGAIN), {Reading.YES}),
         "told of oneself and asked": (read_backs, _after(clear, _REASONS), {Reading.YES}),
         "one that counts nothing": (read_backs, _after(clear, _PRONOUNS), {Reading.YES}),
+        "a yes in other sayings": (read_backs, _said(_SAYINGS), {Reading.YES}),
+        "felt and told beside it": (read_backs, _after(clear, _FELT), {Reading.YES}),
         "near to a yes in letters": (read_backs, _said(_NEAR), _NO_YES),
         "a remark that finds fault": (read_backs, _after((*yes, *clear), _FAULTS), _NO_YES),
         "asked for more than that": (read_backs, _after((*yes, *clear), _MORE), _NO_YES),
@@ -34,6 +36,8 @@ def answered_beside(read_backs: Sequence[str], yes: Sequence[str]) -> dict[str, 
         "told of oneself, and it takes the yes back": (read_backs, _after(clear, _NO_REASONS), _NO_YES),
         "one that counts": (bus, _after((*yes, *clear), _COUNTED), _NO_YES),
         "thought, and no more": (read_backs, _after(("", *yes, *clear), _THOUGHT), _NO_YES),
+        "nearly such a saying": (read_backs, _said(_NO_SAYINGS), _NO_YES),
+        "felt, and it takes the yes back": (read_backs, _after((*yes, *clear), _NO_FEELINGS), _NO_YES),
         "interest alone": (read_backs, _said(_INTEREST), _NO_YES),
     }
 
@@ -109,3 +113,25 @@ i guess that is fine|i think it would be better outside|i think you are joking""
 _INTEREST = """i am interested|i am curious|that sounds interesting|sounds intriguing|excuse me|pardon me|so far|
 i am interested in the other one|yes, i am interested in a later one|not so far so good|it is not all clear|
 would you say that it is okay|yes, i am not interested"""
+_SAYINGS = """that ought to do it|nothing to change, book it|can't argue with that|you took the words out of my mouth|
+music to my ears|couldn't be happier|i can live with that|works like a charm|let's get it booked|
+consider this my confirmation|that gets my approval|that is the right time|yes, that is the time i want|
+100 percent.|i would appreciate that|i'd be grateful|yes, if you would|if you could, please|
+let me see. yes, that's it|hmm, yes|let's take a look. ok, correct|sounds like a plan"""
+_FELT = """i appreciate your help with this|please email me the details|my friend recommended it|we loved it there|
+it's our anniversary|we are celebrating my wife's birthday|it's my favorite place|i am so thrilled about it|
+they are going to be so thrilled|i can't wait to see her face|the kids will love it"""
+_NO_SAYINGS = """that ought to do it for ten people|that should do if it is outside|nothing to change but the time|
+nothing is correct|i can live without it|it does not work like a charm|get it booked at the mill|
+get it confirmed first|consider it my refusal|that has no approval|does that have my approval|
+that is not the right time|is that the right time|that is the right place but the wrong time|
+that is the price i hate|100 percent refund|100 people|i would appreciate another time|
+i would be grateful for a booth|yes, if you could make it eight|if you would rather not|
+yes if you could get a booth|let me see. no|let me see, yes or no|hmm, yes but at eight|
+let us see, is that correct|yes thanks for that but no|another time, please|i'm good for now thanks|
+yes thanks for that don't do it|yes thank you for nine people|let me see. incorrect|hmm"""
+_NO_FEELINGS = """i can't wait until friday|i can't wait to change it|i can't wait to cancel|i can't wait that long|
+i appreciate your help but no|hopefully not|hopefully they have a booth|i am so unsure|
+we are so many|she is so against it|it is so expensive|my friend recommended the mill|
+we liked that other place|she loved it at the mill|it is our anniversary tomorrow|it is his turn|
+email me the other options|email bob|text me first|i am so late|i am very hesitant about this"""

@@ -60,8 +60,10 @@ def asks(clause: Clause, said: SaidValues) -> bool:
         return not AFFIRM_PHRASES.match(clause.text) or clause.asked
     if lead in MODAL_LEADS or lead in ASK_LEADS:
         return not _is_order(words[words.index(lead) :]) and not _only_affirms(words)
-    if INFO_PATTERN.search(clause.text) and (
-        INFO_NOUNS & set(words) or INFO_LEAD.match(clause.text) or _PLACE_TOLD.search(clause.text)
+    if (
+        INFO_PATTERN.search(clause.text)
+        and (clause.asked or not _SAID_OF_IT.match(clause.text))
+        and (INFO_NOUNS & set(words) or INFO_LEAD.match(clause.text) or _PLACE_TOLD.search(clause.text))
     ):
         return not _wants_another(clause, said)
     if _TO_BE_TOLD.search(clause.text) and not _IN_DOUBT.search(clause.text):
@@ -295,6 +297,8 @@ _THEIRS = re.compile(
     r"\b(?:find|tell|share|show|send|provide|read|look up|pull up|check)(?: out)?(?: (?:me|us))? "
     r"(?:their|its|his|her|the \w+'s) ((?:[a-z]+ ?){1,4})$"
 )
+# "That is the time I want" asks for nothing.
+_SAID_OF_IT = re.compile(r"(?:yes )?(?:that|this|it) is (?:exactly |just )?(?:the|my|our) ")
 # "The departing airport", unlike "the airport hotel".
 _PLACE_TOLD = re.compile(
     r"(?<!\bto )(?<!\bat )(?<!\bin )(?<!\bfrom )\b(?:the|which|what) "

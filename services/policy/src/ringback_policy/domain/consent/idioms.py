@@ -3,7 +3,15 @@
 import re
 
 from ringback_policy.domain.consent.patterns import pattern_of
-from ringback_policy.domain.consent.words import KIND_WORDS, TIME_WORDS, VALUE_WORDS
+from ringback_policy.domain.consent.words import (
+    ASKED_KINDS,
+    KIND_WORDS,
+    NEGATIVE_WORDS,
+    REQUEST_VERBS,
+    TIME_WORDS,
+    UNDOING_VERBS,
+    VALUE_WORDS,
+)
 
 __all__ = ["IDIOMS"]
 
@@ -20,22 +28,43 @@ _COUNTED = "|".join(
     )
 )
 
-_VALUES = "|".join(sorted(VALUE_WORDS | TIME_WORDS))
+# What may not be swallowed with the rest of a thanks or of an impatience: speech comes without signs.
+_TELLING = "|".join(
+    sorted(
+        VALUE_WORDS
+        | TIME_WORDS
+        | (NEGATIVE_WORDS - {"know", "mistake", "error"})
+        | REQUEST_VERBS
+        | UNDOING_VERBS
+        | frozenset(
+            {"but", "however", "though", "if", "unless", "wait", "actually", "instead", "say", "leave", "or"}
+        )
+    )
+)
+_WORDS = rf"(?:(?!(?:{_TELLING})\b)[a-z'\-]+ ?){{1,6}}"
 
 # Idioms whose words would mislead, with what they amount to. Applied in order, on text without contractions, where one
 # of the clues stands in it: most texts have none, and looking for those costs a tenth.
 IDIOMS = (
+    # "I can't wait to see her dress"; who can't wait until Friday wants something else.
+    _idiom(
+        "thanks",
+        "wait to",
+        rf"(?:i |we )?(?:can|could) (?:not|hardly|barely) wait to {_WORDS}(?= *(?:[.!,;]|$))",
+    ),
     _idiom(
         "thanks",
         "no|hardly|barely",
         """
-        (?:can|could) (?:not|hardly|barely) wait(?: (?:to|for)(?: \\w+)?)?
+        (?:can|could) (?:not|hardly|barely) wait(?: for (?:it|this|that|them))?
         (?:there is |i have |i see )?no (?:problems?|worries|doubt|objections?|issues?|complaints?)(?: at all)?
         no (?:changes?|corrections?|need to change(?: \\w+)?)(?: needed| necessary)?
         no need to (?:worry|hurry|rush|wait|ask|repeat|apologi[sz]e|thank)(?: \\w+)?
         no need for (?:thanks|apologies|questions?|discussion)
         no need for (?:that|this|it)(?= *(?:[.?!,;]|$))
         nothing (?:else|more)(?: (?:thanks|please))?
+        nothing to (?:change|correct|fix)(?: there| here)?(?= *(?:[.?!,;]|$))
+        (?:can|could) not argue with (?:that|it|this)
         no more questions?
         """,
     ),
@@ -54,11 +83,11 @@ IDIOMS = (
         green light|thumbs up
         """,
     ),
-    _idiom("perfect", "could not", r"could not (?:be|have been) (?:better|more \w+)"),
+    _idiom("perfect", "could not", r"could not (?:be|have been) (?:better|happier|more \w+)"),
     _idiom(
         "sure",
         "hundred|100",
-        r"(?:one|a) (?:hundred|100) ?(?:percent|%)(?: (?:sure|certain|right|correct))?|100 ?%(?: sure)?",
+        r"(?:(?:one|a) )?(?:hundred|100) ?(?:percent|%)(?: (?:sure|certain|right|correct|yes))?(?= *(?:[.!,;]|$))",
     ),
     _idiom("information", "more ", "(?:(?:some|a (?:bit|little)|a few) )?more (?:information|info|details?)"),
     _idiom(
@@ -100,7 +129,38 @@ IDIOMS = (
         r"(?:would|will|can|could|may) (?:i|we) (?:get|have|receive|claim) a (?:full )?refund",
     ),
     _idiom("good", "so far", "so far,? (?:so|it is|everything is|all is) good"),
-    _idiom("okay", "all clear", "all clear"),
+    _idiom(
+        "okay",
+        "all clear|live with|nail on|of my mouth|to my ears|like a charm",
+        """
+        all clear
+        (?:i|we) can live with (?:it|that|this)
+        you (?:have )?hit the nail on the head
+        you (?:have )?(?:took|taken) the words (?:right )?out of my mouth
+        music to my ears
+        works? like a charm
+        """,
+    ),
+    _idiom(
+        "that is correct",
+        "right |correct ",
+        rf"(?:that|this|it) is (?:also |exactly )?the (?:right|correct) (?:{'|'.join(sorted(ASKED_KINDS))})",
+    ),
+    # Politeness, and no condition.
+    _idiom("please", "if you", r"if you (?:would|could|please|do not mind)(?: please)?(?= *(?:[.!,;]|$))"),
+    _idiom(
+        "thanks",
+        "appreciate",
+        r"appreciate (?:all )?(?:of )?(?:your|the) (?:help|assistance|patience|service|time|support)"
+        r"(?: with (?:this|that|it|everything))?",
+    ),
+    # Somebody who makes up their mind and says yes in the end.
+    _idiom(
+        "",
+        "see|look|hmm",
+        r"^ *(?:(?:okay|well)[ ,.]+)?(?:(?:let me|let us) (?:see|look|(?:take|have) a look)|hmm+)[ ,.!]+"
+        r"(?=(?:[a-z]+[ ,.!]+){0,3}(?:yes|yeah|yep|yup|correct)\b(?! or\b))",
+    ),
     _idiom(
         "", "me", r"(?:excuse|pardon) me(?= *,? *(?:but )?(?:what|where|when|how|who|which|is|are|does)\b)"
     ),
@@ -178,8 +238,7 @@ IDIOMS = (
     _idiom(
         "thanks",
         "thank",
-        r"(?:thanks|thank you)(?: so much| very much)? for (?!everything but)"
-        rf"(?:(?!(?:{_VALUES})\b)[a-z'\-]+ ?){{1,6}}(?=[.!?,;\n]|$)",
+        rf"(?:thanks|thank you)(?: so much| very much)? for {_WORDS}(?=[.!?,;\n]|$)",
     ),
     # How old something is says nothing of what will be done.
     _idiom(

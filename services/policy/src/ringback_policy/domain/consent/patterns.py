@@ -46,7 +46,7 @@ AFFIRM_PHRASES = pattern_of(
     r"""
     (?:wrap|finish|lock|line|set|book) (?:it|that|this) (?:up|in)$|sign (?:me|us) up
     (?:seal|close) the deal|(?:put|push) (?:it|that|this) through
-    get (?:it|that|this) (?:done|going|started|moving|over with)
+    get (?:it|that|this) (?:done|going|started|moving|over with|booked|reserved|scheduled|confirmed|sorted)
     (?:fire|start|queue|spin) (?:it|that|this) up|bring it on|(?:roll|run) with (?:it|that|this)
     let us (?:roll|rock|proceed|begin|get started|get going|get to it|make it happen|do this|get it done)
     count (?:me|us) in|i am sold|(?:you|we) are on$|(?:you|we) have a deal|it is a date
@@ -61,7 +61,12 @@ AFFIRM_PHRASES = pattern_of(
     (?:just )?(?:as|like) you (?:said|say|stated|described)
     what i (?:wished|hoped|planned|intended|chose|picked|selected|had in mind|have in mind)(?: for)?
     (?:i|we) (?:am|are) (?:comfortable|content) with (?:it|that|this|those|them|all|everything)
-    (?:i|we) (?:give|gave) (?:you )?(?:my|our) (?:permission|consent|approval|blessing|okay|confirmation)
+    (?:consider|take) (?:this|that|it) (?:as |to be )?(?:my|our) (?:permission|consent|approval|confirmation)
+    (?:gets|has) (?:my|our) (?:permission|consent|approval|okay|vote)
+    i would (?:really )?appreciate (?:it|that)|i would be (?:very |most )?grateful
+    (?:that|it|this) (?:should|ought to) do(?: it| the trick| the job)?
+    ^sounds like a (?:plan|winner|deal)
+    (?:i|we) (?:give|gave|am giving) (?:you )?(?:my|our) (?:permission|consent|approval|blessing|okay|confirmation)
     that is the \w+ (?:i|we) (?:want|need)(?:ed)?
     (?:that|this|it) (?:is|will be|would be|sounds like) (?:a|the) (?:plan|deal|winner)|sounds like a plan
     ^(?:it is a )?deal$
@@ -126,7 +131,7 @@ HOLD_PATTERN = pattern_of(
     wait|hold (?:on|it|that|up|your)|hang on
     (?:one|a|just a|give me a|another|half a) (?:second|sec|moment|minute|min)
     once (?:more|again) please|(?:keep|continue) (?:looking|searching)
-    not yet|not so fast|slow down|later
+    not yet|not so fast|slow down|later|^another time|some other time
     let me (?:think|check|see|ask|look|find)|think about it
     pardon|excuse me|repeat|say (?:that|it) again|come again|again please|what was that|sorry what
     i am not sure|not (?:quite |really |so |entirely )?sure|not certain|do not know|no idea
@@ -152,7 +157,7 @@ HEDGE_PATTERN = pattern_of(
     yes and no|yes no|yeah no|no yes|no yeah
     either|up to you
     (?:good|great|fair|excellent|interesting) (?:thing|point|idea but)
-    i am (?:good|fine|okay|all right|alright|great)(?! (?:with|to|for))
+    i am (?:good|fine|okay|all right|alright|great)(?! (?:with|to|for (?!now\b|today\b)))
     ^yeah right$
     """
 )
@@ -180,7 +185,8 @@ ANNOUNCE_PATTERN = re.compile(
 # What others will feel about it, said after a yes, asks for nothing and takes nothing back.
 COMMENT_PATTERN = re.compile(
     r"i am (?:very |really |quite |so )?(?:interested|intrigued|curious)(?: in (?:it|that|this))?"
-    r"|(?:so )?(?:she|he|they|everyone|everybody|my \w+) (?:will|is going to|are going to|would|is|are) (?:be )?"
+    r"|(?:so )?(?:she|he|they|everyone|everybody|my \w+|the (?:kids|children|family)) "
+    r"(?:will|is going to|are going to|would|is|are) (?:be )?"
     r"(?:so |very |really |absolutely )*"
     r"(?:love|enjoy|like|happy|glad|pleased|surprised|excited|thrilled|delighted)(?: it| that| this)?"
 )
@@ -245,7 +251,7 @@ INFO_PATTERN = pattern_of(
     all (?:that )?i need(?: now)? is
     wondering|curious|look up|provide
     (?:give|get|send) (?:(?:some|any|the) )?(?:information|details?)
-    (?:give|send|get|grab|show|read) (?:me|us|their|the|its|his|her)
+    (?:give|send|get|grab|show|read|email|text|mail|forward) (?:me|us|their|the|its|his|her)
     also (?:need|want)
     share
     """
@@ -262,6 +268,6 @@ INFO_LEAD = re.compile(
     r"(?:please |also |so |and |then |oh )*"
     r"(?:(?:i|we) (?:(?:will|would|just|also|still) )*(?:want|need|like|was wondering|wonder) (?:you )?(?:also )?"
     r"(?:to (?:know|tell me|check)|if|whether|what|how|when|where|who)|tell? me|let me know|find out|inform (?:me|us)"
-    r"|check(?= (?:if|whether|it|that|what|when|where|who|how|on)\b)"
+    r"|check(?=$| (?:if|whether|it|that|what|when|where|who|how|on)\b)"
     r"|see (?:if|whether)|confirm (?:if|whether|about)|look up)\b"
 )

@@ -161,7 +161,7 @@ _TURNED = ("un", "dis", "mis", "over", "in", "im", "ir", "non")
 _NOT_TURNED = frozenset({"interesting", "intriguing", "inviting", "inspiring", "impressive", "incredible"})
 _VERY = "(?:so |very |really |absolutely |totally |pretty |just |truly |simply |quite |super |like )*"
 _LIKED = re.compile(
-    r"(?:i (?:think|hope|bet|believe|guess) )(?:that )?(?:we|they|she|he|everyone|everybody|my \w+|our \w+) "
+    r"(?:i (?:think|hope|bet|believe|guess) )(?:that )?(?:we|they|she|he|everyone|everybody|(?:my|our|the) \w+) "
     r"(?:will|would|are going to|is going to) (?:all |both |really |so |just )*(?:love|enjoy|like|appreciate)"
     r"(?: (?:it|that|this|them|there))?(?: (?:a lot|so much|much better|better|very much))?"
 )
@@ -178,6 +178,17 @@ _FRAMES = tuple(
         r"(?P<filled>[a-z]+(?:-[a-z]+)?)(?: (?:to|for|by) (?:me|us))?",
         # "You are a lifesaver", "you have been such a great help".
         rf"you (?:are|were|have been) {_VERY}(?:(?:an?|the|such an?|my) )?(?P<filled>(?:[a-z]+ ?){{1,3}})",
+        # "I am so nervous about this", "she is going to be so thrilled".
+        r"(?:(?:i|we|he|she|they) |(?:my |our |the )?[a-z]+ )(?:am|are|is|will be|(?:am|are|is) going to be) "
+        r"(?:all |just |both )*(?:so|such an?|very|super|really) (?P<filled>[a-z]+(?: (?:about|for|with) [a-z ]+)?)",
+        # "My friend recommended it", "we loved it there".
+        r"(?:(?:i|we|he|she|they|(?:my|our) [a-z]+) )?(?:have |has |had )?(?:always |really |all |both |just )*"
+        r"(?P<filled>)(?:loved?|loves|liked|likes|enjoyed|adored?|recommend(?:ed|s)|suggested|praised|raved about) "
+        r"(?:it|this|that|them|there|(?:this|that|the) place)(?: there| a lot| so much)?",
+        # "It is our anniversary".
+        r"(?:it is|we are celebrating) (?:my|our|his|her|their|an?) (?:[a-z']+ )?"
+        r"(?P<filled>birthday|anniversary|honeymoon|graduation|engagement|favou?rite)"
+        r"(?: (?:place|spot|restaurant|hotel|movie|song|band|show|team))?",
         # "That is a great help", "what a relief".
         r"(?:(?:that|this|it) (?:is|was|has been) )?(?:(?:such|what) )?an? (?:\w+ )?"
         r"(?P<filled>help|relief|service|treat|pleasure)",

@@ -61,7 +61,7 @@ def _respelt(match: re.Match[str], names: frozenset[str]) -> str:
 
 def _apostrophes_joined(text: str) -> str:
     """Text in which each contraction is one word."""
-    if "'" in text or ";" in text:
+    if "'" in text or ";" in text or '"' in text:
         text = _APART.sub(_joined, text)
     return _LOST.sub(r"\1'\2", _NOT_APART.sub(_negated, text))
 
