@@ -77,4 +77,4 @@ async def test_a_failed_gate_of_a_bundle_in_no_canary_leaves_no_trace():
         questions=Questions(bytes.decode),
         speaker=None,
     )
-    await rolling_out.gate_failed("other", gate="latency", reason="slow", seq=1)
+    await rolling_out.gate_failed("other", gate="latency", reason="slow", actor="quality", seq=1)
