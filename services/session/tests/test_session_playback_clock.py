@@ -31,21 +31,58 @@ def test_a_microphone_that_opens_late_or_is_closed_for_a_while_stops_nothing():
     assert clock.at(18_000) == muted + 10 * SECOND + FRAME_MS * 24
 
 
+def test_what_begins_just_after_the_microphone_was_closed_has_only_been_heard_since_it_began():
+    clock = PlaybackClock(0)
+    clock.hear(FRAME_MS * 24, 1_000)
+    clock.begin(2_000)
+    begins = clock.at(2_000)
+    for at_ms in range(2_000, 6_000, 50):
+        assert clock.at(at_ms) - begins <= (at_ms - 2_000) * 24
+    assert clock.at(6_000) == begins + 4_000 * 24
+    clock.begin(6_500)
+    assert clock.at(6_500) == begins + 4_500 * 24, "a closed microphone is known by then"
+
+
 def test_a_frame_without_audio_does_not_stop_the_clock_of_who_only_types():
     clock = PlaybackClock(0)
     clock.hear(0, 5_000)
     assert clock.at(5_400) == 5_400 * 24
 
 
-@given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 4_800))))
+@given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 4_800), st.booleans())))
 def test_it_never_goes_back(steps):
     clock, now_ms, last = PlaybackClock(0), 0, 0
-    for passed_ms, samples in steps:
+    for passed_ms, samples, begins in steps:
         now_ms += passed_ms
         before = clock.at(now_ms)
-        clock.hear(samples, now_ms)
+        if begins:
+            clock.begin(now_ms)
+        else:
+            clock.hear(samples, now_ms)
         assert last <= before <= clock.at(now_ms)
         last = clock.at(now_ms)
+
+
+async def test_a_caller_who_closes_the_microphone_and_is_answered_at_once_has_heard_no_more_than_was_played():
+    world = World()
+    call, client = await world.start(pack="passthrough")
+    up = world.upstream
+    call.client_frame(append())
+    world.clock.advance(MUTED_MS - 500)
+    call.client_frame(client_event("response.create"))
+    await world.settle()
+    response = up.begins()
+    up.message(response, "One two three four five six seven eight nine ten.", chunks=100)
+    up.ends(response)
+    await world.settle()
+    assert client.of("response.output_audio.done")
+    played_ms = MUTED_MS + 200
+    world.clock.advance(played_ms)
+    call.client_frame(append())
+    up.emit(up.events.speech_started("item_u", audio_start_ms=0))
+    await world.settle()
+    assert played_ms <= world.facts("interrupted")[0].interrupted.heard_ms <= played_ms + 40
+    await world.close()
 
 
 async def test_what_a_caller_with_a_closed_microphone_heard_is_not_forgotten():

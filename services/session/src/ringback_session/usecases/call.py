@@ -248,6 +248,8 @@ class Call:
         try:
             while self._queue and not self.over:
                 event = self._queue.popleft()
+                if isinstance(event, inputs.AudioSent):
+                    self._caller.agent_sends()
                 at = self._caller.at()
                 wanted = step(self.state, event, at)
                 self._recorder.step(event, at, wanted)

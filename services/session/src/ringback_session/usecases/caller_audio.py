@@ -52,6 +52,12 @@ class CallerAudio:
         playback = self.playback
         return At(now_ms=now_ms, samples=playback.samples, playback=playback.at(now_ms))
 
+    def agent_sends(self) -> None:
+        """Audio goes out to the caller, into silence or behind what is still heard."""
+        now_ms = self._clock.now_ms()
+        if self.playback.at(now_ms) >= self._state.playback.ends_at:
+            self.playback.begin(now_ms)
+
     def take(self, frame: bytes) -> None:
         """One frame of the client: one that is no append, or needs more than to be passed on, is given to `event`."""
         if self.plain:

@@ -37,6 +37,15 @@ class PlaybackClock:
         if now_ms > self._last_ms:
             self._last_ms = now_ms
 
+    def begin(self, now_ms: int) -> None:
+        """Something begins to be heard, perhaps just after the microphone was closed.
+
+        That is known only later, and the silence before this must not count then: it would move the clock past words
+        that are still to come, and a yes would count for them.
+        """
+        if self._heard and 0 < now_ms - self._last_ms <= MUTED_MS:
+            self._last_ms = now_ms
+
     def at(self, now_ms: int) -> int:
         return self.samples + self._skipped + self._muted(now_ms)
 
