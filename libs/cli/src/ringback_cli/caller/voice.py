@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from ringback_speech import Synthesiser
 
 from ringback_cli.caller.audio import SAMPLE_RATE, silence
+
+if TYPE_CHECKING:
+    from ringback_speech import Synthesiser
 
 __all__ = ["CallerVoice", "trimmed"]
 
