@@ -24,6 +24,7 @@ from ringback_spoken.vocabulary import (
     TENS,
     UNITS,
 )
+from ringback_spoken.wordings import written_out
 
 Kind = Literal["id", "money", "date", "time", "phone", "number", "text"]
 
@@ -169,15 +170,22 @@ def _numeric(unit: Unit) -> Decimal | None:
 
 
 def _last_text(transcript: str, value: str) -> Span | None:
-    """The last place where the transcript's units contain the value's units in a row."""
-    wanted = [_rendered(unit) for unit in units_of(value)]
+    """The last place where the transcript's units contain the value's units in a row, however they are written."""
+    wanted = [word for unit in units_of(value) for word in written_out(_rendered(unit))]
     units = units_of(transcript)
-    heard = [_rendered(unit) for unit in units]
+    heard = [(word, at) for at, unit in enumerate(units) for word in written_out(_rendered(unit))]
+    words = [word for word, _ in heard]
     if not wanted:
         return None
-    for at in range(len(heard) - len(wanted), -1, -1):
-        if heard[at] == wanted[0] and heard[at : at + len(wanted)] == wanted:
-            return Span(units[at].start, units[at + len(wanted) - 1].end)
+    for at in range(len(words) - len(wanted), -1, -1):
+        end = at + len(wanted)
+        if words[at] != wanted[0] or words[at:end] != wanted:
+            continue
+        first, last = heard[at][1], heard[end - 1][1]
+        # Half of a contraction is no word: nobody is called Will in "I'll".
+        begins = at == 0 or heard[at - 1][1] != first
+        if begins and (end == len(heard) or heard[end][1] != last):
+            return Span(units[first].start, units[last].end)
     return None
 
 
