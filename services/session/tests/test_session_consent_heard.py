@@ -4,7 +4,7 @@ from ringback_session.domain import effects as fx
 from ringback_session.domain import inputs as ev
 from ringback_session.domain.rules import Effect
 from ringback_session.simulation import Move, Plan, simulate
-from session_core_kit import CoreCall
+from session_core_kit import READ_BACK, CoreCall
 
 
 def asked(**more):
@@ -125,3 +125,26 @@ def test_a_typed_yes_does_not_count_when_more_was_typed_before_it_was_read():
     call.types("No, wait.", gate=None)
     call.do(ev.ConsentRead(consent_id=reading.consent_id, reading="yes", item_id=reading.item_id))
     assert call.consent().phase != "given"
+
+
+def test_what_is_said_again_while_the_model_is_away_is_no_unclear_answer():
+    call = CoreCall()
+    call.asks_to_cancel()
+    call.decides(Effect.CONFIRM)
+    assert call.one(fx.RequestSpeech).text == READ_BACK
+    for _ in range(4):
+        call.says("Four eight two nine one five.")
+        call.reads("unclear")
+        assert not call.new(fx.FetchPacket)
+    assert call.consent().unclear == 0
+
+
+def test_an_answer_into_a_read_back_that_is_being_heard_may_be_unclear():
+    call = CoreCall()
+    call.asks_to_cancel()
+    call.decides(Effect.CONFIRM)
+    asked = call.one(fx.RequestSpeech)
+    call.do(ev.SpeechText(speech_id=asked.speech_id, item_id="item_r", transcript=READ_BACK))
+    call.says("Hm?")
+    call.reads("unclear")
+    assert call.consent().unclear == 1

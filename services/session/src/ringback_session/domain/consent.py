@@ -98,6 +98,8 @@ def read_back_spoken(step: Step, speech: Speech) -> None:
 
 def answer(step: Step, consent: Consent, utterance: Utterance) -> None:
     """The caller said something while we wait for a yes."""
+    if consent.phase is not ConsentPhase.READING_ANSWER:
+        consent.unheard = _was_not_heard(step, consent)
     _take_back_what_was_not_said(step, consent)
     if utterance.failed or not utterance.text.strip():
         _unclear(step, consent, ask_model=False)
@@ -254,7 +256,20 @@ def _take_back_what_was_not_said(step: Step, consent: Consent) -> None:
     speaking.drop(step, consent.consent_id)
     if state.next_reply is not None and state.next_reply.purpose is ReplyPurpose.CLARIFY:
         state.next_reply = None
-        consent.unclear = max(0, consent.unclear - 1)
+
+
+def _was_not_heard(step: Step, consent: Consent) -> bool:
+    """Has nothing come yet of what the caller waits for: the read-back, or the reply to what they asked?"""
+    reply, pending = step.state.reply, step.state.next_reply
+    match consent.phase:
+        case ConsentPhase.READING_BACK:
+            return not consent.begun
+        case ConsentPhase.CLARIFYING if pending is not None and pending.purpose is ReplyPurpose.CLARIFY:
+            return True
+        case ConsentPhase.CLARIFYING if reply is not None and reply.purpose is ReplyPurpose.CLARIFY:
+            return not reply.response_id
+        case _:
+            return False
 
 
 def _answered_anew(step: Step, event: ConsentRead) -> bool:
@@ -304,7 +319,8 @@ def _values_heard(step: Step, consent: Consent) -> bool:
 
 
 def _unclear(step: Step, consent: Consent, *, ask_model: bool) -> None:
-    consent.unclear += 1
+    # What was said before a word of ours came answers nothing: while the model is away a caller says things again.
+    consent.unclear += not consent.unheard
     if consent.unclear > consent.clarify_max:
         step.escalate("consent_unclear", rule="session.clarify_max")
         return
@@ -326,6 +342,7 @@ def _unclear(step: Step, consent: Consent, *, ask_model: bool) -> None:
 
 def _read_back(step: Step, consent: Consent, *, first: bool, say_first: str = "") -> None:
     consent.phase = ConsentPhase.READING_BACK
+    consent.begun = False
     consent.round += 1
     consent.item_id = ""
     consent.expires_at_ms = 0

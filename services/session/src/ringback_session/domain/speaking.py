@@ -102,6 +102,8 @@ def text(step: Step, event: SpeechText) -> None:
     speech.response_id = event.response_id or speech.response_id
     if speech.must_contain and not speech.released and says_all(speech.transcript, speech.must_contain):
         speech.released = True
+        if speech.consent_id in step.state.consents:
+            step.state.consents[speech.consent_id].begun = True
         step.effects.append(ReleaseSpeech(speech_id=speech.speech_id))
 
 

@@ -143,6 +143,9 @@ class Consent(msgspec.Struct):
     given_at_ms: int = 0
     reading: str = "open"
     answered_after: str = ""
+    # The caller is sent the read-back of this round; the last answer came before anything of the round was.
+    begun: bool = False
+    unheard: bool = False
     # The model would not say it as it is: the text-to-speech port reads it.
     by_port: bool = False
     once_more: bool = False
