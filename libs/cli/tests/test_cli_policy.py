@@ -296,6 +296,8 @@ async def test_a_diff_asks_both_bundles_what_the_audit_knows_what_policy_recorde
         code, said = await asyncio.to_thread(ringback, "diff", "airline", "--from", "audit", *at)
         assert (code, "RINGBACK_RECORD_DECISIONS=true" in said.replace("\n", "")) == (1, True), said
         await ask(address, cancelled=(0, 4, 4, 7))
+        # Replicas tell the audit each in its own time: the last decision is to be the one without a recorded input.
+        await told(nats_url, recorded=4, audited=4)
         await ask(f"127.0.0.1:{quiet}", cancelled=(4,), first=8)
         recorded = await told(nats_url, recorded=4, audited=5)
         await asyncio.to_thread(compare, tmp_path, at, recorded)
