@@ -237,8 +237,7 @@ def expired(step: Step, consent_id: str) -> None:
         step, consent.action_id, "consent_expired", state.rules.say_consent_expired, reply=False
     )
     # Said behind the next read-back, it would be taken for an answer to that.
-    not_done = state.rules.say_consent_expired
-    speaking.speak(step, SpeechKind.NOTICE, not_done, must_contain=speaking.as_it_stands(not_done))
+    speaking.tell(step, state.rules.say_consent_expired)
     start_next(step)
 
 

@@ -175,13 +175,13 @@ def _act(step: Step, check: WordsCheck, verdict: Verdict) -> None:
     elif not stops:
         if reply is not None:
             _let_pass(step, reply, check, verdict, touched=touched)
-        _say(step, verdict.say)
+        speaking.tell(step, verdict.say)
     elif reply is not None:
         escalates = verdict.effect is Effect.ESCALATE or bool(verdict.escalate)
         _refuse(step, reply, "" if escalates else verdict.say or step.state.rules.say_unavailable)
     elif step.state.reply is None or step.state.reply.reply_id != check.reply_id:
         # It has been heard to its end: all that is left is to put it right.
-        _say(step, verdict.say)
+        speaking.tell(step, verdict.say)
     if verdict.effect is Effect.ESCALATE or verdict.escalate:
         step.escalate(verdict.escalate or verdict.reason, rule=verdict.rule, say=verdict.say)
 
@@ -220,13 +220,7 @@ def _refuse(step: Step, reply: Reply, say: str) -> None:
     reply.refused = True
     step.effects.append(CancelReply(reply_id=reply.reply_id, reason="content_filter"))
     drop(step, reply.reply_id)
-    _say(step, say, before=reply.rest.strip())
-
-
-def _say(step: Step, say: str, *, before: str = "") -> None:
-    """The bundle's words, as they stand, behind what the model may still say."""
-    text = f"{before} {say}".strip()
-    speaking.speak(step, SpeechKind.NOTICE, text, must_contain=speaking.as_it_stands(say))
+    speaking.tell(step, say, before=reply.rest.strip())
 
 
 def _take_back(step: Step, reply: Reply) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from ringback_session.domain import early, speaking
 from ringback_session.domain.inputs import Decided
 from ringback_session.domain.rules import Effect
-from ringback_session.domain.state import SpeechKind, Utterance
+from ringback_session.domain.state import Utterance
 from ringback_session.domain.step import Step
 
 __all__ = ["RESTATE", "oblige", "reply_instructions"]
@@ -24,8 +24,7 @@ def oblige(step: Step, decision: Decided, utterance: Utterance) -> None:
     state.turn_hold_ms = decision.hold_audio_ms
     if decision.effect not in (None, Effect.ALLOW):
         return
-    say = decision.say
-    speaking.speak(step, SpeechKind.NOTICE, say, must_contain=speaking.as_it_stands(say))
+    speaking.tell(step, decision.say)
     utterance.words_max = decision.words_max
     utterance.restate = decision.restate
     if decision.restate or decision.words_max:

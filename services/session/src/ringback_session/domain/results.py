@@ -10,7 +10,7 @@ from ringback_session.domain import decisions, outcomes, speaking
 from ringback_session.domain.inputs import Decided
 from ringback_session.domain.redacting import legible, one_form, redact_json
 from ringback_session.domain.rules import Effect
-from ringback_session.domain.state import Action, ActionPhase, SpeechKind
+from ringback_session.domain.state import Action, ActionPhase
 from ringback_session.domain.step import Step
 
 __all__ = ["WITHHELD", "arrived", "ask", "decided", "let_go", "unjudged"]
@@ -60,7 +60,7 @@ def decided(step: Step, decision: Decided) -> bool:
     if effect is Effect.ALLOW:
         if known.redact:
             _keep(action, redact_json(_seen(action), known.redact))
-        speaking.speak(step, SpeechKind.NOTICE, known.say, must_contain=speaking.as_it_stands(known.say))
+        speaking.tell(step, known.say)
     else:
         # What was done was done: only what it returned is withheld.
         action.data_json, action.message = "", known.say or WITHHELD
@@ -83,8 +83,7 @@ def let_go(step: Step, action: Action) -> None:
         step, action, action.status, action.error_code, action.message, retryable=action.retryable
     )
     if not (asked or step.state.ended or step.state.agent_silent):
-        became = action.message
-        speaking.speak(step, SpeechKind.NOTICE, became, must_contain=speaking.as_it_stands(became))
+        speaking.tell(step, action.message)
 
 
 def _seen(action: Action) -> str:

@@ -29,7 +29,6 @@ from ringback_session.domain.step import Step
 
 __all__ = [
     "GO_ON",
-    "as_it_stands",
     "cancel_all",
     "cancel_fillers",
     "drop",
@@ -37,6 +36,7 @@ __all__ = [
     "last_value_end",
     "says_all",
     "speak",
+    "tell",
     "text",
     "withdraw",
 ]
@@ -86,10 +86,11 @@ def speak(
     )
 
 
-def as_it_stands(words: str) -> tuple[BoundValue, ...]:
-    """What binds every one of these words; nothing if they hold none that could be heard."""
+def tell(step: Step, words: str, *, before: str = "") -> None:
+    """A notice of which every word binds, if any could be heard; what stands before it may be said otherwise."""
     bound = (BoundValue(name="words", value=words, kind="text"),)
-    return bound if says_all(words, bound) else ()
+    must_contain = bound if says_all(words, bound) else ()
+    speak(step, SpeechKind.NOTICE, f"{before} {words}".strip(), must_contain=must_contain)
 
 
 def text(step: Step, event: SpeechText) -> None:

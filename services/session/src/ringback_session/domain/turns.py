@@ -165,8 +165,7 @@ def input_decided(step: Step, decision: Decided) -> bool:
             # The model has heard what was refused: no reply of it may follow.
             early.turn_away(step)
             state.next_reply = state.unheard_reply = None
-            say = decision.say
-            speaking.speak(step, SpeechKind.NOTICE, say, must_contain=speaking.as_it_stands(say))
+            speaking.tell(step, decision.say)
             consent.repeat_if_cut(step, answered=True)
         case _:
             clear(step)
